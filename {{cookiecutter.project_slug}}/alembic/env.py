@@ -1,0 +1,66 @@
+"""How Alembic reaches the database, and what it compares. The machinery is in migrate/."""
+
+from logging.config import fileConfig
+from typing import Any
+
+from alembic import context
+
+import models  # noqa: F401  (puts every table on Base.metadata)
+from database import Base
+from migrate import guard
+from migrate.autogenerate import PLUGINS, include_object, render_item, write
+from migrate.connection import connect
+from migrate.errors import clear_errors
+from migrate.settings import Settings
+
+config = context.config
+
+# A program that calls Alembic's commands with a connection of its own logs as it likes.
+if config.config_file_name is not None and "connection" not in config.attributes:
+    fileConfig(config.config_file_name, disable_existing_loggers=False)
+
+OPTIONS: dict[str, Any] = {
+    "target_metadata": Base.metadata,
+    "include_object": include_object(config.get_main_option("exclude_tables", "")),
+    "compare_type": True,
+    "compare_server_default": True,
+    "autogenerate_plugins": PLUGINS,
+    "process_revision_directives": write,
+    "render_item": render_item,
+    "transaction_per_migration": True,
+}
+
+
+def settings() -> Settings:
+    """Return the settings of this run: a program's own, or what the user has set."""
+    given: Settings | None = config.attributes.get("settings")
+    return given or Settings.load(config, context.get_x_argument(as_dictionary=True))
+
+
+def run_migrations_offline() -> None:
+    """Write the SQL to standard output (`--sql`). Needs no database and no URL."""
+    context.configure(
+        dialect_name="postgresql",
+        settings=settings(),
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        **OPTIONS,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_migrations_online() -> None:
+    """Run against the database."""
+    with connect(config.attributes.get("connection"), config) as connection:
+        # Nothing may run on the connection before this: Alembic would take the
+        # transaction for somebody else's, and roll the migration back at the end.
+        context.configure(connection=connection, settings=settings(), **OPTIONS)
+        guard.run(context.get_context(), settings())
+
+
+with clear_errors():
+    if context.is_offline_mode():
+        run_migrations_offline()
+    else:
+        run_migrations_online()

@@ -1,0 +1,42 @@
+"""Index documents.tags for `tags @> ARRAY['invoice']`, while documents are written.
+
+A concurrent build cannot run in a transaction, so this is a revision of its own, apart
+from the column's. A build that fails leaves an INVALID index behind, which is kept up to
+date and serves no query; `IF NOT EXISTS` would take it for the finished one. So whatever
+has the name is dropped first, and the revision can be run again after any failure.
+
+Scenario: index an array column of a big live table
+Instead of: CREATE INDEX, under which every INSERT, UPDATE and DELETE waits until it is built
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time; before the code that searches by tag
+
+Revision ID: 0437dd8cd305
+Revises: 1ff8cf3d5c33
+Create Date: 2025-01-06 09:10:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "0437dd8cd305"
+down_revision = "1ff8cf3d5c33"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_tags", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_documents_tags", "documents", ["tags"], postgresql_using="gin", postgresql_concurrently=True
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_tags", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )

@@ -1,0 +1,38 @@
+"""Add users.username, nullable for now: the expand step.
+
+Old code goes on inserting users without a username, and will until its last process is
+gone. For those there is a default from now on: a name that nobody else can have, and that
+the user may change later. It is set after the column is added, so that existing users keep
+NULL, which says "to be named" to the next revision (and because a computed default in
+ADD COLUMN rewrites the table).
+
+Why not from the email, by a trigger? Two transactions that insert sam@example.com and
+sam@example.org at the same time cannot see each other, and both would choose "sam".
+
+Scenario: add a NOT NULL column whose value differs from row to row
+Instead of: ADD COLUMN … NOT NULL, which fails as soon as there is a row
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: loses users.username
+Deploy: before the code that knows usernames
+
+Revision ID: c8d8c5aea4e6
+Revises: c50e2cb9db69
+Create Date: 2025-01-06 09:40:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "c8d8c5aea4e6"
+down_revision = "c50e2cb9db69"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("username", sa.String(50)))
+    op.alter_column("users", "username", server_default=sa.text("'user-' || gen_random_uuid()"))
+
+
+def downgrade() -> None:
+    op.drop_column("users", "username")  # zdm: ignore R005, the way back

@@ -1,0 +1,81 @@
+"""Give every user without a username one that comes from their email: the backfill step.
+
+It is what stands before the @, in lower case, or "user" where nothing does; if that is
+taken the first of name-2, name-3, … that is not. Numbering each group of equal names by
+itself would be shorter, and give "sam-2" both to the second sam and to sam-2@example.com.
+So every name that is taken stands in a table of the session's own, whose key finds it at
+once; it also remembers which number comes next, or the thousandth "info" would try a
+thousand names.
+
+Users are named in the order of their ids, batch by batch, so the names are the same on
+every run, also after an interruption. `left` keeps the longest ones within 50 characters.
+
+Scenario: fill a column with values that must be unique
+Instead of: row_number() over each group of equal names, which collides with its neighbours
+Locks: users RowExclusiveLock; one batch of rows at a time
+Rollback: loses which users.username were NULL; the names stay until the column goes
+Deploy: after the column has its default, so that no new user is without a username
+
+Revision ID: 6a55a98a3f87
+Revises: c8d8c5aea4e6
+Create Date: 2025-01-06 09:45:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "6a55a98a3f87"
+down_revision = "c8d8c5aea4e6"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+                nameless record;
+                candidate text;
+                number integer;
+            BEGIN
+                CREATE TEMPORARY TABLE IF NOT EXISTS taken (name text PRIMARY KEY, next integer DEFAULT 2);
+                INSERT INTO taken
+                SELECT username FROM users WHERE username IS NOT NULL ON CONFLICT DO NOTHING;
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    FOR nameless IN
+                        SELECT id, coalesce(nullif(left(local_part, 50), ''), 'user') AS name
+                        FROM users, btrim(lower(split_part(email, '@', 1))) AS local_part
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND username IS NULL
+                        ORDER BY id
+                    LOOP
+                        candidate := nameless.name;
+                        LOOP
+                            INSERT INTO taken VALUES (candidate) ON CONFLICT DO NOTHING;
+                            EXIT WHEN FOUND;
+                            UPDATE taken SET next = next + 1 WHERE name = nameless.name
+                            RETURNING next - 1 INTO number;
+                            candidate := left(nameless.name, 49 - length(number::text)) || '-' || number;
+                        END LOOP;
+                        UPDATE users SET username = candidate WHERE id = nameless.id AND username IS NULL;
+                    END LOOP;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_user_username: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+                DROP TABLE taken;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

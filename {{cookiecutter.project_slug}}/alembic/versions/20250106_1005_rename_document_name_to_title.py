@@ -1,0 +1,53 @@
+"""Rename documents.name to title.
+
+Autogenerate sees one column that is gone and one that is new, and writes a drop and an
+add, with which every name is lost: this revision is what a reviewer puts in its place. The
+rows are not touched; whatever is defined over the column (indexes, views) follows it.
+
+PostgreSQL 18 gives a NOT NULL a name of its own, made from the column's, which a rename
+leaves behind; before 18 it has none. The block renames it where it is.
+
+Scenario: rename a column
+Instead of: the drop_column() and add_column() that autogenerate writes
+Locks: documents AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: together with the code that says title; code that says name fails from here on, and the other
+    way round. Where that is too much, go by way of a second column, as expand_user_email does.
+
+Revision ID: 2b44e9bc47a8
+Revises: 5f12b0178a8d
+Create Date: 2025-01-06 10:05:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "2b44e9bc47a8"
+down_revision = "5f12b0178a8d"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # squawk: ignore renaming-column, see Deploy: both names cannot be had
+    op.alter_column(
+        "documents", "name", new_column_name="title"
+    )  # zdm: ignore R011, see Deploy: both names cannot be had
+    rename_constraint_if_there("documents_name_not_null", "documents_title_not_null")
+
+
+def downgrade() -> None:
+    op.alter_column("documents", "title", new_column_name="name")  # zdm: ignore R011, the way back
+    rename_constraint_if_there("documents_title_not_null", "documents_name_not_null")
+
+
+def rename_constraint_if_there(old: str, new: str) -> None:
+    op.execute(f"""
+        DO $$
+        BEGIN
+            IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND conname = '{old}')
+            THEN
+                ALTER TABLE documents RENAME CONSTRAINT {old} TO {new};
+            END IF;
+        END
+        $$
+    """)

@@ -1,0 +1,55 @@
+"""Split the names that were there before the trigger: the backfill step.
+
+The trigger splits a row as soon as full_name is written, even with the same value: so the
+rule stands in one place, and what the backfill does is what a save by old code does.
+Batches as in assign_user_roles; a name that somebody has split meanwhile is left alone.
+
+Scenario: split a column in two, second step: fill the new columns
+Instead of: split_part() in one UPDATE, which takes "  Ada" for a first name of nothing
+Locks: users RowExclusiveLock; one batch of rows at a time
+Rollback: loses which users.first_name, users.last_name were NULL; the parts stay until the columns go
+Deploy: before the code that reads the parts
+
+Revision ID: 2bef6fc95906
+Revises: 2c90f13e0c65
+Create Date: 2025-01-06 10:25:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "2bef6fc95906"
+down_revision = "2c90f13e0c65"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE users SET full_name = full_name
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                        AND full_name IS NOT NULL AND coalesce(first_name, last_name) IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_user_name_parts: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,101 @@
+"""Drop users.full_name and the trigger that kept it: the contract step.
+
+The way back is an expand and a backfill of its own: the trigger first, so that what new
+code writes meanwhile reaches full_name, then the names of all others in batches. There the
+trigger joins the parts, because full_name is NULL. Each statement commits by itself, or the
+short lock of the first would be held until the last name is joined; and each can be run
+again.
+
+What comes back is the parts with one blank between them. Blanks before, behind and
+between them, as they were typed, are gone; those within the last name are there.
+
+Scenario: split a column in two, last step: drop the old column
+Instead of: first_name || ' ' || last_name on the way back, which is NULL for "Cher"
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: loses users.full_name as it was typed; it comes back joined from its parts
+Deploy: after the code that knows full_name is gone
+
+Revision ID: b7aab5a7317f
+Revises: 2bef6fc95906
+Create Date: 2025-01-06 10:30:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "b7aab5a7317f"
+down_revision = "2bef6fc95906"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("DROP TRIGGER users_sync_name ON users")
+    # squawk: ignore ban-drop-function, its trigger is gone
+    op.execute("DROP FUNCTION users_sync_name()")
+    # squawk: ignore ban-drop-column, the contract step; see Deploy
+    op.drop_column("users", "full_name")  # zdm: ignore R005, the contract step; see Deploy
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.add_column("users", sa.Column("full_name", sa.String(200)), if_not_exists=True)
+        # As add_user_name_parts had it, to the blank.
+        op.execute(r"""
+        CREATE OR REPLACE FUNCTION users_sync_name() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            blanks CONSTANT text := ' \t\n\r\u00a0\u2000-\u200a\u202f\u3000';
+            words CONSTANT text[] := regexp_match(
+                NEW.full_name, format('^[%1$s]*([^%1$s]*)[%1$s]*(.*?)[%1$s]*$', blanks)
+            );
+            old_code CONSTANT boolean := NEW.full_name IS DISTINCT FROM OLD.full_name;
+            new_code CONSTANT boolean :=
+                (NEW.first_name, NEW.last_name) IS DISTINCT FROM (OLD.first_name, OLD.last_name);
+        BEGIN
+            IF old_code AND NOT new_code THEN
+                NEW.first_name := words[1];
+                NEW.last_name := nullif(words[2], '');
+            ELSIF NOT old_code THEN
+                IF coalesce(OLD.first_name, OLD.last_name) IS NULL THEN  -- not yet split
+                    NEW.first_name := coalesce(NEW.first_name, words[1]);
+                    NEW.last_name := coalesce(NEW.last_name, nullif(words[2], ''));
+                END IF;
+                IF new_code OR NEW.full_name IS NULL THEN
+                    NEW.full_name := CASE WHEN coalesce(NEW.first_name, NEW.last_name) IS NOT NULL
+                        THEN left(concat_ws(' ', nullif(NEW.first_name, ''), nullif(NEW.last_name, '')), 200)
+                    END;
+                END IF;
+            END IF;
+            RETURN NEW;
+        END
+        $$
+        """)
+        op.execute("""
+            CREATE OR REPLACE TRIGGER users_sync_name
+            BEFORE INSERT OR UPDATE OF full_name, first_name, last_name
+            ON users FOR EACH ROW EXECUTE FUNCTION users_sync_name()
+        """)
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE users SET first_name = first_name
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                        AND full_name IS NULL AND coalesce(first_name, last_name) IS NOT NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'drop_user_full_name: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)

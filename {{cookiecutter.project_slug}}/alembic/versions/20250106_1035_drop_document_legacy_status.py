@@ -1,0 +1,37 @@
+"""Drop documents.legacy_status, which no code reads any more: the contract step.
+
+The column is only marked as dropped; its bytes go when a row is next written. Indexes and
+constraints over it go too, without a word, also those over other columns besides; a view
+over it makes the revision fail. The values are gone for good, so keep them if in doubt:
+COPY (SELECT id, legacy_status FROM documents) TO STDOUT.
+
+(Had it been NOT NULL, DROP NOT NULL would come a deploy before: an INSERT of code that
+has forgotten the column must not fail while the column is still there.)
+
+Scenario: drop a column
+Instead of: in one deploy with the code that stops using it; an ORM names all columns in every SELECT
+Locks: documents AccessExclusiveLock; no rewrite, no scan
+Rollback: loses documents.legacy_status
+Deploy: after the code whose models have the column is gone
+
+Revision ID: 29c899d1337f
+Revises: b7aab5a7317f
+Create Date: 2025-01-06 10:35:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "29c899d1337f"
+down_revision = "b7aab5a7317f"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # squawk: ignore ban-drop-column, the contract step; see Deploy
+    op.drop_column("documents", "legacy_status")  # zdm: ignore R005, the contract step; see Deploy
+
+
+def downgrade() -> None:
+    op.add_column("documents", sa.Column("legacy_status", sa.String(20)))

@@ -1,0 +1,39 @@
+"""Drop legacy_exports, which no code reads any more.
+
+A table that others refer to by foreign key would be locked together with them, and not
+dropped before those keys are; this one stands alone. The downgrade brings its shape back,
+not its rows: dump it first (pg_dump --table=legacy_exports).
+
+Scenario: drop a table
+Instead of: DROP TABLE … CASCADE, which takes along views and foreign keys that you forgot
+Locks: legacy_exports AccessExclusiveLock
+Rollback: loses legacy_exports
+Deploy: after the code that uses it is gone
+
+Revision ID: 42429aad43c0
+Revises: 29c899d1337f
+Create Date: 2025-01-06 10:40:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "42429aad43c0"
+down_revision = "29c899d1337f"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # squawk: ignore ban-drop-table, the contract step; see Deploy
+    op.drop_table("legacy_exports")  # zdm: ignore R019, the contract step; see Deploy
+
+
+def downgrade() -> None:
+    op.create_table(
+        "legacy_exports",
+        sa.Column("id", sa.Integer(), sa.Identity(), nullable=False),
+        sa.Column("document_id", sa.Uuid()),
+        sa.Column("exported_at", sa.DateTime()),
+        sa.PrimaryKeyConstraint("id", name="pk_legacy_exports"),
+    )

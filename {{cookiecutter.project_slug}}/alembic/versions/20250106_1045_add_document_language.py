@@ -1,0 +1,66 @@
+"""Add documents.language, in step with the key in metadata that it takes the place of: the expand step.
+
+Old code knows the key only, new code the column only, and both run for a while. A trigger
+carries every write over: a key that is written goes to the column, a column that is written
+to the key. Where a statement changes both, the column wins. A key that is missing says
+nothing, because new code does not write it; JSON null says that the language is unknown.
+
+What the column cannot hold (a number, an object, a text that is empty or too long) stays
+in metadata and leaves NULL in the column: a cut language tag is another language. 35
+characters are what RFC 5646 asks for.
+
+Scenario: promote a key of a JSON document to a column
+Instead of: a generated column, which rewrites the table, and which new code cannot write
+Locks: documents AccessExclusiveLock; no rewrite, no scan
+Rollback: loses documents.language
+Deploy: before the code that reads or writes language; it looks into metadata where the column is NULL,
+    until the backfill is done
+
+Revision ID: f37b872d32ce
+Revises: 42429aad43c0
+Create Date: 2025-01-06 10:45:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "f37b872d32ce"
+down_revision = "42429aad43c0"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("documents", sa.Column("language", sa.String(35)))
+    op.execute("""
+        CREATE FUNCTION sync_document_language() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            key CONSTANT jsonb := NEW.metadata -> 'language';
+            old_key CONSTANT jsonb := OLD.metadata -> 'language';
+            value CONSTANT text := NEW.metadata ->> 'language';
+        BEGIN
+            IF NEW.language IS NOT DISTINCT FROM OLD.language AND key IS NOT NULL
+                AND key IS DISTINCT FROM old_key
+            THEN
+                NEW.language := CASE
+                    WHEN jsonb_typeof(key) = 'string' AND length(value) BETWEEN 1 AND 35 THEN value
+                END;
+            ELSIF coalesce(NEW.language, OLD.language) IS NOT NULL
+                AND jsonb_typeof(coalesce(NEW.metadata, '{}')) = 'object'
+            THEN
+                NEW.metadata := coalesce(NEW.metadata, '{}') || jsonb_build_object('language', NEW.language);
+            END IF;
+            RETURN NEW;
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE TRIGGER sync_document_language BEFORE INSERT OR UPDATE OF metadata, language ON documents
+        FOR EACH ROW EXECUTE FUNCTION sync_document_language()
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TRIGGER sync_document_language ON documents")
+    op.execute("DROP FUNCTION sync_document_language()")
+    op.drop_column("documents", "language")  # zdm: ignore R005, the way back

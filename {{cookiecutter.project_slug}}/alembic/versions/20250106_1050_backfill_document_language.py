@@ -1,0 +1,70 @@
+"""Copy the key "language" of each document's metadata into documents.language: the backfill step.
+
+Only what the column can hold, by the same rule as the trigger's; metadata itself is left
+as it is, also where it is no object at all (`->` finds nothing in an array or a number,
+and does not complain).
+
+The way back matters as much. What new code has written is in the column; the trigger has
+carried it into metadata as long as it was there, and the downgrade does so for the rest.
+Only where metadata is no object there is no place for the key.
+
+Scenario: fill a column from a key of a JSON document
+Instead of: one UPDATE of all rows, which also stops at the first value that is too long
+Locks: documents RowExclusiveLock; one batch of rows at a time
+Rollback: loses which documents.language were NULL; values that are in the column only go into metadata
+Deploy: after the column has its trigger
+
+Revision ID: 02ae3ba14c66
+Revises: f37b872d32ce
+Create Date: 2025-01-06 10:50:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "02ae3ba14c66"
+down_revision = "f37b872d32ce"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        update_in_batches("""
+            SET language = metadata ->> 'language'
+            WHERE language IS NULL AND jsonb_typeof(metadata -> 'language') = 'string'
+                AND length(metadata ->> 'language') BETWEEN 1 AND 35
+        """)
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        update_in_batches("""
+            SET metadata = coalesce(metadata, '{}') || jsonb_build_object('language', language)
+            WHERE language IS NOT NULL AND language IS DISTINCT FROM metadata ->> 'language'
+                AND jsonb_typeof(coalesce(metadata, '{}')) = 'object'
+        """)
+
+
+def update_in_batches(what: str) -> None:
+    op.execute(f"""
+        DO $$
+        DECLARE
+            batch_size CONSTANT integer := 5000;
+            total CONSTANT bigint := (SELECT count(*) FROM documents);
+            first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+            next_id uuid;
+            done bigint := 0;
+        BEGIN
+            WHILE first_id IS NOT NULL LOOP
+                next_id := (
+                    SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                );
+                UPDATE documents {what} AND id >= first_id AND (next_id IS NULL OR id < next_id);
+                COMMIT;
+                done := done + batch_size;
+                RAISE NOTICE 'backfill_document_language: % of % documents', least(done, total), total;
+                first_id := next_id;
+            END LOOP;
+        END
+        $$
+    """)

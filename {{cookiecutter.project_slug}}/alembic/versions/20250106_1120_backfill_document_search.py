@@ -1,0 +1,54 @@
+"""Fill documents.search for the documents that are older than its trigger.
+
+Writing the title, even the same one, makes the trigger do its work: the rule stands in one
+place. Batches as in assign_user_roles. The index comes after this, so that it is built once
+over all rows and not kept up to date through as many changes.
+
+Scenario: full-text search, second step: fill the column of the rows that exist
+Instead of: one UPDATE, which locks every row it has changed until the last one is done
+Locks: documents RowExclusiveLock; one batch of rows at a time
+Rollback: loses which documents.search were NULL; the words stay until the column goes
+Deploy: before the code that searches
+
+Revision ID: c80c4e1332e2
+Revises: 96ee608fccce
+Create Date: 2025-01-06 11:20:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "c80c4e1332e2"
+down_revision = "96ee608fccce"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE documents SET title = title
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND search IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_document_search: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

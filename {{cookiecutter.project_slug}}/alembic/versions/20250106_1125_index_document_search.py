@@ -1,0 +1,46 @@
+"""Index documents.search for `search @@ to_tsquery('simple', 'invoice')`.
+
+GIN lists for each word the documents that have it. It serves words and beginnings of
+words ('inv:*'), not their ends or middles: LIKE '%voice%' wants a trigram index. The query
+has to name the column: to_tsvector('simple', title) @@ … is another expression, and reads
+every row. Built and dropped as in index_document_tags.
+
+Scenario: full-text search, last step: a GIN index on a big live table
+Instead of: LIKE '%invoice%', which reads every title
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: before the code that searches
+
+Revision ID: 39f2de0a137a
+Revises: c80c4e1332e2
+Create Date: 2025-01-06 11:25:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "39f2de0a137a"
+down_revision = "c80c4e1332e2"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_search", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_documents_search",
+            "documents",
+            ["search"],
+            postgresql_using="gin",
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_search", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )

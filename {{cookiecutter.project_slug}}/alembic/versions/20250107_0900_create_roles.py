@@ -1,0 +1,54 @@
+"""Create roles with its rows, and users.role_id to point at them: the expand step.
+
+The rows have fixed ids, because code and other revisions name them. An INSERT that gives
+the ids itself does not move the sequence, so it is moved here: without that, the
+application's first INSERT INTO roles asks for id 1 and fails.
+
+Old code goes on inserting users without a role_id: for those there is a default from now
+on. It is set after the column is added, so that existing users keep NULL, which says
+"not assigned yet" to the next revision.
+
+Scenario: add a lookup table with its rows
+Instead of: op.bulk_insert() with ids and no word to the sequence
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: loses roles, users.role_id
+Deploy: before the code that knows roles
+
+Revision ID: 9db0b2aa85b7
+Revises: 39f2de0a137a
+Create Date: 2025-01-07 09:00:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9db0b2aa85b7"
+down_revision = "39f2de0a137a"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    roles = op.create_table(
+        "roles",
+        sa.Column("id", sa.Integer(), sa.Identity(), nullable=False),
+        sa.Column("name", sa.String(50), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_roles"),
+        sa.UniqueConstraint("name", name="uq_roles_name"),
+    )
+    op.bulk_insert(
+        roles,
+        [
+            {"id": 1, "name": "admin"},
+            {"id": 2, "name": "user"},
+            {"id": 3, "name": "reviewer"},
+        ],
+    )
+    op.execute("SELECT setval(pg_get_serial_sequence('roles', 'id'), (SELECT max(id) FROM roles))")
+    op.add_column("users", sa.Column("role_id", sa.Integer()))
+    op.alter_column("users", "role_id", server_default="2")
+
+
+def downgrade() -> None:
+    op.drop_column("users", "role_id")  # zdm: ignore R005, the way back
+    op.drop_table("roles")  # zdm: ignore R019, the way back

@@ -1,0 +1,58 @@
+"""Give every user who has no role the role "user": the backfill step.
+
+Batches of rows, each committed by itself: no row stays locked for longer than its batch
+takes, and autovacuum can clear the old row versions on the way. Only rows without a role
+are changed, so after a crash the same command goes on where it stopped. It is the server
+that does the work, so psql can run the same text.
+
+(Where the value is the same for every row, as here, ADD COLUMN … DEFAULT 2 NOT NULL does
+without a backfill: see add_document_priority. Put your own expression behind SET.)
+
+Scenario: fill a column of a big live table
+Instead of: one UPDATE, which locks every row it has changed until the last one is done
+Locks: users RowExclusiveLock; one batch of rows at a time
+Rollback: loses which users.role_id were NULL; the roles stay until the column goes
+Deploy: after the column has its default, so that no new user is without a role
+
+Revision ID: 3b7954895765
+Revises: 9db0b2aa85b7
+Create Date: 2025-01-07 09:05:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "3b7954895765"
+down_revision = "9db0b2aa85b7"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE users SET role_id = 2
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND role_id IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'assign_user_roles: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,54 @@
+"""Write every email in lower case.
+
+The rule that keeps them so comes after this, not before. A CHECK, even NOT VALID, holds
+for every new version of a row: an UPDATE of is_active would fail on each user whose email
+has yet to be rewritten.
+
+Scenario: rewrite values of a big live table into one form
+Instead of: one UPDATE of all rows, or a CHECK first, which refuses every UPDATE of an old row
+Locks: users RowExclusiveLock; one batch of rows at a time
+Rollback: loses users.email as it was typed; the address is the same
+Deploy: after the code that writes emails in lower case and looks them up so
+
+Revision ID: 65747645c3f8
+Revises: 0e534b91b946
+Create Date: 2025-01-07 09:20:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "65747645c3f8"
+down_revision = "0e534b91b946"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE users SET email = lower(email)
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND email <> lower(email);
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'normalize_user_emails: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

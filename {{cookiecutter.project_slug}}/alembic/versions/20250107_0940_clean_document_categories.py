@@ -1,0 +1,54 @@
+"""Set documents.category_id to NULL where there is no such category.
+
+The foreign key is there already, so nobody can add an orphan behind this. The documents
+stay; what they lose is a number that led nowhere.
+
+Scenario: clean orphans out of a big live table
+Instead of: DELETE FROM documents WHERE category_id NOT IN (…), or one UPDATE of all of them
+Locks: documents RowExclusiveLock, categories AccessShareLock; one batch of rows at a time
+Rollback: loses documents.category_id where it led nowhere
+Deploy: after add_document_category_fk, at any time
+
+Revision ID: ad2169ecadb0
+Revises: c1cc8ac64f70
+Create Date: 2025-01-07 09:40:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "ad2169ecadb0"
+down_revision = "c1cc8ac64f70"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE documents AS d SET category_id = NULL
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND category_id IS NOT NULL
+                        AND NOT EXISTS (SELECT FROM categories WHERE id = d.category_id);
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'clean_document_categories: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,41 @@
+"""Validate the foreign key of documents.category_id, now that no orphan is left.
+
+It is the scan that ADD FOREIGN KEY would have made under its lock, in a transaction of its
+own, while reads and writes go on. From then on the planner may trust the key, and
+pg_restore will check it.
+
+Scenario: validate a foreign key
+Instead of: leaving it NOT VALID, which nobody remembers
+Locks: documents ShareUpdateExclusiveLock, categories RowShareLock; scans documents
+Rollback: lossless
+Deploy: after clean_document_categories, at any time
+
+Revision ID: 999bbbe59a99
+Revises: ad2169ecadb0
+Create Date: 2025-01-07 09:45:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "999bbbe59a99"
+down_revision = "ad2169ecadb0"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE documents VALIDATE CONSTRAINT fk_documents_category_id")
+
+
+def downgrade() -> None:
+    # There is no "unvalidate". Nobody can write between the two.
+    op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey")
+    op.create_foreign_key(
+        "fk_documents_category_id",
+        "documents",
+        "categories",
+        ["category_id"],
+        ["id"],
+        ondelete="SET NULL",
+        postgresql_not_valid=True,
+    )

@@ -1,0 +1,93 @@
+"""Create auth_providers, and keep users.password in step with it: the expand step.
+
+The strategy, over three revisions: a table for the ways to prove who one is, where a
+password is the one named "local"; the hashes are copied into it; users.password goes. Two
+triggers copy every write from the one place to the other, so that both versions of the
+code run between the first step and the last, and neither loses a password. Each writes
+only what differs, so they do not call each other without end.
+
+New code inserts users without a password. Old code insists on one, so the default is "!",
+which is the hash of nothing: nobody can log in with it.
+
+Scenario: move a column to a table of its own, with both versions of the code running
+Instead of: moving it in one revision, while old code goes on writing where nobody reads any more
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: loses auth_providers; users.password has every hash
+Deploy: before the code that knows auth_providers
+
+Revision ID: 4bb17fb4df05
+Revises: c6f74740f142
+Create Date: 2025-01-07 09:55:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "4bb17fb4df05"
+down_revision = "c6f74740f142"
+branch_labels = None
+depends_on = None
+
+# SQL of the functions and triggers, word for word as in drop_user_password.
+TRIGGERS = (
+    """
+    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO auth_providers AS p (user_id, provider, credentials)
+        VALUES (NEW.id, 'local', NEW.password)
+        ON CONFLICT (user_id, provider) DO UPDATE SET credentials = excluded.credentials
+        WHERE p.credentials IS DISTINCT FROM excluded.credentials;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' THEN
+            UPDATE users SET password = '!' WHERE id = OLD.user_id AND OLD.provider = 'local';
+        ELSIF NEW.provider = 'local' THEN
+            UPDATE users SET password = coalesce(NEW.credentials, '!')
+            WHERE id = NEW.user_id AND password <> coalesce(NEW.credentials, '!');
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
+    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_local_credentials
+    AFTER INSERT OR UPDATE OR DELETE ON auth_providers
+    FOR EACH ROW EXECUTE FUNCTION copy_local_credentials()
+    """,
+)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "auth_providers",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.String(50), nullable=False),
+        sa.Column("credentials", sa.Text()),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_auth_providers"),
+        # Its index serves the foreign key too.
+        sa.UniqueConstraint("user_id", "provider", name="uq_auth_providers_user_id_provider"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="fk_auth_providers_user_id", ondelete="CASCADE"
+        ),
+    )
+    op.alter_column("users", "password", server_default="!")
+    for statement in TRIGGERS:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    op.execute("DROP TRIGGER copy_user_password ON users")
+    op.drop_table("auth_providers")  # zdm: ignore R019, the way back
+    op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")
+    op.alter_column("users", "password", server_default=None)

@@ -1,0 +1,110 @@
+"""Drop users.password and the triggers that kept it: the contract step.
+
+The way back adds the column with its triggers, and only then copies the hashes: what
+new code writes meanwhile comes by the trigger, and the copy leaves it alone. A user who has
+no local password gets "!", with which nobody can log in.
+
+Scenario: drop a column whose values live elsewhere now
+Instead of: a downgrade that adds an empty column, and locks everybody out
+Locks: users AccessExclusiveLock, auth_providers AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: after the code that reads or writes users.password is gone
+
+Revision ID: cb294da69df4
+Revises: f9b2fe528e5c
+Create Date: 2025-01-07 10:05:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "cb294da69df4"
+down_revision = "f9b2fe528e5c"
+branch_labels = None
+depends_on = None
+
+# SQL of the functions and triggers, word for word as in create_auth_providers.
+TRIGGERS = (
+    """
+    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO auth_providers AS p (user_id, provider, credentials)
+        VALUES (NEW.id, 'local', NEW.password)
+        ON CONFLICT (user_id, provider) DO UPDATE SET credentials = excluded.credentials
+        WHERE p.credentials IS DISTINCT FROM excluded.credentials;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' THEN
+            UPDATE users SET password = '!' WHERE id = OLD.user_id AND OLD.provider = 'local';
+        ELSIF NEW.provider = 'local' THEN
+            UPDATE users SET password = coalesce(NEW.credentials, '!')
+            WHERE id = NEW.user_id AND password <> coalesce(NEW.credentials, '!');
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
+    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_local_credentials
+    AFTER INSERT OR UPDATE OR DELETE ON auth_providers
+    FOR EACH ROW EXECUTE FUNCTION copy_local_credentials()
+    """,
+)
+
+
+def upgrade() -> None:
+    op.execute("DROP TRIGGER copy_local_credentials ON auth_providers")
+    op.execute("DROP TRIGGER copy_user_password ON users")
+    # squawk: ignore ban-drop-function, its trigger is gone
+    op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")
+    # squawk: ignore ban-drop-column, the contract step; see Deploy
+    op.drop_column("users", "password")  # zdm: ignore R005, the contract step; see Deploy
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.add_column(
+            "users",
+            sa.Column("password", sa.String(255), server_default="!", nullable=False),
+            if_not_exists=True,
+        )
+        for statement in TRIGGERS:
+            op.execute(statement)
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE users SET password = local.credentials
+                    FROM (
+                        SELECT user_id, credentials FROM auth_providers
+                        WHERE user_id >= first_id AND (next_id IS NULL OR user_id < next_id)
+                            AND provider = 'local' AND credentials IS NOT NULL
+                        FOR SHARE
+                    ) AS local
+                    WHERE users.id = local.user_id AND users.password = '!';
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'drop_user_password: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)

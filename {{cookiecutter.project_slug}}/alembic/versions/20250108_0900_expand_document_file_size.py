@@ -1,0 +1,56 @@
+"""Add documents.new_file_size, a bigint, and keep it equal to file_size: the expand step.
+
+An integer ends at 2,147,483,647 bytes, which is 2 GiB. The two types are stored with
+different widths, so ALTER COLUMN … TYPE has to write every row anew. A second column
+beside the first costs nothing, and can be filled while everybody works.
+
+The trigger copies in one direction, which is enough: no code knows the new column by its
+name. It fires on every UPDATE, not only of file_size, so that no row that is written from
+now on lacks the new value; the CHECK, which looks at no old row, holds it to that.
+
+Scenario: change an integer column of a big live table to bigint: expand
+Instead of: ALTER COLUMN … TYPE bigint, which writes every row anew while nobody can read or write
+Locks: documents AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: at any time; no code changes
+
+Revision ID: 96c97549c29a
+Revises: cb294da69df4
+Create Date: 2025-01-08 09:00:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "96c97549c29a"
+down_revision = "cb294da69df4"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("documents", sa.Column("new_file_size", sa.BigInteger()))
+    op.execute("""
+        CREATE FUNCTION documents_copy_file_size() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.new_file_size := NEW.file_size;
+            RETURN NEW;
+        END
+        $$
+    """)
+    op.execute(
+        "CREATE TRIGGER documents_copy_file_size BEFORE INSERT OR UPDATE ON documents "
+        "FOR EACH ROW EXECUTE FUNCTION documents_copy_file_size()"
+    )
+    op.create_check_constraint(
+        op.f("ck_documents_new_file_size_not_null"),
+        "documents",
+        "new_file_size IS NOT NULL",
+        postgresql_not_valid=True,
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP TRIGGER documents_copy_file_size ON documents")
+    op.execute("DROP FUNCTION documents_copy_file_size()")
+    op.drop_column("documents", "new_file_size")  # zdm: ignore R005, the way back

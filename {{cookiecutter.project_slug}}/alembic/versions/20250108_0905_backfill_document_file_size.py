@@ -1,0 +1,53 @@
+"""Copy file_size to new_file_size in the rows that nobody has written since: the backfill step.
+
+The trigger of the step before keeps what it has filled, and a row that somebody changes
+while its batch waits for it is read again. So no write is lost, whichever comes first.
+
+Scenario: change an integer column of a big live table to bigint: backfill
+Instead of: one UPDATE, which locks every row it has changed until the last one is done
+Locks: documents RowExclusiveLock; one batch of rows at a time
+Rollback: loses which documents.new_file_size were NULL; they stay until the column goes
+Deploy: after expand_document_file_size
+
+Revision ID: aba3ac0c53e4
+Revises: 96c97549c29a
+Create Date: 2025-01-08 09:05:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "aba3ac0c53e4"
+down_revision = "96c97549c29a"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE documents SET new_file_size = file_size
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_file_size IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_document_file_size: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

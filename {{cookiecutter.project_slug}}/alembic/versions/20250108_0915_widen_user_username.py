@@ -1,0 +1,45 @@
+"""Let users.username be 150 characters long instead of 50.
+
+A value that fits into varchar(50) fits into varchar(150), and is stored the same. So
+PostgreSQL changes one number in the catalogue; table and index stay as they are.
+
+The other direction is dear: every value has to be looked at, the table and its index are
+written anew under the exclusive lock, and blanks past the limit are cut off in silence.
+The downgrade refuses where a value is too long, rather than cut it.
+
+Scenario: make a varchar column longer
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless; refuses while a username is longer than 50; rewrites the table under AccessExclusiveLock
+    (on a big live one leave the column as it is, and limit it by a CHECK … NOT VALID)
+Deploy: before the code that writes longer names
+
+Revision ID: c16c3b40d858
+Revises: 5c81cd51a659
+Create Date: 2025-01-08 09:15:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "c16c3b40d858"
+down_revision = "5c81cd51a659"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # squawk: ignore changing-column-type, longer is a change of the catalogue
+    op.alter_column("users", "username", type_=sa.String(150))  # zdm: ignore R015, not about NULL
+
+
+def downgrade() -> None:
+    op.execute("""
+        DO $$
+        BEGIN
+            IF EXISTS (SELECT FROM users WHERE char_length(username) > 50) THEN
+                RAISE EXCEPTION 'users.username holds names of more than 50 characters: shorten them first';
+            END IF;
+        END
+        $$
+    """)
+    op.alter_column("users", "username", type_=sa.String(50))  # zdm: ignore R015, the way back; see Rollback

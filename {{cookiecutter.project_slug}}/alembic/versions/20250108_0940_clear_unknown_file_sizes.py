@@ -1,0 +1,52 @@
+"""Say NULL where documents.file_size says 0 for "unknown".
+
+No file has a size of 0 or less, so such a number is no size. Since the constraint and its
+trigger are there, no such row can come anew: when this has ended, there is none.
+
+Scenario: repair the rows that break a new CHECK
+Locks: documents RowExclusiveLock; one batch of rows at a time
+Rollback: loses which documents.file_size were 0; they stay NULL until allow_unknown_file_size is undone
+Deploy: after check_document_file_size_positive
+
+Revision ID: 5acb292806c0
+Revises: b3679a7c963e
+Create Date: 2025-01-08 09:40:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "5acb292806c0"
+down_revision = "b3679a7c963e"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE documents SET file_size = NULL
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND file_size <= 0;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'clear_unknown_file_sizes: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,57 @@
+"""Bring every documents.priority into the range from 0 to 9 that the next revision demands.
+
+A priority beyond the range meant "more urgent than any" or "less than any", which the
+nearest end says as well. Where no value is a fair stand-in, refuse and let a person decide.
+
+The rows come before the rule here, since the code that could break it is gone already: so
+no row is ever refused that somebody only wants to change elsewhere. Where such code still
+runs, the rule has to come first: see check_document_file_size_positive.
+
+Scenario: repair values before a CHECK is added
+Locks: documents RowExclusiveLock; one batch of rows at a time
+Rollback: loses documents.priority where it was beyond the range
+Deploy: after the code that writes a priority outside 0 to 9 is gone
+
+Revision ID: 8e451ee7df19
+Revises: 596f435509ae
+Create Date: 2025-01-08 09:50:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "8e451ee7df19"
+down_revision = "596f435509ae"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE documents SET priority = greatest(0, least(priority, 9))
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                        AND priority NOT BETWEEN 0 AND 9;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'clamp_document_priorities: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,42 @@
+"""Create the type document_status_enum and the column documents.status.
+
+Adding a column does not create its type, and dropping it does not drop the type: both are
+said here. A second database that is upgraded offline, by psql, has no Python to ask
+whether the type is there, so nothing is asked.
+
+A constant default is stored once, in the catalogue, so that old rows are not touched. And
+it is what a row gets that old code inserts.
+
+Scenario: add an enum column
+Instead of: a varchar, which takes every misspelling
+Locks: documents AccessExclusiveLock; no rewrite, no scan
+Rollback: loses documents.status
+Deploy: before the code that reads or writes status
+
+Revision ID: 145f7e35f46c
+Revises: f3ccaa583311
+Create Date: 2025-01-08 10:05:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+status = postgresql.ENUM(
+    "pending", "processing", "completed", "failed", name="document_status_enum", create_type=False
+)
+
+revision = "145f7e35f46c"
+down_revision = "f3ccaa583311"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    status.create(op.get_bind(), checkfirst=False)
+    op.add_column("documents", sa.Column("status", status, server_default="pending", nullable=False))
+
+
+def downgrade() -> None:
+    op.drop_column("documents", "status")  # zdm: ignore R005, the way back
+    status.drop(op.get_bind(), checkfirst=False)

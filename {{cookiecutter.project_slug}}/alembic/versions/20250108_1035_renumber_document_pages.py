@@ -1,0 +1,66 @@
+"""Give every page of a document a number of its own.
+
+Of two pages with one number nobody knows which is right, so neither is deleted: the one
+with the lowest id keeps the number, the others go behind the document's last page, in
+their old order. All pages of a document are in one batch, since they are numbered together.
+
+Scenario: resolve duplicates without losing a row
+Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text, and min(uuid) does not exist
+Locks: document_pages RowExclusiveLock, documents AccessShareLock; one batch of rows at a time
+Rollback: loses which document_pages.page_number were the same
+Deploy: after the code that gives one number twice is gone
+
+Revision ID: d909e28f4970
+Revises: aa266fe1a1aa
+Create Date: 2025-01-08 10:35:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "d909e28f4970"
+down_revision = "aa266fe1a1aa"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    UPDATE document_pages SET page_number = last_page + place
+                    FROM (
+                        SELECT id AS page_id, last_page,
+                            row_number() OVER (PARTITION BY document_id ORDER BY page_number, id) AS place
+                        FROM (
+                            SELECT id, document_id, page_number,
+                                max(page_number) OVER (PARTITION BY document_id) AS last_page,
+                                row_number() OVER (PARTITION BY document_id, page_number ORDER BY id) AS copy
+                            FROM document_pages
+                            WHERE document_id >= first_id AND (next_id IS NULL OR document_id < next_id)
+                        ) AS numbered
+                        WHERE copy > 1
+                    ) AS copies
+                    WHERE id = page_id;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'renumber_document_pages: % of % documents', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,40 @@
+"""Index documents.status for the few documents whose status is rare.
+
+A B-tree answers `=`, `<` and ORDER BY, and the planner weighs it by how much of the table
+a value has. Nearly all documents end as "completed": asking for those reads the table
+anyway, whatever the index. It serves the rest, and is kept up to date for all of them;
+index_documents_pending shows what is cheaper.
+
+Scenario: index one column of a big live table
+Instead of: CREATE INDEX, under which every write waits until it is built
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time; before the code that searches by status
+
+Revision ID: 1d1c14920316
+Revises: 5f84432ad7bc
+Create Date: 2025-01-09 09:00:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "1d1c14920316"
+down_revision = "5f84432ad7bc"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_status", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index("idx_documents_status", "documents", ["status"], postgresql_concurrently=True)
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_status", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )

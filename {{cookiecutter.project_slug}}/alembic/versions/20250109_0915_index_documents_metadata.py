@@ -1,0 +1,48 @@
+"""Index what is in documents.metadata, for `metadata @> '{"language": "de"}'`.
+
+GIN keeps an entry for each thing inside a value. With jsonb_path_ops that is one hash for
+each leaf, of the whole path down to it: smaller than the default jsonb_ops and quicker
+for `@>`, `@?` and `@@`. What it gives up: whether a key is there (`?`, `?|`, `?&`), and
+objects that hold nothing (`@> '{"scanner": {}}'` has no leaf, so all of the index is
+read). `metadata ->> 'language' = 'de'` uses no GIN index of either kind: write it as `@>`.
+
+Scenario: index a JSONB column
+Instead of: jsonb_ops, the default, which also keeps every key, where only `@>` is asked
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time; before the code that searches by metadata
+
+Revision ID: d659e26c2766
+Revises: dfd5019acd03
+Create Date: 2025-01-09 09:15:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "d659e26c2766"
+down_revision = "dfd5019acd03"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_metadata", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_documents_metadata",
+            "documents",
+            ["metadata"],
+            postgresql_using="gin",
+            postgresql_ops={"metadata": "jsonb_path_ops"},
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_metadata", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )

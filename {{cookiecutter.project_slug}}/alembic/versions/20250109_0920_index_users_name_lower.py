@@ -1,0 +1,47 @@
+"""Index users by name, whatever its case: `lower(last_name) = lower('Hopper')`.
+
+An index of expressions holds their results. A query must use the same expression: one
+that compares last_name itself does not fit. The functions must be immutable, which lower()
+is. PostgreSQL gathers statistics about an expression only once an index has it, so ANALYZE
+follows; until then the planner takes every name for equally rare.
+
+Scenario: search without regard to case
+Instead of: ILIKE or lower(last_name) without an index, which read every user
+Locks: users ShareUpdateExclusiveLock; reads the table twice, and a sample of it
+Rollback: lossless
+Deploy: at any time; before the code that searches by name
+
+Revision ID: 840a103e19e5
+Revises: d659e26c2766
+Create Date: 2025-01-09 09:20:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "840a103e19e5"
+down_revision = "d659e26c2766"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_users_name_lower", table_name="users", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_users_name_lower",
+            "users",
+            [sa.text("lower(last_name)"), sa.text("lower(first_name)")],
+            postgresql_concurrently=True,
+        )
+        op.execute("ANALYZE users")
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_users_name_lower", table_name="users", if_exists=True, postgresql_concurrently=True
+        )

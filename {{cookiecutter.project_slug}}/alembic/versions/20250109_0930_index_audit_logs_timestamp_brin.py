@@ -1,0 +1,66 @@
+"""Index audit_logs.timestamp by the stretches of the table, in place of row by row.
+
+A BRIN index keeps the least and the greatest value of each 32 pages: for a million
+entries 32 kB, where the B-tree has 22 MB. It pays where rows lie in the table in the order of the
+column, as in a log that is only appended to, and for ranges: the stretches that may hold some
+of it are read whole. Were the rows shuffled, every stretch would hold all times and none could
+be left out. autosummarize, because else new pages are unknown to it until the next VACUUM.
+
+It replaces idx_audit_logs_timestamp: beside a B-tree on the same column the planner never took
+it, and the B-tree is what costs the room and the writes. What goes with the B-tree is the order:
+for the newest entries say how new (`timestamp > now() - interval '1 day'`) and let the server
+sort these. Where that cannot be said, keep the B-tree and leave this one out.
+
+Scenario: index a huge table that is only appended to
+Instead of: a B-tree with an entry for each row, hundreds of times as large
+Locks: audit_logs ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: after the code that asks for entries by time names a range
+
+Revision ID: d275a41c90cf
+Revises: 73aaec983b32
+Create Date: 2025-01-09 09:30:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "d275a41c90cf"
+down_revision = "73aaec983b32"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_timestamp_brin",
+            table_name="audit_logs",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_audit_logs_timestamp_brin",
+            "audit_logs",
+            ["timestamp"],
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+            postgresql_concurrently=True,
+        )
+        op.drop_index(
+            "idx_audit_logs_timestamp", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_timestamp", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index("idx_audit_logs_timestamp", "audit_logs", ["timestamp"], postgresql_concurrently=True)
+        op.drop_index(
+            "idx_audit_logs_timestamp_brin",
+            table_name="audit_logs",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )

@@ -1,0 +1,32 @@
+"""Enable pg_trgm, the extension that compares texts by their groups of three letters.
+
+An extension belongs to one database, not to the server: each database of a test needs it
+too. pg_trgm is a trusted one, so whoever may create in the database may enable it; for others
+ask the administrator, and IF NOT EXISTS then finds it there. DROP EXTENSION stops
+where something still uses it; with CASCADE it would drop that.
+
+Scenario: enable an extension
+Instead of: enabling it by hand, where the next database lacks it
+Locks: none on existing tables
+Rollback: lossless; one that was there before goes too
+Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
+
+Revision ID: 4ac510b78bdf
+Revises: 51848670bc63
+Create Date: 2025-01-09 09:40:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "4ac510b78bdf"
+down_revision = "51848670bc63"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+
+
+def downgrade() -> None:
+    op.execute("DROP EXTENSION IF EXISTS pg_trgm")

@@ -1,0 +1,54 @@
+"""Index documents.title for a part in its middle: `title ILIKE '%voice%'`.
+
+A B-tree knows how a text begins. This index knows which groups of three letters are in it,
+finds the titles that have all those of the pattern, and checks these. It serves LIKE and
+ILIKE, regular expressions and `%` (similar); a pattern with fewer than three letters in a
+row has no group to look for, and reads everything. For words of a language, rather than
+parts of words, see index_document_search.
+
+Scenario: search for a part of a text
+Instead of: LIKE '%…%' without an index or with a B-tree, both of which read every title
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time after enable_pg_trgm; before the code that searches in titles
+
+Revision ID: 292ed5613f03
+Revises: 4ac510b78bdf
+Create Date: 2025-01-09 09:45:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "292ed5613f03"
+down_revision = "4ac510b78bdf"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_title_trigram",
+            table_name="documents",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_documents_title_trigram",
+            "documents",
+            ["title"],
+            postgresql_using="gin",
+            postgresql_ops={"title": "gin_trgm_ops"},
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_title_trigram",
+            table_name="documents",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )

@@ -1,0 +1,46 @@
+"""Index audit_logs.ip_address for the networks that an address is in.
+
+SP-GiST stores the addresses as a tree of their leading bits, which is what a network is. It
+serves `<<=`, `>>=` and `&&` with the network taken from a column of another table too; a
+B-tree serves `<<=` only where the network stands in the query. GiST does the same, and
+wants its operator class (inet_ops) named.
+
+Scenario: search IP addresses by network
+Instead of: a B-tree, which a join with a table of networks cannot use
+Locks: audit_logs ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time; before the code that searches by network
+
+Revision ID: 269e2147fb56
+Revises: 86d9e678f975
+Create Date: 2025-01-09 09:55:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "269e2147fb56"
+down_revision = "86d9e678f975"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_ip_address", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
+        op.create_index(
+            "idx_audit_logs_ip_address",
+            "audit_logs",
+            ["ip_address"],
+            postgresql_using="spgist",
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_ip_address", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )

@@ -1,0 +1,41 @@
+"""Drop idx_documents_status, which nothing has read since the queue has an index of its own.
+
+The server counts: `SELECT relname, indexrelname, idx_scan, last_idx_scan FROM
+pg_stat_user_indexes` (last_idx_scan from PostgreSQL 16). Zero means unused only if the
+counting is old enough for the monthly report (stats_reset in pg_stat_database), is zero on
+every replica too, and the index enforces nothing (not indisunique). The other sort of
+superfluous index is the beginning of a longer one, as in replace_documents_user_index: that
+one is used as long as it is there, so no count shows it.
+
+Scenario: drop an index that is not used
+Instead of: DROP INDEX, which waits for all readers and lets none in meanwhile
+Locks: documents ShareUpdateExclusiveLock; no scan
+Rollback: lossless
+Deploy: after the last code that looks up a rare status
+
+Revision ID: 08450f30feae
+Revises: b4313cb5b409
+Create Date: 2025-01-09 10:05:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "08450f30feae"
+down_revision = "b4313cb5b409"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_status", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_documents_status", table_name="documents", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index("idx_documents_status", "documents", ["status"], postgresql_concurrently=True)

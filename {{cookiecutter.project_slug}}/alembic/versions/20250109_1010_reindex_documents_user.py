@@ -1,0 +1,41 @@
+"""Rebuild an index that has grown, while it is in use.
+
+Pages of an index that updates and deletes have emptied only in part are not given back, and
+an index can come to be several times its size (pgstatindex() of the extension pgstattuple
+shows avg_leaf_density). The new one is built under the name …_ccnew, the names are swapped,
+the old one is dropped as …_ccold. A rebuild that fails leaves one of these behind, INVALID
+and kept up to date by every write. Whichever it is goes first, so that this can be run again.
+
+Scenario: rebuild a bloated index of a big live table
+Instead of: REINDEX, under which writes wait, and reads too: to plan one, every index is opened
+Locks: documents ShareUpdateExclusiveLock; reads the table twice
+Rollback: lossless
+Deploy: at any time
+
+Revision ID: 27b222c6f5b0
+Revises: 08450f30feae
+Create Date: 2025-01-09 10:10:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "27b222c6f5b0"
+down_revision = "08450f30feae"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        for leftover in ("ccnew", "ccold"):
+            op.drop_index(
+                f"idx_documents_user_id_created_at_id_{leftover}",
+                table_name="documents",
+                if_exists=True,
+                postgresql_concurrently=True,
+            )
+        op.execute("REINDEX INDEX CONCURRENTLY idx_documents_user_id_created_at_id")
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,42 @@
+"""Let a user see and write their own webhooks only, whatever the query forgets to say.
+
+The policy goes by a setting, so all users share one role and one pool of connections: each
+transaction begins with `SELECT set_config('app.user_id', :id, true)`, which is over with it.
+(After that the setting is '' rather than unset, hence nullif.) Without the setting no row is
+seen. USING, without a WITH CHECK, also says which rows may be written.
+
+The policy comes before ENABLE: with none, every row is hidden from everybody. But not from
+the table's owner, from superusers and BYPASSRLS: these are exempt, which spares migrations and
+pg_dump, and means that the application must connect as another role. FORCE would bind the
+owner too, whose backfills would then update nothing and report success.
+
+Scenario: separate the rows of tenants in the database
+Instead of: WHERE user_id = … in every query, and one that forgets it
+Locks: webhooks AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: after the code that sets app.user_id, running as a role that does not own the table
+
+Revision ID: 87cf85610cce
+Revises: de0b582e1f22
+Create Date: 2025-01-10 09:30:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "87cf85610cce"
+down_revision = "de0b582e1f22"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE POLICY own_webhooks ON webhooks
+        USING (user_id = nullif(current_setting('app.user_id', true), '')::uuid)
+    """)
+    op.execute("ALTER TABLE webhooks ENABLE ROW LEVEL SECURITY")
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE webhooks DISABLE ROW LEVEL SECURITY")
+    op.execute("DROP POLICY own_webhooks ON webhooks")

@@ -1,0 +1,55 @@
+"""Fill users.new_email for the users who are older than its trigger: the backfill step.
+
+Batches as in assign_user_roles. A copy is no edit: app.keep_updated_at tells the trigger
+of touch_updated_at to leave the time of the last one alone. It is set for one transaction
+at a time, so that it ends with the batch and is not left behind in the session.
+
+Scenario: replace a column with no downtime, second step: fill the new column
+Instead of: one UPDATE, which locks every row and makes every user look edited today
+Locks: users RowExclusiveLock; one batch of rows at a time
+Rollback: loses which users.new_email were NULL; the copies stay until the column goes
+Deploy: while the first code runs
+
+Revision ID: f3d4dfcebecf
+Revises: d647f61ec8a9
+Create Date: 2025-01-11 09:05:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "f3d4dfcebecf"
+down_revision = "d647f61ec8a9"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    PERFORM set_config('app.keep_updated_at', 'on', true);
+                    UPDATE users SET new_email = email
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_user_email: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

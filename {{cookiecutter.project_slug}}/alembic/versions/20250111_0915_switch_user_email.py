@@ -1,0 +1,75 @@
+"""Swap the names of users.email and new_email, and of their rules: the switch.
+
+Nothing but names changes, all in one transaction, so no statement sees a column missing:
+the second code goes on with new_email, now the old column, and the third one can use email,
+now of type text. The trigger names columns, not places, and keeps them equal as before.
+The way back is the same swap.
+
+An open session has compiled the trigger's function for the types that the columns had, and
+each of its writes would fail until it connects again: "type of parameter does not match
+that when preparing the plan". Any change to the function makes all sessions compile it
+anew. (A statement that a driver has prepared fails likewise: database.py has it prepare
+none.) PostgreSQL 18 names NOT NULL too, and renaming a column leaves that name behind.
+
+Scenario: replace a column with no downtime, fourth step: swap the old and the new column
+Instead of: dropping email and renaming new_email, which breaks the code that uses new_email
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: after the first code is gone; then deploy the third
+
+Revision ID: e80c832f6da1
+Revises: a193d5b4c1e4
+Create Date: 2025-01-11 09:15:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "e80c832f6da1"
+down_revision = "a193d5b4c1e4"
+branch_labels = None
+depends_on = None
+
+CONSTRAINTS = [
+    ("uq_users_email", "uq_users_new_email"),
+    ("ck_users_email_lowercase", "ck_users_new_email_lowercase"),
+]
+
+
+def swap() -> None:
+    """Swap the columns' names and their constraints'."""
+    # squawk: ignore renaming-column, the swap: code finds the name that it knows
+    op.execute("ALTER TABLE users RENAME COLUMN email TO old_email")
+    # squawk: ignore renaming-column, the swap: code finds the name that it knows
+    op.execute("ALTER TABLE users RENAME COLUMN new_email TO email")
+    # squawk: ignore renaming-column, the swap: code finds the name that it knows
+    op.execute("ALTER TABLE users RENAME COLUMN old_email TO new_email")
+    for one, other in CONSTRAINTS:
+        # squawk: ignore renaming-object, no code names it
+        op.execute(f"ALTER TABLE users RENAME CONSTRAINT {one} TO swapped")
+        # squawk: ignore renaming-object, no code names it
+        op.execute(f"ALTER TABLE users RENAME CONSTRAINT {other} TO {one}")
+        # squawk: ignore renaming-object, no code names it
+        op.execute(f"ALTER TABLE users RENAME CONSTRAINT swapped TO {other}")
+    op.execute("""
+        DO $$
+        BEGIN
+            IF EXISTS (
+                SELECT FROM pg_constraint
+                WHERE conrelid = 'users'::regclass AND conname = 'users_email_not_null'
+            ) THEN
+                ALTER TABLE users RENAME CONSTRAINT users_email_not_null TO swapped;
+                ALTER TABLE users RENAME CONSTRAINT users_new_email_not_null TO users_email_not_null;
+                ALTER TABLE users RENAME CONSTRAINT swapped TO users_new_email_not_null;
+            END IF;
+        END
+        $$
+    """)
+    op.execute("ALTER FUNCTION users_sync_email() VOLATILE")  # as it is: it only has to be compiled anew
+
+
+def upgrade() -> None:
+    swap()
+
+
+def downgrade() -> None:
+    swap()

@@ -1,0 +1,108 @@
+"""Drop users.new_email, which is the old column now, and the trigger: the contract step.
+
+What is left is users.email, of type text, NOT NULL, unique and in lower case. The rules of
+the old column go with it. From now on an email may be longer than 255 characters.
+
+The way back is the first three revisions again, for the old type: column and trigger, then
+the copies, then the rules. It refuses while an email is longer than the old column holds,
+before it changes anything.
+
+Scenario: replace a column with no downtime, last step: drop the old column and the trigger
+Instead of: dropping the old column at the switch, under the code that still uses it
+Locks: users AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless; refuses while an email is longer than 255 characters
+Deploy: after the second code is gone
+
+Revision ID: f756c40e7550
+Revises: e80c832f6da1
+Create Date: 2025-01-11 09:20:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "f756c40e7550"
+down_revision = "e80c832f6da1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("DROP TRIGGER users_sync_email ON users")
+    # squawk: ignore ban-drop-function, its trigger is gone
+    op.execute("DROP FUNCTION users_sync_email()")
+    # squawk: ignore ban-drop-column, the contract step; see Deploy
+    op.drop_column("users", "new_email")  # zdm: ignore R005, the contract step; see Deploy
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            BEGIN
+                IF EXISTS (SELECT FROM users WHERE length(email) > 255) THEN
+                    RAISE EXCEPTION 'users.email has values longer than 255 characters: shorten them first';
+                END IF;
+            END
+            $$
+        """)
+        op.add_column("users", sa.Column("new_email", sa.String(255)), if_not_exists=True)
+        # As expand_user_email had it, to the blank.
+        op.execute("""
+        CREATE OR REPLACE FUNCTION users_sync_email() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.new_email IS DISTINCT FROM OLD.new_email THEN
+                NEW.email := NEW.new_email;
+            ELSE
+                NEW.new_email := NEW.email;
+            END IF;
+            RETURN NEW;
+        END
+        $$
+        """)
+        # In this order, because the switch swapped the names here too.
+        op.execute("""
+            CREATE OR REPLACE TRIGGER users_sync_email BEFORE INSERT OR UPDATE OF new_email, email
+            ON users FOR EACH ROW EXECUTE FUNCTION users_sync_email()
+        """)
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size CONSTANT integer := 5000;
+                total CONSTANT bigint := (SELECT count(*) FROM users);
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
+                next_id uuid;
+                done bigint := 0;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    next_id := (
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    PERFORM set_config('app.keep_updated_at', 'on', true);
+                    UPDATE users SET new_email = email
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL;
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'contract_user_email: % of % users', least(done, total), total;
+                    first_id := next_id;
+                END LOOP;
+            END
+            $$
+        """)
+        op.drop_constraint("uq_users_new_email", "users", type_="unique", if_exists=True)
+        op.drop_index("uq_users_new_email", table_name="users", if_exists=True, postgresql_concurrently=True)
+        op.create_index(
+            "uq_users_new_email", "users", ["new_email"], unique=True, postgresql_concurrently=True
+        )
+        op.execute(
+            "ALTER TABLE users ADD CONSTRAINT uq_users_new_email UNIQUE USING INDEX uq_users_new_email"
+        )
+        for name, rule in [
+            ("ck_users_new_email_lowercase", "new_email = lower(new_email)"),
+            ("ck_users_new_email_not_null", "new_email IS NOT NULL"),
+        ]:
+            op.drop_constraint(op.f(name), "users", type_="check", if_exists=True)
+            op.create_check_constraint(op.f(name), "users", rule, postgresql_not_valid=True)
+            op.execute(f"ALTER TABLE users VALIDATE CONSTRAINT {name}")
+        op.alter_column("users", "new_email", nullable=False)  # zdm: ignore R015, the way back; see Rollback
+        op.drop_constraint(op.f("ck_users_new_email_not_null"), "users", type_="check")

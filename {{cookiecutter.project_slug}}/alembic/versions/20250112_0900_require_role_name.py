@@ -1,0 +1,37 @@
+"""Refuse roles without a name: the feature, on the branch "dev".
+
+Two lines of work start at the same revision. `alembic revision --head=<id>
+--branch-label=dev --splice` begins one, and from then on the label names it: `alembic
+upgrade dev@head` goes up this branch and no other, and a bare `head` is ambiguous.
+
+A plain CHECK is right for a table of three rows: the scan is over before anybody notices.
+
+Scenario: start a feature branch
+Instead of: two revisions on one parent that nobody planned, found when `alembic upgrade head` fails
+Locks: roles AccessExclusiveLock; scans roles, which is small
+Allow: scan roles, it has three rows
+Rollback: lossless
+Deploy: before the code that lets admins name roles
+
+Revision ID: 71eaeeeae894
+Revises: f756c40e7550
+Create Date: 2025-01-12 09:00:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "71eaeeeae894"
+down_revision = "f756c40e7550"
+branch_labels = ("dev",)
+depends_on = None
+
+
+def upgrade() -> None:
+    # squawk: ignore constraint-missing-not-valid, a small table
+    op.create_check_constraint(
+        op.f("ck_roles_name_not_blank"), "roles", "btrim(name) <> ''"
+    )  # zdm: ignore R017, a small table
+
+
+def downgrade() -> None:
+    op.drop_constraint(op.f("ck_roles_name_not_blank"), "roles", type_="check")

@@ -1,0 +1,39 @@
+"""Drop the index on audit_logs.user_id, which the hotfix has made needless.
+
+An index on (user_id, timestamp) answers all that one on user_id does. This belongs to the
+branch "dev" and needs a revision of the branch "prod", which is no ancestor of it: that is
+what depends_on is for. `alembic upgrade dev@head` runs the hotfix first, wherever it is
+missing; without it, deleting a user would read all of audit_logs.
+
+Scenario: need a revision of another branch
+Instead of: hoping that the other branch is deployed first, or merging only for that
+Locks: audit_logs ShareUpdateExclusiveLock; no scan
+Rollback: lossless
+Deploy: at any time
+
+Revision ID: f38b01026799
+Revises: 71eaeeeae894
+Create Date: 2025-01-12 09:10:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "f38b01026799"
+down_revision = "71eaeeeae894"
+branch_labels = None
+depends_on = "da9040c27137"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_user_id", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_audit_logs_user_id", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index("idx_audit_logs_user_id", "audit_logs", ["user_id"], postgresql_concurrently=True)

@@ -1,0 +1,168 @@
+"""Where the database is, and how the application talks to it."""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID
+
+from dotenv import dotenv_values
+from sqlalchemy import (
+    URL,
+    DateTime,
+    Engine,
+    MetaData,
+    Text,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import Uuid
+
+ROOT = Path(__file__).resolve().parent
+
+# Every constraint and index has a name, so that a downgrade can always drop it and
+# autogenerate can always recognise it.
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The parent of every model; `Base.metadata` is what Alembic compares."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        UUID: Uuid(),
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text()),
+        dict[str, Any]: JSONB(),
+    }
+
+
+class DatabaseURLError(ValueError):
+    """There is no usable database URL. The message is one line, without the password."""
+
+
+def database_url(*, for_migrations: bool = False) -> URL:
+    """Return the URL of the database: from the environment, else `.env`, else embedded.
+
+    Args:
+        for_migrations: as for `configured_url`.
+
+    Raises:
+        DatabaseURLError: the URL cannot be used, or there is none and no embedded server.
+    """
+    return configured_url(for_migrations=for_migrations) or _embedded_url()
+
+
+def configured_url(*, for_migrations: bool = False) -> URL | None:
+    """Return the URL that the environment or else `.env` gives, None where neither does.
+
+    Args:
+        for_migrations: prefer `MIGRATION_DATABASE_URL` over `DATABASE_URL`. The nearer
+            source still wins: a `DATABASE_URL` in the environment beats a
+            `MIGRATION_DATABASE_URL` in `.env`.
+
+    Raises:
+        DatabaseURLError: the URL cannot be used.
+    """
+    names = ["MIGRATION_DATABASE_URL", "DATABASE_URL"] if for_migrations else ["DATABASE_URL"]
+    # No interpolation: a password may hold "${".
+    sources: tuple[tuple[str, Mapping[str, str | None]], ...] = (
+        ("", os.environ),
+        (" in .env", dotenv_values(ROOT / ".env", interpolate=False)),
+    )
+    for where, values in sources:
+        for name in names:
+            if value := values.get(name):
+                return parse_url(value, source=name + where)
+    return None
+
+
+def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
+    """Return `text` as a URL for psycopg 3.
+
+    Args:
+        text: `postgresql://user:password@host:port/name`; `postgres://` and
+            `postgresql+psycopg://` mean the same. Special characters in the password
+            are percent-encoded.
+        source: the setting's name, for the error.
+
+    Raises:
+        DatabaseURLError: not a URL, or one of another database product or driver.
+    """
+    expected = "expected postgresql://user:password@host:port/database"
+    try:
+        url = make_url(text.strip())
+    except (ArgumentError, ValueError):
+        raise DatabaseURLError(f"{source} is not a database URL: {expected}") from None
+    if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        # Only a well-formed name is repeated: anything else could be part of a secret.
+        name = url.drivername if re.fullmatch(r"[a-z0-9+_]+", url.drivername) else "something else"
+        raise DatabaseURLError(f"{source} is for {name}, this application needs PostgreSQL: {expected}")
+    if "@" in (url.host or ""):
+        raise DatabaseURLError(
+            f"{source} has a special character in the user or password: "
+            "percent-encode it (@ is %40, : is %3A, / is %2F, % is %25)"
+        )
+    if not url.database:
+        raise DatabaseURLError(f"{source} names no database: {expected}")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _embedded_url() -> URL:
+    # The one import against the grain (migrate stands above this module), and the reason
+    # that it is in a function: only a run without any URL reaches the embedded server.
+    try:
+        from migrate import embedded
+    except ImportError:
+        raise DatabaseURLError("DATABASE_URL is not set: set it in the environment or in .env") from None
+    return embedded.url()
+
+
+def make_engine(url: URL, **options: Any) -> Engine:
+    """Return an engine for `url`; `options` go to `sqlalchemy.create_engine`."""
+    # A server-side prepared statement dies when a migration changes the type of what it
+    # returns ("cached plan must not change result type"), and does not survive a
+    # transaction pooler: psycopg prepares none.
+    connect_args: dict[str, Any] = {"prepare_threshold": None}
+    if "connect_timeout" not in url.query:
+        connect_args["connect_timeout"] = 10  # seconds
+    engine = create_engine(url, connect_args=connect_args, **options)
+
+    @event.listens_for(engine, "connect")
+    def use_utc(connection: Any, _record: Any) -> None:
+        # Not by the startup parameter "options": PgBouncer rejects it.
+        autocommit = connection.autocommit
+        connection.autocommit = True
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = autocommit
+
+    return engine
+
+
+@cache
+def engine() -> Engine:
+    """Return the application's engine, made on first use."""
+    return make_engine(database_url(), pool_pre_ping=True)
+
+
+@cache
+def session_factory() -> sessionmaker[Session]:
+    """Return the application's session factory.
+
+    For a transaction: `with session_factory().begin() as session:`.
+    """
+    return sessionmaker(engine())

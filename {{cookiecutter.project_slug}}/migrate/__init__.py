@@ -1,0 +1,1 @@
+"""What runs around a migration: `python -m migrate --help`."""

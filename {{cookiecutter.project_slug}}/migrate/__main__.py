@@ -1,0 +1,203 @@
+"""Commands around the migrations: `python -m migrate --help`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.util import CommandError
+
+from database import ROOT, database_url
+from migrate import client, embedded, ledger
+from migrate.client import ClientError
+from migrate.connection import connect
+from migrate.errors import clear_errors
+from migrate.index import NoPlaceError, write
+from migrate.operation import default_config
+from migrate.revisions import config
+from migrate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
+from migrate.sample import SampleError, fill
+from migrate.squash import squash
+
+VERSIONS = ROOT / "alembic" / "versions"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0, 1 after a line on stderr that says what is wrong, or psql's.
+    """
+    parser = argparse.ArgumentParser(prog="python -m migrate", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    command = commands.add_parser("sample", help="fill the empty tables with sample rows")
+    command.add_argument("--rows", type=_count, default=1000, help="documents (default: %(default)s)")
+    command.set_defaults(run=sample)
+
+    command = commands.add_parser("url", help="print the database's URL, password included")
+    command.set_defaults(run=url)
+
+    command = commands.add_parser("psql", help="open the database in psql; takes psql's own options")
+    command.set_defaults(run=psql)
+
+    command = commands.add_parser("stop", help="stop the embedded server")
+    command.add_argument("--remove", action="store_true", help="delete its data too")
+    command.set_defaults(run=stop)
+
+    command = commands.add_parser("index", help="list the scenarios of the chain in a Markdown file")
+    command.add_argument("path", type=Path, nargs="?", default=VERSIONS / "README.md", help="(%(default)s)")
+    command.set_defaults(run=index)
+
+    command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
+    command.add_argument("--from", dest="start", metavar="REV", help="measure only from this revision on")
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--check", action="store_true", help="write nothing; fail where it is not true")
+    output.add_argument("--json", action="store_true", help="print it all, and write nothing")
+    output.add_argument("--time", action="store_true", help="print how long upgrades take and locks are held")
+    command.add_argument("--rows", type=_count, help="documents, for --time (default: 100,000)")
+    command.set_defaults(run=measure)
+
+    command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
+    command.add_argument("--to", metavar="REV", default="head", help="the revision to reach (%(default)s)")
+    command.add_argument("--dry-run", action="store_true", help="end before the first change")
+    command.add_argument(
+        "--no-backup", nargs="?", const="", metavar="DATABASE",
+        help="make no backup; its name here, or typed when asked, confirms that",
+    )  # fmt: skip
+    _operation(command)
+    command.set_defaults(run=deploy)
+
+    command = commands.add_parser("rollback", help="go back: by downgrades, or a backup in a new database")
+    way = command.add_mutually_exclusive_group(required=True)
+    way.add_argument("--to", metavar="REV", help="undo the revisions after this one")
+    way.add_argument("--backup", type=Path, metavar="FILE", help="restore this into a new database")
+    command.add_argument("--into", default="", metavar="DATABASE", help="with --backup: an empty one to use")
+    _operation(command)
+    command.set_defaults(run=rollback)
+
+    command = commands.add_parser("smoke", help="read every model as the application does")
+    command.add_argument("--config", type=Path, default=default_config(), help="the ini file (%(default)s)")
+    command.set_defaults(run=smoke_test)
+
+    command = commands.add_parser("squash", help="put one revision in the place of an old chain")
+    command.add_argument("--to", metavar="REV", default="head", help="the last to go (default: %(default)s)")
+    command.add_argument("--dry-run", action="store_true", help="prove it and print it; change no file")
+    command.set_defaults(run=squash_chain)
+
+    options, rest = parser.parse_known_args(arguments)
+    options.rest = rest
+    if rest and options.run is not psql:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if getattr(options, "run", None) is measure and options.rows and not options.time:
+        parser.error("--rows is for --time: what else is measured does not depend on how many there are")
+    try:
+        with clear_errors():
+            return int(options.run(options) or 0)
+    except (ClientError, CommandError, NoPlaceError, OSError, SampleError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Fill the empty tables of the database, and say with how many rows."""
+    with connect() as connection:
+        inserted = fill(connection, options.rows)
+        connection.commit()
+    for table, count in inserted.items():
+        print(f"{table:<20} {count:>12,} rows")
+    if not inserted:
+        print("nothing to fill: every table has rows, or there is none (alembic upgrade head)")
+
+
+def url(_options: argparse.Namespace) -> None:
+    """Print a URL that psql and most clients understand."""
+    print(database_url().set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+def psql(options: argparse.Namespace) -> int:
+    """Open psql, or have it run what its arguments say."""
+    return client.interact("psql", database_url(), *options.rest)
+
+
+def stop(options: argparse.Namespace) -> None:
+    """Stop the embedded server."""
+    was_running = embedded.stop(remove=options.remove)
+    print("stopped" if was_running else "was not running", "and removed" if options.remove else "")
+
+
+def index(options: argparse.Namespace) -> None:
+    """Write the index of scenarios."""
+    write(options.path)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure the chain, and write, check or print the ledger."""
+    if options.time:
+        rows = options.rows or 100_000
+        entries, _ = ledger.measure(start=options.start, rows=rows, timed=True, progress=ledger.show_progress)
+        print(ledger.timings(entries, rows))
+    elif options.json:
+        entries, _ = ledger.measure(start=options.start, progress=ledger.show_progress)
+        print(ledger.as_json(entries))
+    else:
+        ledger.update(options.start, check=options.check)
+
+
+def squash_chain(options: argparse.Namespace) -> None:
+    """Squash the chain, and say so; print the revision alone on stdout in a dry run."""
+    text = squash(config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
+    if options.dry_run:
+        print(text, end="")
+
+
+def deploy(options: argparse.Namespace) -> int:
+    """Take a database to a revision, step by step."""
+    # Not above: the other commands work where the models do not.
+    from migrate.deploy import Deploy, DeployOptions
+
+    return Deploy(
+        DeployOptions(
+            config=options.config,
+            folder=options.backup_dir,
+            yes=options.yes,
+            to=options.to,
+            dry_run=options.dry_run,
+            no_backup=options.no_backup,
+        )
+    ).run()
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Take a database back."""
+    common = {"config": options.config, "folder": options.backup_dir, "yes": options.yes}
+    if options.backup:
+        return Restore(RestoreOptions(**common, backup=options.backup, into=options.into)).run()
+    return Downgrade(DowngradeOptions(**common, to=options.to)).run()
+
+
+def smoke_test(options: argparse.Namespace) -> None:
+    """Run the usual smoke test, and say of how many models."""
+    from migrate import smoke
+
+    print(f"{smoke.test(Config(options.config))} models can be read")
+
+
+def _operation(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, default=default_config(), help="the ini file (%(default)s)")
+    command.add_argument(
+        "--backup-dir", type=Path, metavar="DIR", help="for backups, SQL and logs (as the ini file says)"
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100,000,000")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""The labels of PostgreSQL's enum types, which Alembic does not look at."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import render_op, renderers
+from alembic.operations import ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import ARRAY, Connection, Dialect, text
+from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from migrate.autogenerate.operations import Remark, Statement
+from migrate.autogenerate.scenarios import scenario
+from migrate.autogenerate.trial import quoted
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
+
+LABELS = text("""
+    SELECT nullif(nspname, current_schema()), typname,
+        ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = pg_type.oid ORDER BY enumsortorder)
+    FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
+    WHERE typtype = 'e'
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e') -- an extension's
+""")
+
+# By the type itself, or by an array of it.
+COLUMNS = text("""
+    SELECT nullif(type_schema.nspname, current_schema()), typname,
+        nullif(table_schema.nspname, current_schema()), relname, attname
+    FROM pg_type
+    JOIN pg_namespace AS type_schema ON type_schema.oid = typnamespace
+    JOIN pg_attribute ON atttypid IN (pg_type.oid, typarray) AND NOT attisdropped
+    JOIN pg_class ON pg_class.oid = attrelid
+    JOIN pg_namespace AS table_schema ON table_schema.oid = relnamespace
+    WHERE typtype = 'e' AND relkind IN ('r', 'p', 'f', 'v', 'm')
+""")
+
+
+class AddedLabel(Statement):
+    """A label that the models have and the database has not."""
+
+    def reverse(self) -> ops.MigrateOperation:  # type: ignore[override]
+        return Remark(
+            "PostgreSQL takes no label back: it stays, and does no harm to the next upgrade (Rollback: "
+            f"irreversible). To be rid of it, {scenario('remove_document_status_archived')}."
+        )
+
+
+@dataclass
+class ChangedLabels(ops.MigrateOperation):
+    """Labels that no statement leads to, or none that can be known."""
+
+    type: str
+    present: list[str]
+    wanted: list[str]
+
+    def __str__(self) -> str:
+        gone = [label for label in self.present if label not in self.wanted]
+        what = (
+            f"the models lack {', '.join(map(repr, gone))}" if gone else "the models order them differently"
+        )
+        return (
+            f"enum {self.type}: the database has the labels {', '.join(self.present)}, {what}. Autogenerate "
+            f"only adds labels: to rename one, {scenario('rename_document_status_failed')}; to remove one, "
+            f"{scenario('remove_document_status_archived')}; a new order is a new type, made in the same way"
+        )
+
+    def reverse(self) -> "ChangedLabels":
+        return ChangedLabels(self.type, self.wanted, self.present)
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("change_enum", self.type, self.present, self.wanted)
+
+
+@renderers.dispatch_for(ChangedLabels)
+def _render_changed(context: AutogenContext, changed: ChangedLabels) -> list[str]:
+    return render_op(context, Remark(str(changed)))
+
+
+def compare(
+    context: AutogenContext, changes: ops.UpgradeOps, schemas: set[str | None]
+) -> PriorityDispatchResult:
+    """Add to the changes what it takes to give the database the enums of the models."""
+    assert context.connection is not None
+    present = {(schema, name): labels for schema, name, labels in context.connection.execute(LABELS)}
+    wanted = dict(of_models(context))
+    before: list[ops.MigrateOperation] = []
+    for key, labels in sorted(wanted.items(), key=str):
+        name = quoted(context.connection, *key)
+        if key not in present:
+            before.append(Statement(create(name, labels), f"DROP TYPE {name}"))
+        elif labels != present[key]:
+            before += relabel(name, present[key], labels)
+    changes.ops[:0] = before
+    unused = {key for key in present if key[0] in schemas and key not in wanted}
+    for key in sorted(unused - in_use(context.connection, changes), key=str):
+        name = quoted(context.connection, *key)
+        changes.ops.append(Statement(f"DROP TYPE {name}", create(name, present[key]), f"the type {name}"))
+    return PriorityDispatchResult.CONTINUE
+
+
+def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str]]]:
+    """Yield the enum types of the models' columns, with their labels."""
+    assert context.connection is not None
+    default = context.connection.dialect.default_schema_name
+    for table in context.sorted_tables:
+        if context.run_object_filters(table, table.name, "table", False, None):
+            for column in table.columns:
+                if enum := native(column.type, context.connection.dialect):
+                    yield (None if enum.schema == default else enum.schema, str(enum.name)), list(enum.enums)
+
+
+def native(type_: TypeEngine[Any], dialect: Dialect) -> ENUM | None:
+    """Return the enum type that a column has in PostgreSQL, None for any other type."""
+    type_ = type_.dialect_impl(dialect)
+    while isinstance(type_, TypeDecorator):
+        type_ = type_.impl_instance.dialect_impl(dialect)
+    if isinstance(type_, ARRAY):
+        return native(type_.item_type, dialect)
+    return type_ if isinstance(type_, ENUM) else None
+
+
+def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.MigrateOperation]:
+    """Yield what gives a type the labels that are wanted."""
+    if [label for label in wanted if label in present] != present:
+        yield ChangedLabels(name, present, wanted)
+        return
+    log.info("Detected added labels of the type %s", name)
+    for number, label in enumerate(wanted):
+        if label not in present:
+            place = f" AFTER {literal(wanted[number - 1])}" if number else ""
+            if not number and present:
+                place = f" BEFORE {literal(present[0])}"
+            yield AddedLabel(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{place}")
+
+
+def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
+    """Return the enum types of the columns that the changes leave as they are."""
+    tables, columns = set(), set()
+    for op in flat(changes):
+        if isinstance(op, ops.DropTableOp):
+            tables.add((op.schema, op.table_name))
+        elif isinstance(op, ops.DropColumnOp) or (
+            isinstance(op, ops.AlterColumnOp) and op.modify_type is not None
+        ):
+            columns.add((op.schema, op.table_name, op.column_name))
+    return {
+        (schema, name)
+        for schema, name, *column in connection.execute(COLUMNS)
+        if tuple(column) not in columns and tuple(column[:2]) not in tables
+    }
+
+
+def flat(operation: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
+    """Yield the operations, those on one table without their wrapping."""
+    for op in operation.ops:
+        if isinstance(op, ops.OpContainer):
+            yield from flat(op)
+        else:
+            yield op
+
+
+def create(name: str, labels: list[str]) -> str:
+    return f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, labels))})"
+
+
+def literal(label: str) -> str:
+    return "'" + label.replace("'", "''") + "'"
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Write an enum as a type that is there: revisions create and drop it in statements of their own.
+
+    Left to itself, `create_table` creates the type, also where it exists; `add_column`
+    does not, also where it is missing; and nothing ever drops it.
+    """
+    if kind != "type" or isinstance(item, ARRAY):
+        return False
+    assert context.dialect is not None
+    enum = native(item, context.dialect)
+    if enum is None:
+        return False
+    context.imports.add("from sqlalchemy.dialects import postgresql")
+    arguments = [*map(repr, enum.enums), f"name={str(enum.name)!r}", "create_type=False"]
+    if enum.schema:
+        arguments.append(f"schema={str(enum.schema)!r}")
+    return f"postgresql.ENUM({', '.join(arguments)})"
+
+
+def setup(plugin: Plugin) -> None:
+    """Register the comparator, after those that find dropped tables and columns."""
+    plugin.add_autogenerate_comparator(compare, "schema", "enums", priority=DispatchPriority.LAST)

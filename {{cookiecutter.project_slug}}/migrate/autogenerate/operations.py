@@ -1,0 +1,86 @@
+"""What a revision can hold besides Alembic's own operations, and how it is written."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import render_op, renderers
+from alembic.operations import ops
+
+WIDTH = 100
+
+
+class Statement(ops.ExecuteSQLOp):
+    """A statement, and the one that undoes it."""
+
+    def __init__(self, sql: str, undo: str = "", drops: str = "") -> None:
+        """Keep both.
+
+        Args:
+            sql: the statement.
+            undo: the statement of the downgrade.
+            drops: what is gone after it, in words; empty where nothing is.
+        """
+        super().__init__(sql)
+        self.undo, self.drops = undo, drops
+
+    def reverse(self) -> "Statement":
+        return Statement(self.undo, str(self.sqltext))
+
+
+@dataclass
+class Remark(ops.MigrateOperation):
+    """A comment for whoever reviews the revision.
+
+    Attributes:
+        text: what to look at.
+        instead: a line of code to use in place of what follows.
+    """
+
+    text: str
+    instead: str = ""
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("remark", self.text)
+
+
+class Nothing(ops.MigrateOperation):
+    """What stands in a function that does nothing."""
+
+
+@dataclass
+class AutocommitBlock(ops.MigrateOperation):
+    """Operations that run outside a transaction, each by itself."""
+
+    operations: list[ops.MigrateOperation] = field(default_factory=list)
+
+
+@renderers.dispatch_for(Statement)
+def _render_statement(_context: AutogenContext, statement: Statement) -> str:
+    # A colon before a word would be taken for a bound value.
+    sql = str(statement.sqltext).replace(":", r"\:")
+    lines = textwrap.wrap(
+        sql, WIDTH, drop_whitespace=False, break_long_words=False, break_on_hyphens=False, expand_tabs=False,
+        replace_whitespace=False,
+    )  # fmt: skip
+    return f"op.execute({' '.join(map(repr, lines))})"
+
+
+@renderers.dispatch_for(Remark)
+def _render_remark(_context: AutogenContext, remark: Remark) -> list[str]:
+    lines = textwrap.wrap(f"REVIEW: {remark.text}", WIDTH, break_on_hyphens=False)
+    return [f"# {line}" for line in lines] + [f"#     {remark.instead}"] * bool(remark.instead)
+
+
+@renderers.dispatch_for(Nothing)
+def _render_nothing(_context: AutogenContext, _nothing: Nothing) -> str:
+    return "pass"
+
+
+@renderers.dispatch_for(AutocommitBlock)
+def _render_block(context: AutogenContext, block: AutocommitBlock) -> Iterable[str]:
+    lines = [line for operation in block.operations for line in render_op(context, operation)]
+    # The empty one ends the block.
+    return ["with op.get_context().autocommit_block():", *lines, ""]

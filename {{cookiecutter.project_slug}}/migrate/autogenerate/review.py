@@ -1,0 +1,268 @@
+"""What whoever reviews a revision must know before it runs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from alembic.ddl.base import AddColumn
+from alembic.operations import ops
+from sqlalchemy import Connection, DateTime, text
+from sqlalchemy.dialects import registry
+from sqlalchemy.schema import ExecutableDDLElement, Table
+from sqlalchemy.types import TypeEngine
+
+from migrate.autogenerate import trial
+from migrate.autogenerate.enums import Key
+from migrate.autogenerate.operations import Remark, Statement
+from migrate.autogenerate.scenarios import scenario
+
+TABLES = text("""
+    SELECT nullif(nspname, current_schema()), relname, relkind = 'p', greatest(reltuples, 0)
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p')
+""")
+
+
+# With DEFERRABLE, which reflection leaves out.
+CONSTRAINT = text(
+    "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+    "WHERE conrelid = CAST(:table AS regclass) AND conname = :name"
+)
+
+DIALECT = registry.load("postgresql")()
+
+# How a constraint is replaced, by its kind.
+CHANGED_CONSTRAINT = {
+    "check": "raise_document_priority_limit",
+    "foreignkey": "keep_audit_logs_of_deleted_users",
+    "unique": "unique_user_email",
+}
+
+
+@dataclass(frozen=True)
+class Present:
+    """A table that the database has.
+
+    Attributes:
+        partitioned: it is split into partitions.
+        rows: how many the planner believes it has; 0 where it does not know.
+    """
+
+    partitioned: bool
+    rows: float
+
+
+def tables(connection: Connection) -> dict[Key, Present]:
+    """Return the tables of the database."""
+    return {(schema, name): Present(*facts) for schema, name, *facts in connection.execute(TABLES)}
+
+
+def table_of(op: ops.MigrateOperation) -> Key:
+    """Return the table that an operation is about."""
+    if isinstance(op, ops.CreateForeignKeyOp):
+        return op.kw.get("source_schema"), op.source_table
+    return getattr(op, "schema", None), getattr(op, "table_name", None) or ""
+
+
+class Review:
+    """A look at some changes, with the database at hand."""
+
+    def __init__(self, connection: Connection, changes: list[ops.MigrateOperation]) -> None:
+        """Look at the tables of the database."""
+        self.connection, self.changes = connection, changes
+        self.tables = tables(connection)
+        default = connection.dialect.default_schema_name
+        self.tables |= {(default, name): facts for (schema, name), facts in self.tables.items() if not schema}
+        self.dropped = {table_of(op) for op in changes if isinstance(op, ops.DropTableOp)}
+
+    def lives(self, op: ops.MigrateOperation) -> bool:
+        """Return whether it is about a table that is there before and after."""
+        return table_of(op) in self.tables and table_of(op) not in self.dropped
+
+    def partitioned(self, op: ops.MigrateOperation) -> bool:
+        """Return whether it is about a table with partitions."""
+        return table_of(op) in self.tables and self.tables[table_of(op)].partitioned
+
+    def remarks(self, op: ops.MigrateOperation) -> Iterator[Remark]:
+        """Yield what is to be said before an operation of an upgrade."""
+        match op:
+            case ops.DropTableOp():
+                yield from self._dropped_table(op)
+            case ops.DropColumnOp():
+                yield from self._dropped_column(op)
+            case ops.DropConstraintOp() if self.lives(op):
+                yield self._dropped_constraint(op)
+            case ops.DropIndexOp() if self.lives(op):
+                yield self._dropped_index(op)
+            case Statement() if op.drops:
+                yield Remark(f"drops {op.drops}, which no column has any more.")
+            case ops.AddColumnOp():
+                yield from self._added_column(op)
+            case ops.AlterColumnOp() if op.modify_type is not None:
+                yield from self._altered_type(op, op.modify_type)
+            case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
+                yield Remark(
+                    f"nobody can write to {op.table_name} while each partition gets its index. To build them "
+                    f"concurrently, one by one, {scenario('index_webhook_deliveries')}."
+                )
+            case ops.CreateForeignKeyOp() if self.partitioned(op):
+                yield Remark(
+                    f"nobody can write to {op.source_table} while every partition is read. Add the key to "
+                    "each partition first, NOT VALID, and validate it: "
+                    f"{scenario('validate_document_category_fk')}."
+                )
+
+    def remarks_on_downgrade(self, op: ops.MigrateOperation) -> Iterator[Remark]:
+        """Yield what is to be said before an operation of a downgrade."""
+        if isinstance(op, ops.AddColumnOp) and needs_a_value(op):
+            yield Remark(
+                f"fails if {op.table_name} has rows, because the values are gone: let the column be NULL "
+                "here, or give it a server_default."
+            )
+        elif isinstance(op, ops.AddConstraintOp) and self.lives(op):
+            yield Remark("fails if rows have come to break it, and nobody can write while they are read.")
+
+    def undo(self, op: ops.MigrateOperation) -> Statement | None:
+        """Return what takes an operation back, where Alembic would lose a part of it."""
+        if not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "unique":
+            return None
+        table = trial.quoted(self.connection, op.schema, op.table_name)
+        names = {"table": table, "name": op.constraint_name}
+        definition = self.connection.scalar(CONSTRAINT, names)
+        name = trial.quoted(self.connection, None, str(op.constraint_name))
+        return Statement(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+
+    def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
+        for other in self.changes:
+            if isinstance(other, ops.CreateTableOp) and alike(op, other):
+                yield Remark(
+                    f"a rename? If {other.table_name} is what {op.table_name} was, use this line in place of "
+                    f"the two, or see how both names can work for a while: {scenario('rename_doc_pages')}.",
+                    f"op.rename_table({arguments(op.table_name, other.table_name, schema=op.schema)})",
+                )
+        yield Remark(
+            f"drops the table {op.table_name} and what it holds{self._rows(op)}. For when and how, "
+            f"{scenario('drop_legacy_exports')}."
+        )
+
+    def _dropped_column(self, op: ops.DropColumnOp) -> Iterator[Remark]:
+        old = spelled(op.reverse().column.type)
+        for other in self.changes:
+            if not isinstance(other, ops.AddColumnOp) or table_of(other) != table_of(op):
+                continue
+            new = other.column.name
+            if spelled(other.column.type) == old:
+                names = arguments(op.table_name, op.column_name, new_column_name=new, schema=op.schema)
+                yield Remark(
+                    f"a rename? If {new} is what {op.column_name} was, use this line in place of the two. "
+                    "It breaks code that is running; for the way that does not, "
+                    f"{scenario('expand_user_email')}.",
+                    f"op.alter_column({names})",
+                )
+        yield Remark(
+            f"drops the column {op.table_name}.{op.column_name} and what it holds{self._rows(op)}. For when "
+            f"and how, {scenario('drop_document_legacy_status')}."
+        )
+
+    def _dropped_constraint(self, op: ops.DropConstraintOp) -> Remark:
+        added = [other for other in self.changes if isinstance(other, ops.AddConstraintOp)]
+        if op.constraint_name in [getattr(other, "constraint_name", None) for other in added]:
+            slug = CHANGED_CONSTRAINT.get(op.constraint_type or "", CHANGED_CONSTRAINT["check"])
+            return Remark(
+                f"drops the constraint {op.constraint_name}, to add it as the models have it: "
+                f"{scenario(slug)}."
+            )
+        return Remark(f"drops the constraint {op.constraint_name}: from then on rows may break it.")
+
+    def _dropped_index(self, op: ops.DropIndexOp) -> Remark:
+        built = [other.index_name for other in self.changes if isinstance(other, ops.CreateIndexOp)]
+        if op.index_name in built:
+            return Remark(
+                f"drops the index {op.index_name}, and queries go without until it is built as the models "
+                f"have it. To have the new one first, {scenario('replace_documents_user_index')}."
+            )
+        return Remark(
+            f"drops the index {op.index_name}: queries that use it will read the whole "
+            f"table{self._rows(op)}. To see whether any does, {scenario('drop_unused_index')}."
+        )
+
+    def _added_column(self, op: ops.AddColumnOp) -> Iterator[Remark]:
+        if needs_a_value(op):
+            yield Remark(
+                f"fails if {op.table_name} has rows{self._rows(op)}; else, old code that inserts some fails. "
+                "Give the column a server_default in the models, or let it be NULL first: "
+                f"{scenario('add_user_username')}."
+            )
+        elif op.column.server_default is not None and self._rewrites(op, added(op)):
+            yield Remark(
+                f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To add "
+                f"the column first, then fill it, {scenario('add_user_username')}."
+            )
+
+    def _altered_type(self, op: ops.AlterColumnOp, new: TypeEngine[Any]) -> Iterator[Remark]:
+        if isinstance(new, DateTime) and isinstance(op.existing_type, DateTime):
+            yield Remark(
+                "unless the session's time zone is UTC, the table is written anew, and every instant moves: "
+                f"{scenario('use_timestamptz_for_users')}."
+            )
+            return
+        type_ = new.compile(self.connection.dialect)
+        column = trial.quoted(self.connection, None, op.column_name)
+        copy = trial.quoted(self.connection, trial.SCHEMA, op.table_name)
+        rewrites = self._rewrites(op, f"ALTER TABLE {copy} ALTER COLUMN {column} TYPE {type_}")
+        if rewrites is None:
+            yield Remark(
+                f"fails as it stands: PostgreSQL does not know how to make {type_} of {op.column_name}. "
+                "Say it with postgresql_using=; then nobody can read or write the table while it is "
+                f"written anew. Or {scenario('expand_document_file_size')}."
+            )
+        elif rewrites:
+            yield Remark(
+                f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To "
+                f"change the type beside the traffic, {scenario('expand_document_file_size')}."
+            )
+
+    def _rewrites(self, op: ops.AlterTableOp, statement: ExecutableDDLElement | str) -> bool | None:
+        with trial.copied(self.connection, op.schema, op.table_name) as copy:
+            return trial.rewrites(self.connection, copy, statement)
+
+    def _rows(self, op: ops.MigrateOperation) -> str:
+        rows = self.tables[table_of(op)].rows if table_of(op) in self.tables else 0
+        return f" (about {rows:,.0f} rows)" if rows else ""
+
+
+def needs_a_value(op: ops.AddColumnOp) -> bool:
+    """Return whether a table with rows cannot take the column."""
+    return not op.column.nullable and op.column.server_default is None
+
+
+def added(op: ops.AddColumnOp) -> AddColumn:
+    """Return the statement that adds the column to the copy of its table."""
+    return AddColumn(op.table_name, op.column, schema=trial.SCHEMA)
+
+
+def alike(old: ops.DropTableOp, new: ops.CreateTableOp) -> bool:
+    """Return whether two tables of one schema have the same columns."""
+    return old.schema == new.schema and columns(old.to_table()) == columns(new.to_table())
+
+
+def columns(table: Table) -> dict[str, str]:
+    """Return the columns of a table, with their types as SQL."""
+    return {column.name: spelled(column.type) for column in table.columns}
+
+
+def spelled(type_: TypeEngine[Any]) -> str:
+    """Return a type as SQL."""
+    return type_.compile(DIALECT)
+
+
+def arguments(*names: str, **options: str | None) -> str:
+    """Return the arguments of a call as code, without the options that are None."""
+    given = [f"{name}={quoted(value)}" for name, value in options.items() if value is not None]
+    return ", ".join([*map(quoted, names), *given])
+
+
+def quoted(name: str) -> str:
+    """Return a name as ruff writes it."""
+    return json.dumps(str(name), ensure_ascii=False)

@@ -1,0 +1,175 @@
+"""The forms in which a change to a table that is in use can be made, as the scenarios make them."""
+
+from copy import copy
+from dataclasses import dataclass, field
+
+from alembic.operations import ops
+from sqlalchemy.sql.elements import conv
+
+from migrate.autogenerate.operations import AutocommitBlock, Nothing, Remark, Statement
+from migrate.autogenerate.review import Review, table_of
+from migrate.autogenerate.scenarios import scenario
+from migrate.autogenerate.trial import quoted
+
+Operations = list[ops.MigrateOperation]
+
+# What to do about rows that a validation would fail on.
+REPAIR = {
+    ops.CreateForeignKeyOp: "clean_document_categories",
+    ops.CreateCheckConstraintOp: "clamp_document_priorities",
+    ops.AlterColumnOp: "backfill_user_username",
+}
+
+
+@dataclass
+class Part:
+    """What becomes one revision.
+
+    Attributes:
+        name: what it is about; empty for what has the name that the user gave.
+        steps: what the upgrade does, and what in the downgrade takes it back.
+    """
+
+    name: str
+    steps: list[tuple[Operations, Operations]] = field(default_factory=list)
+
+    def add(self, upgrade: Operations, downgrade: Operations) -> None:
+        """Add a step."""
+        self.steps.append((upgrade, downgrade))
+
+    @property
+    def upgrade(self) -> Operations:
+        return [op for up, _ in self.steps for op in up]
+
+    @property
+    def downgrade(self) -> Operations:
+        back = [op for _, down in reversed(self.steps) for op in down]
+        return back if any(not isinstance(op, Remark) for op in back) else [*back, Nothing()]
+
+
+def drop(index: ops.CreateIndexOp | ops.DropIndexOp) -> ops.DropIndexOp:
+    """Return what drops an index, or what a failed build left of it."""
+    assert index.index_name
+    return ops.DropIndexOp(
+        index.index_name,
+        index.table_name,
+        schema=index.schema,
+        if_exists=True,
+        postgresql_concurrently=True,
+    )
+
+
+def build(index: ops.CreateIndexOp) -> AutocommitBlock:
+    """Return what builds an index concurrently, and can be run again after any failure."""
+    concurrently = copy(index)
+    # Reflection says "no INCLUDE" as an empty list.
+    given = {name: value for name, value in index.kw.items() if value not in ([], None)}
+    concurrently.kw = {**given, "postgresql_concurrently": True}
+    return AutocommitBlock([drop(index), concurrently])
+
+
+def dropped_index(index: ops.DropIndexOp, remarks: Operations) -> Part:
+    part = Part(f"drop_{index.index_name}")
+    part.add([*remarks, AutocommitBlock([drop(index)])], [build(index.reverse())])
+    return part
+
+
+def built_index(index: ops.CreateIndexOp) -> Part:
+    part = Part(str(index.index_name))
+    part.add([build(index)], [AutocommitBlock([drop(index)])])
+    return part
+
+
+def built_constraint(unique: ops.CreateUniqueConstraintOp, review: Review) -> Part:
+    """Build the index of a unique constraint concurrently, then attach it."""
+    assert isinstance(unique.constraint_name, str)
+    name = str(unique.constraint_name)
+    keywords = {key: value for key, value in unique.kw.items() if key.startswith("postgresql_")}
+    index = ops.CreateIndexOp(
+        unique.constraint_name,
+        unique.table_name,
+        unique.columns,
+        schema=unique.schema,
+        unique=True,
+        **keywords,
+    )
+    constraint = ops.DropConstraintOp(
+        unique.constraint_name, unique.table_name, "unique", schema=unique.schema, if_exists=True
+    )
+    block = build(index)
+    attach = f"ADD CONSTRAINT {quoted(review.connection, None, name)} UNIQUE USING INDEX"
+    timing = " DEFERRABLE" if unique.kw.get("deferrable") else ""
+    timing += f" INITIALLY {unique.kw['initially']}" if unique.kw.get("initially") else ""
+    block.operations.insert(0, constraint)
+    block.operations.append(
+        alter(unique, f"{attach} {quoted(review.connection, None, name)}{timing}", review)
+    )
+    remark = Remark(
+        "the build fails if rows have the same values, and says which: merge or change them first, in a "
+        f"revision before this one: {scenario('merge_duplicate_users')}."
+    )
+    part = Part(name)
+    part.add([remark, block], [unique.reverse()])
+    return part
+
+
+def not_valid(
+    constraint: ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp,
+    rest: Part,
+    validate: Part,
+    review: Review,
+) -> None:
+    """Add a constraint for new rows, and in a second revision validate it for the others."""
+    back = constraint.reverse()
+    if constraint.kw.get("postgresql_not_valid"):  # so the models have it
+        rest.add([constraint], [back])
+        return
+    constraint.kw["postgresql_not_valid"] = True
+    rest.add([constraint], [back])
+    # There is no "unvalidate".
+    validate.add(validated(constraint, constraint, review), [back, constraint])
+
+
+def not_null(
+    change: ops.AlterColumnOp, remarks: Operations, rest: Part, validate: Part, review: Review
+) -> None:
+    """Require a column through a CHECK, whose validation spares SET NOT NULL the scan under its lock."""
+    others = copy(change)
+    others.modify_nullable = None
+    if others.has_changes():
+        rest.add([*remarks, others], [others.reverse()])
+    column = quoted(review.connection, None, change.column_name)
+    name = conv(f"ck_{change.table_name}_{change.column_name}_not_null"[:63])
+    check = ops.CreateCheckConstraintOp(
+        name, change.table_name, f"{column} IS NOT NULL", schema=change.schema, postgresql_not_valid=True
+    )
+    uncheck = ops.DropConstraintOp(name, change.table_name, "check", schema=change.schema)
+    require = ops.AlterColumnOp(
+        change.table_name,
+        change.column_name,
+        schema=change.schema,
+        existing_type=change.modify_type or change.existing_type,
+        existing_nullable=True,
+        modify_nullable=False,
+    )
+    rest.add([check], [uncheck])
+    validate.add(validated(check, change, review), [])
+    validate.add([require, uncheck], [check, require.reverse()])
+
+
+def validated(
+    constraint: ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp,
+    change: ops.MigrateOperation,
+    review: Review,
+) -> Operations:
+    """Return what validates a constraint, with a word about rows that break it."""
+    name = quoted(review.connection, None, str(constraint.constraint_name))
+    remark = Remark(
+        f"fails if rows break {constraint.constraint_name}: repair them in a revision before this one: "
+        f"{scenario(REPAIR[type(change)])}."
+    )
+    return [remark, alter(constraint, f"VALIDATE CONSTRAINT {name}", review)]
+
+
+def alter(op: ops.MigrateOperation, action: str, review: Review) -> Statement:
+    return Statement(f"ALTER TABLE {quoted(review.connection, *table_of(op))} {action}")

@@ -1,0 +1,159 @@
+"""What `alembic revision --autogenerate` writes: revisions that can run while traffic goes on.
+
+A revision is either transactional or all in an autocommit block. So what was found is split
+into as many as it takes, in an order in which they can run, up and down.
+"""
+
+from copy import copy
+from typing import Any
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError, rev_id
+from sqlalchemy import inspect
+
+from migrate.autogenerate.enums import AddedLabel, ChangedLabels, flat
+from migrate.autogenerate.operations import AutocommitBlock, Remark, Statement
+from migrate.autogenerate.review import Review
+from migrate.autogenerate.safe import (
+    Operations,
+    Part,
+    built_constraint,
+    built_index,
+    dropped_index,
+    not_null,
+    not_valid,
+)
+
+
+def write(migration: MigrationContext, _revision: Any, directives: list[ops.MigrationScript]) -> None:
+    """Make of what autogenerate found the revisions that are written.
+
+    It is the hook for `context.configure(process_revision_directives=…)`.
+
+    Raises:
+        CommandError: there is something that autogenerate cannot write.
+    """
+    assert migration.connection is not None
+    assert migration.config is not None
+    [script] = directives
+    if script.message is None:
+        if getattr(migration.config.cmd_opts, "autogenerate", False):
+            raise CommandError(
+                "the revision has no name: alembic revision --autogenerate -m add_user_nickname"
+            )
+        return  # alembic check, which asks for the differences themselves
+    assert script.upgrade_ops is not None
+    changes = list(flat(script.upgrade_ops))
+    if not changes:
+        migration.config.print_stdout("no changes: models and database agree; nothing written")
+        directives.clear()
+        return
+    for change in changes:
+        if isinstance(change, ChangedLabels):
+            raise CommandError(str(change))
+    parts = split(changes, Review(migration.connection, changes))
+    assert migration.environment_context is not None
+    # A longer one would be cut off before what tells the files apart.
+    longest = migration.environment_context.script.truncate_slug_length - len("_10_")
+    if len(parts) > 1 and len(script.message) > longest:
+        raise CommandError(f"{script.message}: the name is too long, {longest} characters are possible here")
+    directives[:] = scripts(script, parts)
+    if len(parts) > 1:
+        migration.config.print_stdout(
+            f"written as {len(parts)} revisions: each is either one transaction or all outside of one"
+        )
+
+
+def split(changes: Operations, review: Review) -> list[Part]:
+    """Split the changes into revisions.
+
+    Labels come first, because a default may be one of them. An index is dropped before and
+    built after the columns change, so that on the way down its columns are there too. A
+    unique constraint comes before, where it can, because a new foreign key may refer to it.
+    """
+    labels, rest, validate = Part("labels"), Part(""), Part("validate")
+    drops: list[Part] = []
+    uniques: list[Part] = []
+    builds: list[Part] = []
+    added = [change for change in changes if isinstance(change, AddedLabel)]
+    if added:
+        labels.add([AutocommitBlock(list(added))], [added[0].reverse()])
+    for change in tables_last(changes, review):
+        alone = review.lives(change) and not review.partitioned(change)
+        remarks: Operations = list(review.remarks(change))
+        match change:
+            case AddedLabel():
+                pass
+            case ops.DropIndexOp() if alone:
+                drops.append(dropped_index(change, remarks))
+            case ops.CreateIndexOp() if alone:
+                builds.append(built_index(change))
+            case ops.CreateUniqueConstraintOp() if alone and change.constraint_name:
+                (builds if needs_more(change, changes) else uniques).append(built_constraint(change, review))
+            case ops.CreateForeignKeyOp() if alone:
+                not_valid(change, rest, validate, review)
+            case ops.CreateCheckConstraintOp() if review.lives(change):
+                not_valid(change, rest, validate, review)
+            case ops.AlterColumnOp(modify_nullable=False) if review.lives(change):
+                not_null(change, remarks, rest, validate, review)
+            case _:
+                back = review.undo(change) or change.reverse()
+                rest.add([*remarks, change], [*review.remarks_on_downgrade(back), back])
+    if not rest.steps:
+        drops, builds = replaced(drops, builds)
+    validate.steps.sort(key=lambda step: not isinstance(step[0][-1], Statement))
+    return [part for part in (labels, *drops, *uniques, rest, validate, *builds) if part.steps]
+
+
+def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations) -> bool:
+    """Return whether a unique constraint has to wait for another change to its table."""
+    for change in changes:
+        if isinstance(change, ops.AddColumnOp) and change.table_name == unique.table_name:
+            if change.column.name in unique.columns:
+                return True
+        elif isinstance(change, ops.DropConstraintOp) and change.constraint_name == unique.constraint_name:
+            return True
+    return False
+
+
+def tables_last(changes: Operations, review: Review) -> Operations:
+    """Return the changes with dropped tables after all that refers to them, and types after both."""
+    order = [name for name, _ in inspect(review.connection).get_sorted_table_and_fkc_names()]
+    children = {name: -number for number, name in enumerate(order)}
+
+    def key(change: ops.MigrateOperation) -> tuple[int, int]:
+        if isinstance(change, ops.DropTableOp):
+            return 1, children.get(change.table_name, 0)
+        return (2, 0) if isinstance(change, Statement) and change.drops else (0, 0)
+
+    return sorted(changes, key=key)
+
+
+def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.MigrationScript]:
+    """Return a script for each part, each on top of the one before."""
+    written: list[ops.MigrationScript] = []
+    for number, part in enumerate(parts, 1):
+        one = copy(script)
+        if len(parts) > 1 and (number > 1 or part.name):
+            # The files sort in the order in which they run.
+            one.message = f"{script.message}_{number}" + f": {part.name}" * bool(part.name)
+        one.upgrade_ops = ops.UpgradeOps(part.upgrade)
+        one.downgrade_ops = ops.DowngradeOps(part.downgrade)
+        if written:
+            one.rev_id, one.head, one.splice = rev_id(), written[-1].rev_id, False
+            one.branch_label = one.depends_on = None
+        written.append(one)
+    return written
+
+
+def replaced(drops: list[Part], builds: list[Part]) -> tuple[list[Part], list[Part]]:
+    """Make one revision of an index that is dropped and built anew with no other change between."""
+    built = {part.name for part in builds}
+    dropped = {part.name.removeprefix("drop_"): part for part in drops}
+    for part in builds:
+        if part.name in dropped:
+            old = dropped[part.name]
+            remarks: Operations = [op for op in old.upgrade if isinstance(op, Remark)]
+            part.steps = [([*remarks, *part.upgrade], old.downgrade)]
+    return [part for name, part in dropped.items() if name not in built], builds

@@ -1,0 +1,136 @@
+"""PostgreSQL's client programs (psql, pg_dump), run against one of our databases."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from migrate import embedded
+
+
+class ClientError(RuntimeError):
+    """A client program is missing, too old, or failed. The message is one line, or what it printed."""
+
+
+def run(program: str | Path, url: URL | None, *arguments: str, stdin: str | None = None) -> str:
+    """Run a client program and return what it printed.
+
+    Args:
+        program: its name, such as "pg_dump", for the one of `binary`; or its path.
+        url: the database, if the program wants one; the password goes by the environment,
+            where no other user of the machine sees it.
+        arguments: more arguments.
+        stdin: what to feed it.
+
+    Raises:
+        ClientError: it failed, or there is none.
+    """
+    command, environment = _command(program, url, arguments)
+    environment["LC_ALL"] = "C"  # messages in English
+    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, encoding="utf-8")
+    if done.returncode:
+        name = Path(program).name
+        raise ClientError(f"{name}: {done.stderr.strip().removeprefix(f'{name}: ') or _end(done.returncode)}")
+    return done.stdout
+
+
+def interact(program: str, url: URL, *arguments: str) -> int:
+    """Run a client program on this terminal, and return its exit code.
+
+    Args:
+        program: its name, such as "psql".
+        url: the database.
+        arguments: more arguments.
+
+    Raises:
+        ClientError: there is none.
+    """
+    command, environment = _command(program, url, arguments)
+    return subprocess.run(command, env=environment).returncode
+
+
+def binary(program: str) -> Path:
+    """Return the path of a client program: the embedded package's, else the one on PATH.
+
+    Raises:
+        ClientError: there is neither.
+    """
+    if found := _embedded(program) or _on_path(program):
+        return found
+    raise ClientError(f"{program} is not on PATH: install PostgreSQL's client programs")
+
+
+def fitting(program: str, server: int) -> Path:
+    """Return the path of a client program that can work with a server: pg_dump must not be older.
+
+    Of the one on PATH and the embedded package's, it is the nearest to the server: what a
+    newer pg_restore sends, an older server may not know.
+
+    Args:
+        program: its name.
+        server: the server's major version, such as 18.
+
+    Raises:
+        ClientError: there is none that is not older.
+    """
+    found = {path: version(path) for path in (_on_path(program), _embedded(program)) if path}
+    usable = [path for path, major in found.items() if major >= server]
+    if usable:
+        return min(usable, key=lambda path: found[path])
+    install = f"install PostgreSQL's client programs {server}, and put their folder first on PATH"
+    if not found:
+        raise ClientError(f"{program} is not on PATH: {install}")
+    path, major = max(found.items(), key=lambda item: item[1])
+    raise ClientError(f"{program} ({path}) is version {major}, older than the server's {server}: {install}")
+
+
+def version(path: Path) -> int:
+    """Return the major version of a client program, such as 18.
+
+    Raises:
+        ClientError: it does not say.
+    """
+    printed = run(path, None, "--version")
+    if match := re.search(r"\(PostgreSQL\) (\d+)", printed):
+        return int(match[1])
+    raise ClientError(f"{path} does not tell its version: {printed.strip()!r}")
+
+
+def _on_path(program: str) -> Path | None:
+    found = shutil.which(program)
+    return Path(found) if found else None
+
+
+def _embedded(program: str) -> Path | None:
+    try:
+        return embedded.binary(program)
+    except embedded.EmbeddedServerError:
+        return None
+
+
+def _command(
+    program: str | Path, url: URL | None, arguments: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    path = program if isinstance(program, Path) else binary(program)
+    environment = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
+    if url is None:
+        return [str(path), *arguments], environment
+    address = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    # libpq takes a password among the options of a URL, too.
+    password = url.password or url.query.get("password")
+    if password:
+        environment["PGPASSWORD"] = str(password)
+    address = address.difference_update_query(["password"])
+    return [str(path), f"--dbname={address.render_as_string()}", *arguments], environment
+
+
+def _end(code: int) -> str:
+    """Return how a program ended that said nothing."""
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}"
+    return f"exit code {code}"

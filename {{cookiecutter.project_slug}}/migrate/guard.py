@@ -1,0 +1,268 @@
+"""Migrations on a busy database: one run at a time, short waits for locks, and another try.
+
+Alembic has none of this built in: https://github.com/sqlalchemy/alembic/issues/633
+"""
+
+import logging
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.util import CommandError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from migrate.progress import Progress
+from migrate.revisions import Revision
+from migrate.runner import Runner, single_runner
+from migrate.settings import Settings
+
+log = logging.getLogger("migrate")
+
+NO_LOCK = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+
+# What to do, by SQLSTATE or its class, where the server's message does not say.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+ADVICE = {
+    "53100": "make room on the server's disk, and run again",
+    "53200": "give the server memory, or the statement less to do, and run again",
+    "57014": "set a longer statement_timeout, or 0, and run again",
+    "57P": "run again when the server is back",
+    "08": "run again when the server is back",
+    "42501": "grant it to the role, or run as the owner (MIGRATION_DATABASE_URL)",
+}
+
+# Statements that, while they wait, hold up nothing but other DDL; cut short, a concurrent
+# build leaves an INVALID index behind. A backfill is not one of them: while it waits for a
+# row it holds the others of its batch, which writers queue behind.
+PATIENT = re.compile(
+    r"\s*(CREATE (UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY|REINDEX .*CONCURRENTLY"
+    r"|ALTER TABLE \S+ VALIDATE CONSTRAINT|ALTER TABLE .*DETACH PARTITION .*CONCURRENTLY)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class GuardedImpl(PostgresqlImpl):
+    """Alembic's PostgreSQL, with a time limit that fits each statement, in `--sql` too."""
+
+    __dialect__ = "postgresql"  # takes the place of Alembic's own
+
+    def start_migrations(self) -> None:
+        """Begin a script with the limits that a run sets for its session."""
+        super().start_migrations()
+        if self.as_sql and self._settings:
+            for statement in limits(self._settings):
+                super()._exec(statement)
+
+    def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
+        statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
+        if not self._settings or not PATIENT.match(statement):
+            return super()._exec(construct, *args, **options)
+        super()._exec(lock_timeout(self._settings.patient_lock_timeout))
+        result = super()._exec(construct, *args, **options)
+        super()._exec(lock_timeout(self._settings.lock_timeout))
+        return result
+
+    @property
+    def _settings(self) -> Settings | None:
+        settings: Settings | None = self.context_opts.get("settings")
+        return settings
+
+
+def lock_timeout(seconds: float) -> str:
+    """Return the statement that limits how long a session waits for a lock."""
+    return f"SET lock_timeout = '{seconds * 1000:.0f}ms'"
+
+
+def limits(settings: Settings) -> Iterator[str]:
+    """Yield the statements that limit a session."""
+    # The session, not the transaction: SET LOCAL ends with the first autocommit block. And
+    # by statement, not by the startup parameter "options", which PgBouncer rejects.
+    yield lock_timeout(settings.lock_timeout)
+    yield f"SET statement_timeout = '{settings.statement_timeout * 1000:.0f}ms'"
+
+
+def run(migration: MigrationContext, settings: Settings) -> None:
+    """Do what the command is for, guarded.
+
+    Only a command that has something to change waits for other runs.
+
+    Raises:
+        CommandError: another run did not end in time, a revision got no lock in so many
+            tries, or it failed; the message says where the database is now.
+    """
+    if not pending(migration):
+        run_steps(migration)
+        return
+    assert migration.connection is not None
+    table = ".".join(filter(None, [migration.version_table_schema, migration.version_table]))
+    with (
+        interruptible(),
+        single_runner(migration.connection.engine, table, settings.runner_wait) as runner,
+    ):
+        plan = pending(migration)
+        if plan:
+            Run(migration, settings, plan, runner).go()
+        else:
+            log.info("nothing left to do: the other run has done it")
+
+
+def run_steps(migration: MigrationContext) -> None:
+    """Do what `context.run_migrations()` does in an `env.py`."""
+    with Operations.context(migration), migration.begin_transaction():
+        migration.run_migrations()
+
+
+def pending(migration: MigrationContext) -> list[RevisionStep]:
+    """Return the steps that a command would take from where the database is."""
+    # Only upgrade, downgrade and stamp have a destination. For the others, the function
+    # is the work itself; and a caller's transaction is the caller's business.
+    if "destination_rev" not in migration.opts or migration._in_external_transaction:
+        return []
+    assert migration._migrations_fn is not None
+    assert migration.connection is not None
+    steps = list(migration._migrations_fn(migration.get_current_heads(), migration))
+    migration.connection.rollback()
+    return steps
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have SIGTERM, and a terminal that closes, do what Ctrl-C does.
+
+    That is to cancel the statement, and let the run end in order.
+    """
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # nohup has SIGHUP ignored, and means it.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    earlier = {number: signal.signal(number, interrupt) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+class Run:
+    """The steps of one command, each tried again until it gets its locks."""
+
+    def __init__(
+        self, migration: MigrationContext, settings: Settings, plan: list[RevisionStep], runner: Runner
+    ) -> None:
+        assert migration.connection is not None
+        self.migration, self.connection = migration, migration.connection
+        self.settings, self.plan, self.runner = settings, plan, runner
+        self.done = 0
+
+    def go(self) -> None:
+        """Take every step."""
+        # After a failed try, go on with what is left, whatever "+2" would mean from there.
+        self.migration._migrations_fn = self._left
+        with Progress(self.connection, self.settings) as self.progress:
+            failures = 0
+            while True:
+                begun_at = self.done
+                try:
+                    for statement in limits(self.settings):
+                        self.connection.execute(text(statement))
+                    self.connection.commit()
+                    run_steps(self.migration)
+                    return
+                except (SQLAlchemyError, KeyboardInterrupt) as error:
+                    failures = failures + 1 if self.done == begun_at else 1
+                    self._recover(error, failures)
+
+    def _left(self, _heads: Any, _migration: MigrationContext) -> Iterator[RevisionStep]:
+        while self.done < len(self.plan):
+            self.runner.check()
+            self.progress.clear()
+            step, started = self.plan[self.done], time.monotonic()
+            yield step
+            # Alembic comes back for the next one when this one is committed.
+            self.done += 1
+            self.progress.erase()
+            log.info("%s took %.1f s", name(step), time.monotonic() - started)
+
+    def _recover(self, error: BaseException, failures: int) -> None:
+        self.progress.erase()
+        with suppress(SQLAlchemyError):
+            self.connection.rollback()
+        first = first_cause(error)
+        if isinstance(first, KeyboardInterrupt):
+            raise CommandError(f"stopped on request: {self._state()}") from first
+        state = getattr(getattr(first, "orig", None), "sqlstate", None)
+        reason = one_line(first)
+        if state not in NO_LOCK:
+            raise CommandError(f"{reason}: {self._state()}{advice(first)}") from first
+        blockers = self.progress.blockers()
+        if failures >= self.settings.attempts:
+            raise CommandError(
+                f"{reason}, {failures} times, blocked by {blockers}: {self._state()}; end what blocks it, "
+                "or run again when there is less traffic"
+            ) from first
+        # Jitter, so that two who met will not meet again.
+        pause = min(self.settings.longest_pause, self.settings.pause * 2 ** (failures - 1))
+        pause *= random.uniform(0.5, 1)
+        step, attempts = name(self.plan[self.done]), f"try {failures + 1} of {self.settings.attempts}"
+        log.warning("%s: %s, blocked by %s: %s in %.1f s", step, reason, blockers, attempts, pause)
+        try:
+            time.sleep(pause)
+        except KeyboardInterrupt:
+            raise CommandError(f"stopped on request: {self._state()}") from None
+
+    def _state(self) -> str:
+        step = self.plan[self.done]
+        at = self.plan[self.done - 1].to_revisions if self.done else step.from_revisions
+        where = f"the database is at {', '.join(at) or 'base'}"
+        if not isinstance(step, RevisionStep):  # a stamp
+            return where
+        revision = Revision(step.revision)
+        half_way = revision.autocommit("upgrade" if step.is_upgrade else "downgrade")
+        end = "stopped half-way, and can be run again as it is" if half_way else "rolled back"
+        return f"{where}, {name(step)} ({revision.path}) {end}"
+
+
+def name(step: RevisionStep) -> str:
+    """Return what a step does, to which revision."""
+    if isinstance(step, RevisionStep):
+        return f"{'upgrade to' if step.is_upgrade else 'downgrade of'} {step.revision.revision}"
+    return "stamp"
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return what happened first: leaving an autocommit block on a lost connection fails too."""
+    found = error
+    while (earlier := found.__context__) and isinstance(earlier, SQLAlchemyError | KeyboardInterrupt):
+        found = earlier
+    return found
+
+
+def advice(error: BaseException) -> str:
+    """Return what to do about an error, to be added to a line; empty where the message says it."""
+    if not isinstance(error, DBAPIError):
+        return ""
+    # A connection that breaks has no SQLSTATE: nobody was left to send one.
+    state = getattr(error.orig, "sqlstate", None) or ("08" if error.connection_invalidated else "")
+    return next((f"; {what}" for sign, what in ADVICE.items() if state.startswith(sign)), "")
+
+
+def one_line(error: BaseException) -> str:
+    """Return the server's message, without the statement, which may hold data."""
+    text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,69 @@
+"""Commands of the ini file that a deploy runs: maintenance mode, the smoke test."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from urllib.parse import quote
+
+from database import ROOT, configured_url
+
+log = logging.getLogger("migrate")
+
+
+class HookError(RuntimeError):
+    """The command failed. The message says how."""
+
+
+def run(command: str, **environment: str) -> None:
+    """Run a command in a shell, in the project's folder, and log what it prints, less passwords.
+
+    Args:
+        command: as a shell takes it.
+        environment: variables to add.
+
+    Raises:
+        HookError: its exit code is not 0.
+    """
+    # Not a pipe: a server that the command starts would inherit it, and keep us waiting.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(  # noqa: S602  (a line of the ini file, for a shell)
+            command,
+            shell=True,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            output.seek(0)
+            for line in output.read().decode(errors="replace").splitlines():
+                log.info("    | %s", _without_passwords(line))
+    if code:
+        raise HookError(f"`{command}` failed with exit code {code}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the shell, and what it has started."""
+    if sys.platform == "win32":
+        process.terminate()
+    elif process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+def _without_passwords(line: str) -> str:
+    urls = (configured_url(), configured_url(for_migrations=True))
+    passwords = {str(url.password) for url in urls if url and url.password}
+    for secret in passwords | {quote(password, safe="") for password in passwords}:
+        line = line.replace(secret, "***")
+    return line

@@ -1,0 +1,229 @@
+"""Observation that cannot miss: sessions that hold the tables, so that whoever asks has to wait.
+
+`pg_locks` shows what a transaction holds, and at its end that is all it took. It does not
+show what was let go before one could look: by a statement that commits on its way (CREATE
+INDEX CONCURRENTLY, a DO block with COMMIT), or by the rollback to a savepoint that ends a
+block with EXCEPTION in PL/pgSQL.
+
+So each table is held in every mode by a session of its own, its guard. Whoever asks for a
+lock stands in `pg_locks` as waiting, for as long as it takes to read. Then the guard lets go
+of just those modes that stand in the way of this one. Those that it keeps hold up every
+stronger one, so what is asked for next is seen too.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, LiteralString
+
+import psycopg
+from alembic.util import CommandError
+from psycopg import sql
+from sqlalchemy import URL
+
+from migrate.ledger.locks import CONFLICTS, MODES, stronger
+
+POLL_SECONDS = 0.0005
+
+SHARE = "ShareLock"
+# What a guard takes, a savepoint before each. Without SHARE, which the next rung includes.
+LADDER = [mode for mode in MODES if mode != SHARE]
+SQL_NAMES: Mapping[str, LiteralString] = {
+    "AccessShareLock": "ACCESS SHARE",
+    "RowShareLock": "ROW SHARE",
+    "RowExclusiveLock": "ROW EXCLUSIVE",
+    "ShareUpdateExclusiveLock": "SHARE UPDATE EXCLUSIVE",
+    SHARE: "SHARE",
+    "ShareRowExclusiveLock": "SHARE ROW EXCLUSIVE",
+    "ExclusiveLock": "EXCLUSIVE",
+    "AccessExclusiveLock": "ACCESS EXCLUSIVE",
+}
+
+WAITS = """
+    SELECT locktype, relation::bigint, mode, pg_blocking_pids(pid) FROM pg_locks
+    WHERE pid = %s AND NOT granted
+"""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def compatible(rungs: list[str], mode: str | None) -> list[str]:
+    """Return the rungs below the first that keeps this mode out."""
+    return next((rungs[:n] for n, rung in enumerate(rungs) if mode in CONFLICTS[rung]), rungs)
+
+
+class Guard:
+    """One session that holds one table."""
+
+    def __init__(self, connection: Connection, table: sql.Composable, rungs: list[str]) -> None:
+        self.connection, self.table, self.rungs = connection, table, rungs
+        steps = [step for rung in rungs for step in (self._savepoint("SAVEPOINT", rung), self._lock(rung))]
+        connection.execute(sql.SQL("; ").join([sql.SQL("BEGIN"), *steps]))
+
+    @property
+    def pid(self) -> int:
+        return self.connection.info.backend_pid
+
+    def step_back(self, mode: str) -> bool:
+        """Let go of what stands in the way of this mode, and of nothing else; return whether it did."""
+        kept = compatible(self.rungs, mode)
+        if kept == self.rungs:
+            return False
+        self.connection.execute(self._savepoint("ROLLBACK TO SAVEPOINT", self.rungs[len(kept)]))
+        self.rungs = kept
+        return True
+
+    def queue_for(self, mode: str) -> None:
+        """Ask for one more mode, without waiting for it."""
+        self.connection.execute(self._savepoint("SAVEPOINT", mode))
+        self.connection.pgconn.send_query(self._lock(mode).as_string(self.connection).encode())
+        self.rungs = [*self.rungs, mode]
+
+    def get_queued(self) -> None:
+        """Wait for what has been asked for."""
+        while self.connection.pgconn.get_result():
+            pass
+
+    def release(self) -> Connection:
+        """Let go of everything, and return the connection."""
+        self.connection.execute("ROLLBACK")
+        return self.connection
+
+    def _savepoint(self, command: LiteralString, mode: str) -> sql.Composed:
+        return sql.SQL("{} {}").format(sql.SQL(command), sql.Identifier(mode))
+
+    def _lock(self, mode: str) -> sql.Composed:
+        # ONLY: the partitions have guards of their own.
+        return sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(self.table, sql.SQL(SQL_NAMES[mode]))
+
+
+class Pool:
+    """Sessions for guards: as many as tables, kept for the next time."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._idle: list[Connection] = []
+
+    def take(self) -> Connection:
+        """Return an idle session, or a new one.
+
+        Raises:
+            CommandError: the server allows no more of them.
+        """
+        if self._idle:
+            return self._idle.pop()
+        try:
+            return psycopg.connect(self._url, autocommit=True)
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(
+                f"no session to guard a table with, and each table needs one: {reason} (measure on a server "
+                "that allows more, by max_connections and by the role)"
+            ) from error
+
+    def give(self, connection: Connection) -> None:
+        """Take a session back."""
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """End the sessions."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Watch:
+    """What one session asks for, of tables that are guarded meanwhile.
+
+    Attributes:
+        asked: the strongest mode by table; complete when the context is left.
+    """
+
+    def __init__(
+        self, pool: Pool, pid: int, tables: Mapping[int, sql.Composable], held: Mapping[int, str]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            pool: where the guards' sessions come from.
+            pid: the session that is watched.
+            tables: their names, by oid.
+            held: the strongest mode that it already holds, by table.
+        """
+        self.asked: dict[int, str] = dict(held)
+        self._pool, self._pid, self._tables = pool, pid, tables
+        self._guards: dict[int, list[Guard]] = {}
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        try:
+            for table, name in self._tables.items():
+                rungs = compatible(LADDER, self.asked.get(table))
+                self._guards[table] = [Guard(self._pool.take(), name, rungs)]
+            self._look = self._pool.take()
+        except BaseException:
+            self._release()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._release()
+        self._pool.give(self._look)
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not self._done.is_set():
+                waits = self._look.execute(WAITS, [self._pid]).fetchone()
+                if not waits or not self._let_pass(*waits):
+                    time.sleep(POLL_SECONDS)
+        except BaseException as error:  # noqa: BLE001  (raised again by who waits for the thread)
+            self._error = error
+            self._release()  # or the session that is watched would wait for ever
+
+    def _let_pass(self, kind: str, table: int, mode: str, blockers: list[int]) -> bool:
+        """Note what is asked for, and let it be had; return whether a guard stood in its way."""
+        if kind == "relation" and table in self._guards:
+            self.asked[table] = stronger(self.asked.get(table), mode)
+            guards = self._guards[table]
+            if mode == SHARE and CONFLICTS[SHARE].intersection(guards[0].rungs):
+                self._let_share_pass(guards)
+                return True
+            stepped = [guard.step_back(mode) for guard in guards]
+            return any(stepped)
+        # What works concurrently waits for the transactions that hold the table to end.
+        relieved = [self._relieve(guards, blockers) for guards in self._guards.values()]
+        return any(relieved)
+
+    def _let_share_pass(self, guards: list[Guard]) -> None:
+        """Let SHARE be had, and still keep out SHARE ROW EXCLUSIVE.
+
+        No rung does that but SHARE itself. So a second guard queues for it behind the
+        session that is watched, and both get it in the moment when the first steps back.
+        """
+        second = Guard(self._pool.take(), guards[0].table, [])
+        second.queue_for(SHARE)
+        while not self._look.execute(WAITS, [second.pid]).fetchone():
+            time.sleep(POLL_SECONDS)
+        guards[0].step_back(SHARE)
+        second.get_queued()
+        guards.append(second)
+
+    def _relieve(self, guards: list[Guard], blockers: Iterable[int]) -> bool:
+        """Have other sessions take over, and only then end the transactions that are waited for."""
+        tired = [place for place, guard in enumerate(guards) if guard.pid in blockers]
+        for place in tired:
+            guard = guards[place]
+            guards[place] = Guard(self._pool.take(), guard.table, guard.rungs)
+            self._pool.give(guard.release())
+        return bool(tired)
+
+    def _release(self) -> None:
+        for guards in self._guards.values():
+            while guards:
+                self._pool.give(guards.pop().release())

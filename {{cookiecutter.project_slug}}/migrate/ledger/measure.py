@@ -1,0 +1,547 @@
+"""What each revision does to the tables that were there before it, measured on a server.
+
+Every revision runs on a scratch database that is at the one before, with sample rows in its
+tables; each statement of it is looked at on its own:
+
+- its locks. Inside a transaction `pg_locks` shows them all at the statement's end. What
+  commits on its way, or rolls back to a savepoint, is watched by guards (guards.py).
+- rewrites: the table has another file than before. So do indexes that were built.
+- full scans, by the server's counters: every row was read in one go. What DDL reads on its
+  own account has no choice. What the planner decides must not depend on how few the sample
+  rows are, so it is kept from reading a table from end to end where an index can serve,
+  which is what it would do with many rows.
+
+A scan is noted with the strongest lock that is held when its statement ends. In a
+statement that commits on its way that may be a lock of another of its transactions.
+
+Locks are those that the sample rows call for: a trigger or a foreign key that no row sets
+off locks nothing. What goes past SQLAlchemy, on a cursor of the driver, is not looked at by
+itself: of its locks those show that are held at the transaction's end.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import psycopg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg import sql
+from psycopg.errors import ActiveSqlTransaction, InvalidTransactionTermination
+from sqlalchemy import URL, NullPool, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import make_engine
+from migrate.connection import connect
+from migrate.guard import first_cause, one_line
+from migrate.ledger.guards import Pool, Watch
+from migrate.ledger.locks import MODES, blocked_by, stronger
+from migrate.revisions import Revision, config
+from migrate.sample import fill
+from migrate.scratch import scratch_database, server_url
+from migrate.settings import Settings
+
+SAMPLE_ROWS = 500  # documents; what the figures say does not depend on it
+
+# An index is not known to be read from end to end by fewer rows than these.
+FEW_ROWS = 10
+
+# No waits of ours are cut short, and no worker reads rows that are not counted as ours.
+SESSION = """
+    SET lock_timeout = 0; SET statement_timeout = 0;
+    SET max_parallel_workers_per_gather = 0; SET max_parallel_maintenance_workers = 0
+"""
+# Where the planner chooses: a table is read from end to end only if no index can serve.
+# (count(*) could have the index read from end to end instead, which is no better.)
+PLANNED = re.compile(
+    r"(--[^\n]*\n|/\*.*?\*/|\s)*(DO|CALL|SELECT|WITH|INSERT|UPDATE|DELETE|MERGE)\b"
+    r"(?!.*\b(FOREIGN\s+KEY|REFERENCES|VALIDATE\s+CONSTRAINT)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+INDEX_FIRST = """
+    SET enable_seqscan = off; SET enable_indexonlyscan = off;
+    SET enable_indexscan = on; SET enable_bitmapscan = on
+"""
+# DDL that runs a query (the check of a foreign key) has every row to read, index or not.
+NO_INDEX = """
+    SET enable_seqscan = on; SET enable_indexonlyscan = off;
+    SET enable_indexscan = off; SET enable_bitmapscan = off
+"""
+
+# What a block with an exception handler has rolled back shows in pg_locks no more.
+ROLLS_BACK = re.compile(r"\bEXCEPTION\s+WHEN\b", re.I)
+
+USERS = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't'"
+STATE = f"""
+    SELECT c.oid::bigint, c.relkind,
+        CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+        n.nspname, c.relname, coalesce(i.indrelid, 0)::bigint, c.relfilenode::bigint,
+        pg_stat_get_{{kind}}numscans(c.oid), pg_stat_get_{{kind}}tuples_returned(c.oid),
+        pg_stat_get_{{kind}}tuples_inserted(c.oid) - pg_stat_get_{{kind}}tuples_deleted(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+    WHERE c.relkind IN ('r', 'p', 'i') AND {USERS}
+"""
+HELD = "SELECT relation::bigint, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
+# A constraint NOT ENFORCED (PostgreSQL 18) is not valid either, and is meant so.
+UNFINISHED = f"""
+    SELECT 'unvalidated ' || con.conname
+    FROM pg_constraint AS con JOIN pg_class AS c ON c.oid = con.conrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE NOT con.convalidated AND con.conparentid = 0 AND {USERS}
+    AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
+    UNION ALL
+    SELECT 'invalid ' || c.relname
+    FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE NOT indisvalid AND {USERS}
+    ORDER BY 1
+"""
+
+
+class MeasureError(CommandError):
+    """A revision cannot be measured. The message is one line and says which and why."""
+
+
+class Relation(NamedTuple):
+    """A table or an index, at one moment."""
+
+    oid: int
+    kind: str
+    name: str
+    schema: str
+    plain_name: str
+    table: int  # an index's; 0 for a table
+    file: int
+    scans: int
+    rows_read: int
+    rows_added: int
+
+    @property
+    def is_table(self) -> bool:
+        return self.kind != "i"
+
+
+State = dict[int, Relation]
+
+
+@dataclass
+class Statement:
+    """What one statement did to the tables that were there before the revision.
+
+    Attributes:
+        locks: the strongest mode on each table, held when it ended or asked for on its way.
+        rewritten: tables.
+        scanned: tables that were read from end to end, other than to rewrite or to index them.
+        read: all tables that were read from end to end.
+        built: the table of each index that was built, other than by a rewrite.
+    """
+
+    locks: dict[str, str]
+    rewritten: list[str] = field(default_factory=list)
+    scanned: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    built: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def strongest(self) -> str | None:
+        return max(self.locks.values(), key=MODES.index, default=None)
+
+
+@dataclass
+class Run:
+    """What one direction of a revision did.
+
+    Attributes:
+        direction: "upgrade" or "downgrade".
+        statements: what each one did.
+        autocommit: whether it ran outside a transaction, or in more than one.
+        left: what was not valid any more, or not yet: "unvalidated fk_…", "invalid idx_…".
+        seconds: how long it took.
+        blocked_seconds: the longest time for which a lock was held that blocks reads or writes.
+    """
+
+    direction: Literal["upgrade", "downgrade"]
+    statements: list[Statement] = field(default_factory=list)
+    autocommit: bool = False
+    left: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    blocked_seconds: float = 0.0
+
+    @property
+    def locks(self) -> dict[str, str]:
+        """The strongest mode on each table, the strongest first."""
+        found: dict[str, str] = {}
+        for statement in self.statements:
+            for table, mode in statement.locks.items():
+                found[table] = stronger(found.get(table), mode)
+        return dict(sorted(found.items(), key=lambda item: (-MODES.index(item[1]), item[0])))
+
+    @property
+    def rewritten(self) -> list[str]:
+        return sorted({table for statement in self.statements for table in statement.rewritten})
+
+    @property
+    def read(self) -> dict[str, str]:
+        """The strongest mode that was held, on whichever table, while a table was read from end to end."""
+        found: dict[str, str] = {}
+        for statement in self.statements:
+            for table in statement.read:
+                found[table] = stronger(found.get(table), statement.strongest or MODES[0])
+        return dict(sorted(found.items()))
+
+    @property
+    def built(self) -> dict[str, str]:
+        """The mode in which its table was held while an index was built."""
+        return dict(
+            sorted(
+                (index, statement.locks.get(table, MODES[0]))
+                for statement in self.statements
+                for index, table in statement.built.items()
+            )
+        )
+
+
+def all_read(before: Relation, after: Relation, rows: int) -> bool:
+    """Whether each scan of an index went over all the rows of its table."""
+    scans = after.scans - before.scans
+    return scans > 0 and rows >= FEW_ROWS and after.rows_read - before.rows_read >= rows * scans
+
+
+@dataclass
+class Entry:
+    """A revision, and what was measured of it."""
+
+    revision: Revision
+    upgrade: Run
+    downgrade: Run | None  # None: it is irreversible
+
+
+def chain(scripts: ScriptDirectory) -> list[Revision]:
+    """Return the revisions, parents before children."""
+    return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]
+
+
+def measure(
+    configuration: Config | None = None,
+    *,
+    start: str | None = None,
+    rows: int = SAMPLE_ROWS,
+    timed: bool = False,
+    server: URL | None = None,
+    progress: Callable[[int, int, Revision | None], None] = lambda *_: None,
+) -> tuple[list[Entry], list[str]]:
+    """Run the chain on a scratch database, and measure each revision.
+
+    Args:
+        configuration: Alembic's; by default that of `alembic.ini`.
+        start: the revision to begin with, by its id or the beginning of it; those before it
+            are only run. By default the first.
+        rows: how many sample documents there are.
+        timed: measure how long upgrades take and locks are held. Then the planner is left
+            alone, nothing is told about scans, and downgrades are left out.
+        server: where to create the database; by default `migrate.scratch.server_url()`.
+        progress: called before each revision with how many are done, of how many, and itself; None
+            at the end.
+
+    Returns:
+        An entry for each revision from `start` on, and what is not valid at head:
+        "unvalidated fk_…", "invalid idx_…".
+
+    Raises:
+        MeasureError: a revision failed, or the server has too few connections.
+        CommandError: there is no revision `start`, or no server.
+    """
+    scripts = ScriptDirectory.from_config(configuration or config())
+    revisions = chain(scripts)
+    first = 0
+    if start is not None:
+        script = scripts.get_revision(start)
+        ids = [revision.id for revision in revisions]
+        first = ids.index(script.revision) if script else 0
+    entries = []
+    server = server or server_url()
+    with connect(make_engine(server, poolclass=NullPool)):
+        pass  # or one clear line says why not
+    with (
+        scratch_database(server) as url,
+        closing(Session(url, scripts, configuration, rows, timed)) as session,
+    ):
+        for number, revision in enumerate(revisions):
+            progress(number, len(revisions), revision)
+            if number < first:
+                session.move(revision, "upgrade", observed=False)
+                session.fill()
+                continue
+            upgrade = session.move(revision, "upgrade")
+            session.fill()
+            downgrade = None
+            if not timed and revision.reversible:
+                if revision.autocommit("downgrade"):
+                    downgrade = session.move(revision, "downgrade")
+                    session.move(revision, "upgrade", observed=False)
+                else:
+                    downgrade = session.move(revision, "downgrade", keep=False)
+            entries.append(Entry(revision, upgrade, downgrade))
+        progress(len(revisions), len(revisions), None)
+        return entries, session.unfinished()
+
+
+class Session:
+    """The connection on which revisions run, observed."""
+
+    def __init__(
+        self, url: URL, scripts: ScriptDirectory, configuration: Config | None, rows: int, timed: bool
+    ) -> None:
+        self._scripts, self._rows, self._timed = scripts, rows, timed
+        self._ini = configuration.config_file_name if configuration else config().config_file_name
+        self._pool = Pool(url)
+        engine = make_engine(url, poolclass=NullPool)
+        self._connection = engine.connect()
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        self._driver: psycopg.Connection[tuple[Any, ...]] = driver
+        self._run: Run | None = None
+        self._tables: State = {}
+        self._rows_of: dict[int, int] = {}
+        self._filled: set[int] = set()
+        self._started = 0.0
+        self._blocked_since: float | None = None
+        for name in ("do_execute", "do_execute_no_params", "do_executemany"):
+            event.listen(engine, name, self._listener(name))
+        self._driver.execute(SESSION)
+        self._driver.commit()
+
+    def close(self) -> None:
+        """End the connections."""
+        self._pool.close()
+        self._connection.close()
+
+    def move(
+        self,
+        revision: Revision,
+        direction: Literal["upgrade", "downgrade"],
+        *,
+        observed: bool = True,
+        keep: bool = True,
+    ) -> Run:
+        """Upgrade to a revision, or downgrade from it.
+
+        Args:
+            revision: whose parents the database is at, or which it is at.
+            direction: which way.
+            observed: measure it.
+            keep: commit it; else a transaction around it is rolled back.
+
+        Raises:
+            MeasureError: it failed.
+        """
+        if direction == "upgrade":
+            step = MigrationStep.upgrade_from_script(self._scripts.revision_map, revision.script)
+        else:
+            step = MigrationStep.downgrade_from_script(self._scripts.revision_map, revision.script)
+        run = Run(direction)
+        self._count_rows()
+        if observed:
+            step.migration_fn = self._observing(step, run)
+        try:
+            if keep:
+                self._alembic(step)
+            else:
+                with self._connection.begin() as transaction:
+                    self._alembic(step)
+                    transaction.rollback()
+        except (SQLAlchemyError, CommandError, psycopg.Error, AssertionError) as error:
+            reason = one_line(first_cause(error))
+            raise MeasureError(
+                f"{direction} of {revision.path.name} failed while it was measured: {reason}"
+            ) from error
+        finally:
+            self._run = None
+            with suppress(SQLAlchemyError, psycopg.Error):
+                self._connection.rollback()
+        self._end_of_transaction(run)
+        run.seconds = time.monotonic() - self._started
+        return run
+
+    def fill(self) -> None:
+        """Put sample rows into tables that are new."""
+        tables = {oid for oid, relation in self._state().items() if relation.is_table}
+        if tables - self._filled:
+            self._driver.rollback()
+            fill(self._connection, self._rows)
+            self._connection.commit()
+            self._filled = tables
+        self._driver.rollback()
+
+    def unfinished(self) -> list[str]:
+        """Return which constraints and indexes are not valid."""
+        found = self._unfinished()
+        self._driver.rollback()
+        return found
+
+    def _alembic(self, step: RevisionStep) -> None:
+        # env.py decides how revisions run. It is given no destination, so the guard of a
+        # real run stays away: nobody else is here.
+        configuration = Config(self._ini)
+        configuration.attributes["connection"] = self._connection
+        configuration.attributes["settings"] = Settings(lock_timeout=0)
+        with EnvironmentContext(configuration, self._scripts, fn=partial(self._take, step)):
+            self._scripts.run_env()
+
+    def _take(self, step: RevisionStep, _heads: object, context: MigrationContext) -> list[RevisionStep]:
+        self._version_table = context.version_table_schema or "public", context.version_table
+        return [step]
+
+    def _observing(self, step: RevisionStep, run: Run) -> Callable[..., Any]:
+        function = step.migration_fn
+
+        def observed(**options: Any) -> None:
+            self._tables = {
+                oid: relation
+                for oid, relation in self._state().items()
+                if relation.is_table and (relation.schema, relation.plain_name) != self._version_table
+            }
+            unfinished = set(self._unfinished())
+            self._run, self._started, self._blocked_since = run, time.monotonic(), None
+            function(**options)
+            if not self._driver.autocommit:  # what is deferred to the commit takes its locks now
+                self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            self._run = None
+            run.left = [name for name in self._unfinished() if name not in unfinished]
+
+        return observed
+
+    def _listener(self, name: str) -> Callable[..., bool | None]:
+        """Return what SQLAlchemy calls in place of a method of its dialect."""
+
+        def execute(cursor: psycopg.Cursor[Any], statement: str, *rest: Any) -> bool | None:
+            if self._run is None or cursor.connection is not self._driver:
+                return None  # go on without us
+            method = cursor.executemany if name == "do_executemany" else cursor.execute
+            self._observe(self._run, statement, lambda: method(statement, *rest[:-1]))
+            return True
+
+        return execute
+
+    def _observe(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
+        if not self._driver.autocommit:
+            self._observe_inside(run, statement, execute)
+            return
+        run.autocommit = True
+        self._end_of_transaction(run)
+        try:
+            # Alone in a transaction it does what it does without one, but its locks stay.
+            self._driver.execute("BEGIN")
+            self._observe_inside(run, statement, execute)
+            self._driver.execute("COMMIT")
+            self._end_of_transaction(run)
+        except (ActiveSqlTransaction, InvalidTransactionTermination):  # it wants none around it
+            self._driver.execute("ROLLBACK")
+            self._blocked_since = None
+            self._observe_outside(run, statement, execute)
+        except BaseException:
+            self._driver.execute("ROLLBACK")
+            raise
+
+    def _observe_inside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
+        self._plan(statement)
+        before = self._state("xact_")
+        started = time.monotonic()
+        if ROLLS_BACK.search(statement):
+            with self._watch(self._tables, self._held()) as watch:
+                execute()
+            locks = watch.asked
+        else:
+            execute()
+            locks = self._held()
+        self._note(run, locks, before, self._state("xact_"))
+        if self._blocked_since is None and any(map(blocked_by, locks.values())):
+            self._blocked_since = started
+
+    def _observe_outside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
+        self._plan(statement)
+        before = self._state(flush=True)
+        started = time.monotonic()
+        with self._watch({oid: before[oid] for oid in self._tables if oid in before}, {}) as watch:
+            execute()  # holds nothing yet: what went before is committed
+        if any(map(blocked_by, watch.asked.values())):
+            self._blocked_since = started  # it was not longer, though it may have been shorter
+            self._end_of_transaction(run)
+        self._note(run, watch.asked, before, self._state(flush=True))
+
+    def _note(self, run: Run, locks: Mapping[int, str], before: State, after: State) -> None:
+        """Add what one statement did."""
+        found = Statement({self._tables[oid].name: mode for oid, mode in locks.items()})
+        run.statements.append(found)
+        files = {relation.file for relation in before.values()}
+        for oid, table in self._tables.items():
+            if oid not in before or oid not in after:
+                continue
+            indexes = [relation for relation in after.values() if relation.table == oid]
+            built = [index.name for index in indexes if index.file not in files]
+            rewritten = before[oid].file != after[oid].file
+            scans = after[oid].scans - before[oid].scans
+            read = after[oid].rows_read - before[oid].rows_read
+            rows = self._rows_of.get(oid, 0)
+            self._rows_of[oid] = rows + after[oid].rows_added - before[oid].rows_added
+            rows = min(rows, self._rows_of[oid])
+            by_index = any(all_read(before[i.oid], i, rows) for i in indexes if i.oid in before)
+            if not self._timed and ((scans and read >= rows) or by_index):
+                found.read.append(table.name)
+                if not rewritten and (scans > len(built) or by_index):
+                    found.scanned.append(table.name)
+            if rewritten:
+                found.rewritten.append(table.name)
+            else:
+                found.built.update(dict.fromkeys(built, table.name))
+
+    def _end_of_transaction(self, run: Run) -> None:
+        if self._blocked_since is not None:
+            run.blocked_seconds = max(run.blocked_seconds, time.monotonic() - self._blocked_since)
+        self._blocked_since = None
+
+    def _watch(self, tables: State, held: Mapping[int, str]) -> Watch:
+        names = {oid: sql.Identifier(table.schema, table.plain_name) for oid, table in tables.items()}
+        return Watch(self._pool, self._driver.info.backend_pid, names, held)
+
+    def _plan(self, statement: str) -> None:
+        if not self._timed:
+            self._driver.execute(INDEX_FIRST if PLANNED.match(statement) else NO_INDEX)
+
+    def _held(self) -> dict[int, str]:
+        """Return the strongest mode that this session holds, by table."""
+        found: dict[int, str] = {}
+        for oid, mode in self._driver.execute(HELD):
+            if oid in self._tables:
+                found[oid] = stronger(found.get(oid), mode)
+        return found
+
+    def _state(self, kind: Literal["", "xact_"] = "", *, flush: bool = False) -> State:
+        """Return tables and indexes, with the counters of this transaction or of all before it."""
+        if flush:
+            self._driver.execute("SELECT pg_stat_force_next_flush()")
+        relations = [Relation(*row) for row in self._driver.execute(STATE.format(kind=kind))]
+        return {relation.oid: relation for relation in relations}
+
+    def _unfinished(self) -> list[str]:
+        return [name for (name,) in self._driver.execute(UNFINISHED)]
+
+    def _count_rows(self) -> None:
+        """Count the rows of each table, not of its partitions."""
+        tables = [relation for relation in self._state().values() if relation.is_table]
+        if tables and not self._timed:
+            counts = sql.SQL(" UNION ALL ").join(
+                sql.SQL("SELECT {}::bigint, count(*) FROM ONLY {}").format(
+                    table.oid, sql.Identifier(table.schema, table.plain_name)
+                )
+                for table in tables
+            )
+            self._rows_of = dict(self._driver.execute(counts).fetchall())
+        self._driver.rollback()

@@ -1,0 +1,336 @@
+"""What a deploy and a rollback share: numbered steps, hooks around them, and a way out of each failure."""
+
+import io
+import logging
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Engine, NullPool
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import ROOT, DatabaseURLError, make_engine
+from migrate import hooks, ledger
+from migrate import log as logs
+from migrate.client import ClientError
+from migrate.connection import address, allowed_url, connect
+from migrate.guard import interruptible, one_line
+from migrate.hooks import HookError
+from migrate.ledger.table import UNMEASURED
+from migrate.revisions import Revision
+
+log = logging.getLogger("migrate")
+
+# What is not a fault of our own, nor of a revision: the message says it all.
+EXPECTED = (CommandError, ClientError, DatabaseURLError, HookError, SQLAlchemyError)
+
+SETTINGS = {"backup_dir", "on_start", "on_finish", "smoke_test"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an operator chooses.
+
+    Attributes:
+        config: the ini file.
+        folder: where backups, SQL and logs go; None for what the ini file says.
+        yes: ask nothing.
+    """
+
+    config: Path
+    folder: Path | None = None
+    yes: bool = False
+
+
+class Operation:
+    """Steps on a database. A subclass says which, and how to go on or back."""
+
+    steps: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str] = ""
+
+    def __init__(self, options: Options) -> None:
+        """Read the ini file, and find the database.
+
+        Raises:
+            CommandError: the ini file does not exist or refuses the URL, or a setting is wrong.
+        """
+        self.options = options
+        if not options.config.is_file():
+            raise CommandError(
+                f"{options.config} is not there: --config names an ini file such as production.ini"
+            )
+        self.config = Config(options.config, stdout=io.StringIO())
+        self.section: dict[str, str] = self.config.get_section("deploy", {})
+        if unknown := set(self.section) - SETTINGS - {"here"}:
+            raise CommandError(
+                f"{options.config}: [deploy] has no setting {min(unknown)}; "
+                f"there are {', '.join(sorted(SETTINGS))}"
+            )
+        self.url = allowed_url(self.config)
+        self.engine = make_engine(self.url, poolclass=NullPool)
+        # With an engine, env.py leaves the logging alone.
+        self.config.attributes["connection"] = self.engine
+        self.scripts = ScriptDirectory.from_config(self.config)
+        self.database = str(self.url.database)
+        self.folder = options.folder or Path(self.section.get("backup_dir") or ROOT / "backups")
+        now = datetime.now(UTC)  # to the millisecond: two runs may follow within a second
+        self.stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z"
+        self.number = 0
+        self.hook_failed = ""
+
+    # To be said by a subclass
+
+    def go(self) -> None:
+        """Take the steps."""
+        raise NotImplementedError
+
+    def ways(self) -> Iterator[str]:
+        """Yield what state the database is in after a failure, and the commands that lead out."""
+        raise NotImplementedError
+
+    # Running
+
+    def run(self) -> int:
+        """Take the steps; where one fails, say what state that leaves, and what to do.
+
+        Returns:
+            The exit code: 0, or 1 after a failure.
+
+        Raises:
+            CommandError: the log cannot be written. Nothing has happened then.
+        """
+        logs.configure(self.config, self.file("log"))
+        log.info("%s of %s, log in %s", self.name, address(self.engine), shown(self.file("log")))
+        with interruptible():
+            try:
+                self.go()
+            except KeyboardInterrupt:
+                return self._failed("stopped on request")
+            except OSError as error:
+                return self._failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            except EXPECTED as error:
+                return self._failed(one_line(error))  # a client program's further lines may hold data
+            except Exception as error:
+                # Most likely code of a revision: its author wants to know where.
+                log.exception("unexpected")
+                return self._failed(f"{type(error).__name__}: {error}")
+        return 0
+
+    def _failed(self, message: str) -> int:
+        title = self.steps[self.number - 1]
+        # One record: the commands stand alone on their lines, to be copied.
+        log.error(
+            "%s stopped in step %d/%d (%s): %s\n%s",
+            self.name, self.number, len(self.steps), title, message, "\n".join(self.ways()),
+        )  # fmt: skip
+        return 1
+
+    def step(self, number: int) -> None:
+        """Announce a step."""
+        self.number = number
+        log.info("%d/%d %s", number, len(self.steps), self.steps[number - 1])
+
+    @contextmanager
+    def maintenance(self, start: int, finish: int) -> Iterator[None]:
+        """Run `on_start`, and at the end `on_finish`, whatever happens in between.
+
+        Args:
+            start: the number of the step that is `on_start`.
+            finish: the same, of `on_finish`.
+        """
+        try:
+            if start:
+                self.step(start)
+                self.hook("on_start")
+            yield
+        except BaseException:
+            failed_in = self.number
+            self.step(finish)
+            try:
+                self.hook("on_finish", "failed")
+            except HookError as error:  # the first failure is the one to report
+                self.hook_failed = str(error)
+            self.number = failed_in
+            raise
+        self.step(finish)
+        self.hook("on_finish", "succeeded")
+
+    def hook(self, name: str, result: str = "") -> None:
+        """Run a command of the ini file, if it names one.
+
+        Raises:
+            HookError: it failed.
+        """
+        if command := self.section.get(name):
+            hooks.run(command, **({"DEPLOY_RESULT": result} if result else {}))
+            log.info("    done: %s", command)
+        else:
+            log.info("    none in %s", shown(self.options.config))
+
+    def confirm(self, question: str, *, word: str = "") -> None:
+        """Ask, and go on only after a yes.
+
+        Args:
+            question: what is about to happen.
+            word: what must be typed, where a y is too easily typed.
+
+        Raises:
+            CommandError: the answer is another.
+        """
+        print(f"\n{question} {f'Type {word} to go on: ' if word else '[y/N] '}", end="", flush=True)
+        answer = sys.stdin.readline().strip()
+        print()
+        if answer != word if word else answer.lower() not in ("y", "yes"):
+            raise CommandError("not confirmed")
+        log.info("    confirmed")
+
+    def must_be_able_to_ask(self) -> None:
+        """Make sure that there is somebody to ask, where there is something to ask.
+
+        Raises:
+            CommandError: there is nobody.
+        """
+        if not self.options.yes and not sys.stdin.isatty():
+            raise CommandError("there is no terminal to ask for confirmation on: give --yes")
+
+    # The database and its revisions
+
+    def heads(self, engine: Engine | None = None) -> tuple[str, ...]:
+        """Return the revisions that the database is at, or that of another engine."""
+        with quiet(), connect(engine or self.engine) as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+            connection.rollback()
+        return tuple(sorted(heads))
+
+    def above(self, heads: tuple[str, ...], target: str) -> list[Revision]:
+        """Return the revisions that lead from there up to the target, in the order they run.
+
+        Raises:
+            CommandError: there is no such revision, or it is not above.
+        """
+        return _revisions(self.scripts._upgrade_revs(target, heads))  # type: ignore[arg-type]
+
+    def below(self, heads: tuple[str, ...], target: str) -> list[Revision]:
+        """Return the revisions to undo from there down to the target, in the order they run.
+
+        Raises:
+            CommandError: there is no such revision, or it is not below.
+        """
+        return _revisions(self.scripts._downgrade_revs(target, heads))  # type: ignore[arg-type]
+
+    def state(self) -> tuple[tuple[str, ...] | None, str]:
+        """Return where the database is after a failure, as revisions and in words."""
+        with suppress(CommandError, SQLAlchemyError):
+            heads = self.heads()
+            return heads, f"The database {self.database} is at {at(heads)}."
+        return None, (
+            f"Where the database {self.database} is now is not known, it cannot be reached: "
+            f"{self.alembic('current')} tells when it is back."
+        )
+
+    # Files and commands
+
+    def file(self, suffix: str) -> Path:
+        """Return the path of one of this run's files."""
+        name = re.sub(r"[^\w.-]", "_", self.database)
+        return self.folder / f"{name}_{self.stamp}.{suffix}"
+
+    def command(self, *arguments: str | Path) -> str:
+        """Return a command of this package for the same database, as one would type it."""
+        given: list[str | Path] = [*arguments]
+        if self.options.config != default_config():
+            given += ["--config", self.options.config]
+        if self.options.folder and arguments[0] != "smoke":
+            given += ["--backup-dir", self.options.folder]
+        return f"{python()} -m migrate {shlex.join(str(each) for each in given)}"
+
+    def alembic(self, *arguments: str) -> str:
+        """Return a command of Alembic for the same database, as one would type it."""
+        return f"{python()} -m alembic -c {shlex.join([shown(self.options.config), *arguments])}"
+
+
+def default_config() -> Path:
+    """Return the ini file of an operator who names none."""
+    return ROOT / "production.ini"
+
+
+def at(heads: tuple[str, ...]) -> str:
+    """Return revisions as a sentence has them."""
+    return ", ".join(heads) or "base"
+
+
+def locks(revision: Revision) -> str:
+    """Return what a revision locks and rewrites, by the ledger; else which locks its docstring names."""
+    measured = recorded().get(revision.id, UNMEASURED)
+    if measured != UNMEASURED:
+        return measured
+    return f"{revision.fields.get('Locks') or 'not said in its docstring'} (not measured)"
+
+
+@cache
+def recorded() -> dict[str, str]:
+    """Return the committed ledger, read once."""
+    return ledger.recorded()
+
+
+def loss(revision: Revision) -> str:
+    """Return what its way back loses, by its docstring."""
+    return revision.fields.get("Rollback", "not said in its docstring")
+
+
+def shown(path: Path) -> str:
+    """Return a path as it is written from here: short where that is possible."""
+    with suppress(ValueError):
+        return str(path.absolute().relative_to(Path.cwd()))
+    return str(path)
+
+
+def python() -> str:
+    """Return how this Python is called from here."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    return shlex.quote(shown(Path(sys.executable)))
+
+
+def paragraph(introduction: str, *commands: str) -> str:
+    """Return commands that stand out from what is said about them."""
+    return "\n".join(["", introduction, "", *(f"    {command}" for command in commands)])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Have Alembic say nothing: what it would say is about no change to the database."""
+    logger = logging.getLogger("alembic")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def create(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read.
+
+    Raises:
+        OSError: it cannot be written, or exists.
+    """
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123  (never readable by others, not for a moment)
+        file.write(text)
+
+
+def _revisions(steps: list[RevisionStep]) -> list[Revision]:
+    return [Revision(step.revision) for step in steps]

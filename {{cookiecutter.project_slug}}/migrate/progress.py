@@ -1,0 +1,131 @@
+"""What a run is doing, and what holds it up, while one statement takes long."""
+
+import logging
+import re
+import shutil
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+
+from psycopg.errors import Diagnostic
+from sqlalchemy import Connection, NullPool, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import make_engine
+from migrate.settings import Settings
+
+log = logging.getLogger("migrate")
+
+LINE_SECONDS = 5.0  # between two lines in a log; a terminal has one that moves
+
+BLOCKERS = text("""
+    SELECT pid, coalesce(state, backend_type), coalesce(nullif(application_name, ''), 'no name'),
+        extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start))::integer,
+        regexp_replace(query, '\\s+', ' ', 'g')
+    FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(:pid))
+""")
+INDEX_BUILD = text("""
+    SELECT coalesce(index_relid::regclass::text, relid::regclass::text), phase,
+        CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END,
+        CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
+    FROM pg_stat_progress_create_index WHERE pid = :pid
+""")
+DONE_OF = re.compile(r"(?P<what>.*?)(?P<done>\d+) of (?P<total>\d+)(?P<unit>.*)")
+
+
+class Progress:
+    """Watches the connection of a run from another one, in a thread.
+
+    It connects only when a statement has been running for a while, so a short run costs
+    nothing.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._interval = min(0.5, settings.lock_timeout / 4 or 0.5)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._blockers = ""
+        self._live = sys.stderr.isatty()
+        self.clear()
+
+    def __enter__(self) -> "Progress":
+        driver = self._connection.connection.driver_connection
+        assert driver is not None
+        driver.add_notice_handler(self._notice)
+        self._pid = self._connection.scalar(text("SELECT pg_backend_pid()"))
+        self._connection.rollback()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was: another revision begins."""
+        self._started = self._said = time.monotonic()
+        self._blockers = ""
+        self.erase()
+
+    def erase(self) -> None:
+        """Take the moving line back, so that another can be written."""
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def blockers(self) -> str:
+        """Return who blocked the statement that has just failed."""
+        return self._blockers or "nobody that is still there"
+
+    def _watch(self) -> None:
+        engine = make_engine(self._connection.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with suppress(SQLAlchemyError):  # what is only for show must not end the run
+            if self._stop.wait(self._interval):
+                return
+            with engine.connect() as connection:
+                while not self._stop.wait(self._interval):
+                    self._look(connection)
+
+    def _look(self, connection: Connection) -> None:
+        found = connection.execute(BLOCKERS, {"pid": self._pid}).all()
+        if found:
+            self._blockers = ", ".join(
+                f"pid {pid} ({state} for {seconds} s, {name}"
+                + (f": {query})" if self._settings.show_queries else ")")
+                for pid, state, name, seconds, query in found
+            )
+            self._say(f"waiting for {self._blockers}")
+        for index, phase, done, total in connection.execute(INDEX_BUILD, {"pid": self._pid}):
+            if total:
+                self._say(f"{index}: {phase}, {done * 100 // total} %")
+
+    def _notice(self, notice: Diagnostic) -> None:
+        message = notice.message_primary or ""
+        if not notice.context:  # only code has one; "… does not exist, skipping" has none
+            return
+        match = DONE_OF.fullmatch(message)
+        if not match:
+            self.erase()
+            log.info(message)
+            return
+        done, total = int(match["done"]), int(match["total"])
+        rate = done / max(time.monotonic() - self._started, 0.001)
+        left = max(total - done, 0) / max(rate, 0.001)
+        self._say(f"{match['what']}{done:,} of {total:,}{match['unit']}, {rate:,.0f}/s, {left:.0f} s left")
+
+    def _say(self, line: str) -> None:
+        if self._live:
+            # A line that wraps could not be taken back.
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{line[:width]}")
+            sys.stderr.flush()
+        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._said = time.monotonic()
+            log.info(line)

@@ -1,0 +1,99 @@
+"""The chain as data: revisions in the order they run, with what their docstrings say."""
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+
+from database import ROOT
+
+FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One file of the chain."""
+
+    script: Script
+
+    def __str__(self) -> str:
+        return self.slug
+
+    @property
+    def id(self) -> str:
+        return self.script.revision
+
+    @property
+    def path(self) -> Path:
+        return Path(self.script.path)
+
+    @property
+    def slug(self) -> str:
+        """The scenario's name: the file's without its date."""
+        return self.path.stem.split("_", 2)[2]
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The ids of the revisions that this one comes after."""
+        down = self.script.down_revision
+        return (down,) if isinstance(down, str) else tuple(down or ())
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The ids of the revisions of other branches that this one depends on."""
+        needs = self.script.dependencies
+        return (needs,) if isinstance(needs, str) else tuple(needs or ())
+
+    @property
+    def summary(self) -> str:
+        return (self.script.doc or "").strip()
+
+    @cached_property
+    def functions(self) -> dict[str, ast.FunctionDef]:
+        """The functions of the file, as syntax."""
+        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    def autocommit(self, direction: str) -> bool:
+        """Whether it runs outside a transaction, and must stand being run again from any point.
+
+        Args:
+            direction: "upgrade" or "downgrade".
+        """
+        return "autocommit_block" in ast.unparse(self.functions[direction])
+
+    @property
+    def reversible(self) -> bool:
+        """Whether it has a way back."""
+        return not self.fields.get("Rollback", "").startswith("irreversible")
+
+    @property
+    def lossless(self) -> bool:
+        """Whether its way back leaves every row as it was."""
+        return self.fields.get("Rollback", "").startswith("lossless")
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """What the docstring says under `Scenario:`, `Locks:` and so on, over one line or more."""
+        names = "|".join(FIELDS)
+        found = re.findall(
+            rf"^({names}):[ \t]*(.*?)$(?=\n(?:{names}|Allow|Revision ID):|\n\n|\Z)",
+            self.script.longdoc,
+            re.MULTILINE | re.DOTALL,
+        )
+        return {name: " ".join(value.split()) for name, value in found}
+
+
+def config() -> Config:
+    """Return the configuration of `alembic.ini`."""
+    return Config(ROOT / "alembic.ini")
+
+
+def revisions() -> list[Revision]:
+    """Return the chain, parents before children."""
+    scripts = ScriptDirectory.from_config(config())
+    return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]

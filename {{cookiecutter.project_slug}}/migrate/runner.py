@@ -1,0 +1,91 @@
+"""One run of the migrations at a time, on one database."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+log = logging.getLogger("migrate")
+
+POLL_SECONDS = 0.5
+
+HOLDER = text("""
+    SELECT pid, application_name, date_trunc('second', backend_start)
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32 | objid::bigint) = :key
+""")
+
+
+class Runner:
+    """The right to run migrations, held by a connection of its own that does nothing else."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def check(self) -> None:
+        """Make sure that the right is still held.
+
+        Raises:
+            CommandError: the connection, and with it the lock, is gone.
+        """
+        try:
+            self._connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise CommandError(
+                "the connection that kept other runs away is lost: stopped between two revisions; run again"
+            ) from error
+
+
+@contextmanager
+def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[Runner]:
+    """Hold the lock of the runs on this database, or wait for it.
+
+    It is tried for, never waited for inside pg_advisory_lock(): a session that waits there
+    holds a snapshot, which another's CREATE INDEX CONCURRENTLY would wait for in turn.
+
+    Args:
+        engine: the database.
+        version_table: Alembic's; a database may have more than one, each with its runs.
+        wait: how long to wait for another run to end, in seconds.
+
+    Raises:
+        CommandError: the other run did not end in time.
+    """
+    key = int.from_bytes(sha256(version_table.encode()).digest()[:8], signed=True)
+    deadline = time.monotonic() + wait
+    with engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        name = f"alembic {socket.gethostname()}:{os.getpid()}"[:63]
+        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+        connection.execute(text("SET idle_session_timeout = 0"))
+        told = False
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
+            holder = _holder(connection, key)
+            if time.monotonic() >= deadline:
+                raise CommandError(
+                    f"another run of the migrations has not ended in {wait:g} s: {holder}; wait for it, "
+                    "or end it with SELECT pg_terminate_backend(…) if it hangs"
+                )
+            if not told:
+                log.info("waiting for another run of the migrations: %s (for %g s at most)", holder, wait)
+                told = True
+            time.sleep(POLL_SECONDS)
+        try:
+            yield Runner(connection)
+        finally:
+            with suppress(SQLAlchemyError):  # a lost connection has lost the lock too
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+def _holder(connection: Connection, key: int) -> str:
+    row = connection.execute(HOLDER, {"key": key}).first()
+    return f"pid {row[0]} ({row[1]}), since {row[2]}" if row else "it has just ended"

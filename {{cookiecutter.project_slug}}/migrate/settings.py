@@ -1,0 +1,91 @@
+"""How migrations run: what can be set, and where."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from alembic.config import Config
+from alembic.util import CommandError
+from dotenv import dotenv_values
+
+from database import ROOT
+
+UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+Source = tuple[Mapping[str, str | None], Callable[[str], str]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run. Durations are in seconds, and a limit of 0 is none.
+
+    Attributes:
+        lock_timeout: how long a statement waits for a lock that traffic would queue behind.
+        patient_lock_timeout: the same, for statements whose waiting holds up nothing but DDL.
+        statement_timeout: how long a statement runs.
+        attempts: how often a revision is tried that does not get its locks.
+        pause: the pause after the first try; it doubles with every further one.
+        longest_pause: what the pauses grow to.
+        runner_wait: how long to wait for another run of the migrations to end.
+        show_queries: show the queries of blocking sessions, which may hold data.
+    """
+
+    lock_timeout: float = 2.0
+    patient_lock_timeout: float = 0.0
+    statement_timeout: float = 0.0
+    attempts: int = 10
+    pause: float = 0.5
+    longest_pause: float = 30.0
+    runner_wait: float = 300.0
+    show_queries: bool = False
+
+    @classmethod
+    def load(cls, config: Config, arguments: Mapping[str, str]) -> "Settings":
+        """Return the settings from `-x`, else the environment, else `.env`, else the ini file.
+
+        Args:
+            config: its file's section `[migrate]` is read.
+            arguments: what was given as `-x name=value`.
+
+        Raises:
+            CommandError: a value does not fit its setting, or `-x` names none.
+        """
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        if unknown := set(arguments) - set(kinds):
+            raise CommandError(f"-x {min(unknown)}: no such setting; there are {', '.join(kinds)}")
+        sources: list[Source] = [
+            (arguments, lambda name: name),
+            (os.environ, lambda name: f"MIGRATE_{name.upper()}"),
+            (dotenv_values(ROOT / ".env", interpolate=False), lambda name: f"MIGRATE_{name.upper()}"),
+            (config.get_section("migrate", {}), lambda name: name),
+        ]
+        values: dict[str, Any] = {}
+        for name, kind in kinds.items():
+            for source, spell in sources:
+                if value := source.get(spell(name)):
+                    values[name] = _read(value, kind, spell(name))
+                    break
+        return cls(**values)
+
+
+def yes_or_no(text: str, name: str) -> bool:
+    """Return the value of a setting that is either.
+
+    Raises:
+        CommandError: it is neither.
+    """
+    return bool(_read(text, bool, name))
+
+
+def _read(text: str, kind: type, name: str) -> float | int | bool:
+    value = text.strip().lower()
+    if kind is bool and value in ("yes", "no"):
+        return value == "yes"
+    if kind is int and value.isdecimal() and 0 < int(value) < 1000:
+        return int(value)
+    if kind is float and (match := re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)?", value)):
+        return float(match[1]) * UNITS[match[2] or "s"]
+    expected = {bool: "yes or no", int: "a number from 1 to 999", float: "a duration like 500ms, 2s or 5min"}
+    raise CommandError(f"{name}: {text!r} is not {expected[kind]}")

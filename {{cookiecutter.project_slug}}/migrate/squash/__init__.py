@@ -1,0 +1,64 @@
+"""Squash: one revision in the place of an old chain.
+
+The chain is run on a scratch database, and what it leaves there (schema, rows, positions of
+sequences, privileges) becomes one revision, which keeps the id of the last one. A database
+that is there or later notices nothing; a new one is built in one step.
+"""
+
+from collections.abc import Callable
+
+from alembic.config import Config
+
+from migrate.squash.errors import SquashError
+from migrate.squash.files import commit_of, swap
+from migrate.squash.plan import make_plan
+from migrate.squash.proof import prove
+
+__all__ = ["SquashError", "squash"]
+
+
+def squash(
+    configuration: Callable[[], Config],
+    to: str = "head",
+    *,
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+) -> str:
+    """Replace a revision and all before it by one that builds the same, once that is proven.
+
+    Files that git holds as they are get deleted; without git they are put aside.
+
+    Args:
+        configuration: gives one of Alembic's, with the chain.
+        to: the last revision to be squashed.
+        dry_run: change no file.
+        say: where the lines go that say what is done.
+
+    Returns:
+        The text of the new revision.
+
+    Raises:
+        SquashError: there is nothing to squash, later revisions need what would go, a file
+            is not committed, or the proof failed. Nothing has changed.
+        CommandError: there is no such revision, the server cannot be reached, or the chain
+            does not run on an empty database.
+        OSError: the disk refused. Nothing has changed.
+    """
+    plan = make_plan(configuration(), to)
+    count, last, old = len(plan.squashed), plan.last.id, [revision.path for revision in plan.squashed]
+    commit = None if dry_run else commit_of(old)
+    say(f"{count} revisions, up to {last}, run on a scratch database …")
+    text = prove(configuration, plan)
+    say("one revision builds the same: both were dumped and compared, and it goes down and up again")
+    for line in plan.notes():
+        say(f"note: {line}")
+    if dry_run:
+        say(f"it would be {plan.path}, {len(text.splitlines())} lines; no file was changed")
+        return text
+    aside = swap(old, plan.path, text, keep=commit is None)
+    say(
+        f"{plan.path} takes the place of {count} files, which "
+        + (f"are in {aside}" if aside else f"git has in {commit}")
+    )
+    say(f"a database at {last} or later needs nothing; upgrade any other to {last} with the old files first")
+    return text

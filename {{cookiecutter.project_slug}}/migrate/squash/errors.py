@@ -1,0 +1,7 @@
+"""What the parts of the package raise."""
+
+from alembic.util import CommandError
+
+
+class SquashError(CommandError):
+    """The chain cannot be squashed. The message says why; nothing has changed."""

@@ -1,0 +1,66 @@
+"""Whom to tell when something happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, func, text, true
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from database import Base
+
+if TYPE_CHECKING:
+    from models.auth import User
+
+
+class Webhook(Base):
+    """An address that is called when one of its events happens."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        Index(
+            "uq_webhooks_user_id_url_active",
+            "user_id",
+            "url",
+            unique=True,
+            postgresql_where=text("is_active"),
+        ),
+        Index(None, "url", postgresql_using="hash"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    url: Mapped[str]
+    events: Mapped[list[str]]
+    secret: Mapped[str | None] = mapped_column(String(255))
+    is_active: Mapped[bool] = mapped_column(server_default=true())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    user: Mapped[User] = relationship(back_populates="webhooks")
+    deliveries: Mapped[list[WebhookDelivery]] = relationship(
+        back_populates="webhook", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class WebhookDelivery(Base):
+    """One call of a webhook. Partitioned by month; the partitions are the revisions' affair."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index(None, "webhook_id", "delivered_at"),
+        {"postgresql_partition_by": "RANGE (delivered_at)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event: Mapped[str]
+    status_code: Mapped[int | None]  # None where nobody answered
+    payload: Mapped[dict[str, Any] | None]
+    # In the key, because the table is partitioned by it.
+    delivered_at: Mapped[datetime] = mapped_column(primary_key=True, server_default=func.now())
+
+    webhook: Mapped[Webhook] = relationship(back_populates="deliveries")

@@ -1,0 +1,128 @@
+"""Fixtures. Every test gets a database of its own; the configured one is never touched."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from xdist.scheduler import LoadScopeScheduling
+
+from database import DatabaseURLError
+from migrate.revisions import config
+from migrate.scratch import server_url
+from tests.support import REVISIONS, Database, Make, Server, write_chain
+
+RUN = "MIGRATE_TEST_RUN"
+
+
+def pytest_configure() -> None:
+    """Give the run a name that its workers, which inherit the environment, share."""
+    os.environ.setdefault(RUN, str(os.getpid()))
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives tests that share databases or a server to one worker, which makes them once.
+
+    That is what pytest-xdist's loadgroup is for, which under pytest 9.2 groups nothing:
+    https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = re.search(r"test_chain\.py::\w+\[(\w+)\]$|(test_embedded\.py)", nodeid)
+        return (shared[1] or shared[2]) if shared else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Spread the tests over the workers."""
+    return Together(config, log)
+
+
+def pytest_sessionfinish() -> None:
+    """Drop the databases of the run when its last worker is done."""
+    if os.environ[RUN] == str(os.getpid()):
+        with suppress(DatabaseURLError, SQLAlchemyError):
+            make_server().drop_all()
+
+
+def make_server() -> Server:
+    """Return the server that DATABASE_URL names, else an embedded one of the tests' own."""
+    return Server(server_url(), os.environ[RUN], os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chain_read_once() -> Iterator[None]:
+    """Have Alembic's commands share one reading of the chain, which takes longer than most of them."""
+    read, versions = ScriptDirectory.from_config, config().get_main_option("version_locations")
+    shared = read(config())
+
+    def from_config(configuration: Config) -> ScriptDirectory:
+        ours = configuration.get_main_option("version_locations") == versions
+        return shared if ours else read(configuration)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", from_config)
+        yield
+
+
+@pytest.fixture(scope="session")
+def session_server() -> Server:
+    """The server, with the templates that tests copy."""
+    return make_server()
+
+
+@pytest.fixture
+def server(session_server: Server) -> Iterator[Server]:
+    """The server, with databases that are gone some time after the test."""
+    yield session_server
+    session_server.drop_scratch()
+
+
+@pytest.fixture
+def before(server: Server) -> Make:
+    """`before(SLUG)`: a database with rows, whose next revision is that one."""
+    return server.before
+
+
+@pytest.fixture
+def after(server: Server) -> Make:
+    """`after(SLUG)`: a database with rows, at that revision."""
+    return server.after
+
+
+@pytest.fixture
+def empty(server: Server) -> Database:
+    """An empty database."""
+    return server.create()
+
+
+@pytest.fixture
+def head(server: Server) -> Database:
+    """A database at head, with sample rows; a copy, not migrated again."""
+    return server.after(REVISIONS[-1].slug)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Callable[..., Path]:
+    """`chain("SQL of the first", "SQL of the second")`: a chain of one's own, by its alembic.ini."""
+    return partial(write_chain, tmp_path)
+
+
+@pytest.fixture
+def alembic_config(empty: Database) -> Config:
+    """What pytest-alembic's tests run with."""
+    return empty.alembic()
+
+
+@pytest.fixture
+def alembic_engine(empty: Database) -> Engine:
+    """What pytest-alembic's tests run on."""
+    return empty.engine

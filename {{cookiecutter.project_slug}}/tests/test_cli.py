@@ -1,0 +1,168 @@
+"""What a user sees on the command line, above all when something is wrong."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from database import ROOT
+from migrate import connection
+from tests.support import REVISIONS, Database
+
+SECRET = "s3cr3t"
+
+
+def run(
+    *command: str, url: URL | str, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m COMMAND` against a database."""
+    text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    inherited: Mapping[str, str] = {k: v for k, v in os.environ.items() if k != "MIGRATION_DATABASE_URL"}
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**inherited, "PYTHONPATH": str(ROOT), "DATABASE_URL": text, **environment},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+def closed_port() -> int:
+    with socket.socket() as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        return int(candidate.getsockname()[1])
+
+
+@pytest.fixture
+def bad_url(request: pytest.FixtureRequest, empty: Database) -> URL | str:
+    good = empty.url.set(drivername="postgresql")
+    urls: dict[str, URL | str] = {
+        "unreachable server": good.set(port=closed_port(), password=SECRET),
+        "unknown host": good.set(host="nowhere.invalid", password=SECRET),
+        "wrong password": good.set(password=SECRET),
+        "unknown database": good.set(database="no_such_database"),
+        "other product": f"mysql://ada:{SECRET}@localhost/ocr",
+        "not a URL": f"localhost {SECRET}",
+        "no database": f"postgresql://ada:{SECRET}@localhost",
+        "unencoded @": f"postgresql://ada:{SECRET}@{SECRET}@localhost/ocr",
+        "unknown option": good.update_query_dict({"colour": "blue"}),
+    }
+    return urls[request.param]
+
+
+@pytest.mark.parametrize(
+    ("bad_url", "says"),
+    [
+        ("unreachable server", "connection refused|Connection refused"),
+        ("unknown host", "check the host"),
+        ("wrong password", "check the user and the password"),
+        ("unknown database", "create it, or correct the name"),
+        ("other product", "is for mysql, this application needs PostgreSQL"),
+        ("not a URL", "DATABASE_URL is not a database URL"),
+        ("no database", "names no database"),
+        ("unencoded @", "percent-encode it"),
+        ("unknown option", "colour"),
+    ],
+    indirect=["bad_url"],
+)
+@pytest.mark.parametrize("command", [["alembic", "upgrade", "head"], ["migrate", "sample"]], ids=" ".join)
+def test_a_bad_url_gets_one_clear_line(command: list[str], bad_url: URL | str, says: str) -> None:
+    done = run(*command, url=bad_url)
+    assert done.returncode != 0
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert any(part in done.stderr for part in says.split("|")), done.stderr
+    assert "DATABASE_URL" in done.stderr
+    assert SECRET not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_an_unknown_revision_gets_one_clear_line(command: str, empty: Database) -> None:
+    done = run("alembic", command, "no_such_revision", url=empty.url)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("INFO")]
+    assert done.returncode != 0
+    assert len(errors) == 1
+    assert "no_such_revision" in errors[0]
+    assert "alembic history" in errors[0]
+
+
+def test_raiseerr_still_shows_the_traceback() -> None:
+    done = run(
+        "alembic",
+        "--raiseerr",
+        "upgrade",
+        "head",
+        url=f"postgresql://ada:{SECRET}@127.0.0.1:{closed_port()}/x",
+    )
+    assert "Traceback" in done.stderr
+    assert "psycopg.OperationalError" in done.stderr
+    assert SECRET not in done.stderr
+
+
+def test_a_server_that_is_too_old_is_refused(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MINIMUM_VERSION", (99,))
+    with pytest.raises(Exception, match=r"is PostgreSQL \d+\.\d+, the migrations need 99 or later: upgrade"):
+        empty.upgrade("head")
+    assert empty.tables() == []
+
+
+def test_alembic_runs_from_any_folder(empty: Database, tmp_path: Path) -> None:
+    done = run("alembic", "-c", str(ROOT / "alembic.ini"), "upgrade", "head", url=empty.url, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    current = run(
+        "alembic", "-c", str(ROOT / "alembic.ini"), "current", "--check-heads", url=empty.url, cwd=tmp_path
+    )
+    assert current.returncode == 0
+    assert REVISIONS[-1].id in current.stdout
+
+
+def test_the_sql_needs_no_database_and_no_url() -> None:
+    done = run("alembic", "upgrade", "head", "--sql", url="")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"CREATE TABLE (public\.)?users ", done.stdout)
+
+
+def test_a_new_revision_is_dated_formatted_and_reminds_its_writer(head: Database, tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    ini = tmp_path / "alembic.ini"
+    ini.write_text(
+        (ROOT / "alembic.ini")
+        .read_text()
+        .replace("%(here)s/alembic/versions", f"%(here)s/versions:{ROOT.as_posix()}/alembic/versions")
+        .replace("%(here)s", ROOT.as_posix())
+        .replace(f"{ROOT.as_posix()}/versions", versions.as_posix())
+    )
+    done = run(
+        "alembic", "-c", str(ini), "revision", "-m", "add_user_nickname", "--version-path", str(versions),
+        url=head.url,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    [path] = versions.iterdir()
+    assert path.name.endswith("_add_user_nickname.py")
+    source = path.read_text()
+    assert source.startswith('"""Add user nickname.\n\nScenario:\n')
+    assert "old code is still running" in source
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", "--config", ROOT / "pyproject.toml", path],
+        capture_output=True,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("rows", ["0", "-1", "many", "1.5", "1000000000000"])
+def test_a_bad_number_of_rows_is_refused_by_name(rows: str, empty: Database) -> None:
+    done = run("migrate", "sample", "--rows", rows, url=empty.url)
+    assert done.returncode != 0
+    assert f"{rows!r} is not a number" in done.stderr or "expected one argument" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_url_is_printed_for_other_programs() -> None:
+    done = run("migrate", "url", url="postgres://ada:p%40ss@localhost:6543/ocr")
+    assert done.stdout == "postgresql://ada:p%40ss@localhost:6543/ocr\n"

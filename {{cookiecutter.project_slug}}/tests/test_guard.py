@@ -1,0 +1,557 @@
+"""What happens around a migration, with real processes on a real server."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import URL, text
+
+from database import ROOT
+from migrate import embedded
+from migrate.guard import PATIENT
+from migrate.runner import single_runner
+from migrate.settings import Settings
+from tests.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
+
+HEAD = REVISIONS[-1].id
+
+
+def running(database: Database, pattern: str) -> list[int]:
+    """Return the sessions of the database whose statement looks like this."""
+    return database.column(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE :pattern "
+        "AND state = 'active' AND pid <> pg_backend_pid()",
+        pattern=pattern,
+    )
+
+
+@contextmanager
+def transaction(database: Database, statement: str) -> Iterator[None]:
+    """A session that has run the statement, and stays in its transaction."""
+    with database.engine.connect() as connection:
+        connection.execute(text(statement))
+        yield
+        connection.rollback()
+
+
+def applied(errors: list[str]) -> list[str]:
+    return re.findall(r"Running upgrade \S* ?-> (\w+)", "\n".join(errors))
+
+
+# One runner
+
+
+def test_of_ten_runs_at_once_one_works_and_all_succeed(empty: Database) -> None:
+    assert_that_ten_runs_succeed(empty, ROOT / "alembic.ini", HEAD)
+
+
+def test_of_ten_runs_at_once_one_builds_an_index(empty: Database, chain: Callable[..., Path]) -> None:
+    ini = chain(
+        "CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, 100000)",
+        "AUTOCOMMIT CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (n)",
+        "ALTER TABLE t ADD COLUMN m integer",
+    )
+    assert run(empty, "upgrade", "r0", ini=ini)[0] == 0
+    assert_that_ten_runs_succeed(empty, ini, "r2")
+
+
+def assert_that_ten_runs_succeed(database: Database, ini: Path, head: str) -> None:
+    processes = [start(database, "upgrade", "head", ini=ini) for _ in range(10)]
+    errors = [process.communicate(timeout=180)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 10, errors
+    done = applied(errors)
+    assert done
+    assert len(done) == len(set(done))
+    assert database.column("SELECT version_num FROM alembic_version") == [head]
+
+
+def test_who_waits_says_for_whom(empty: Database) -> None:
+    with single_runner(empty.engine, "alembic_version", wait=0):
+        process = start(empty, "upgrade", "head")
+        assert process.stderr
+        line = next(line for line in process.stderr if "waiting" in line)
+    _, errors = process.communicate(timeout=60)
+    assert re.search(
+        r"waiting for another run of the migrations: pid \d+ \(alembic \S+:\d+\), since 20\d\d-", line
+    )
+    assert process.returncode == 0, errors
+
+
+def test_waiting_ends_in_a_clear_error(empty: Database) -> None:
+    with single_runner(empty.engine, "alembic_version", wait=0):
+        code, errors = run(empty, "-x", "runner_wait=500ms", "upgrade", "head")
+    assert code != 0
+    assert re.search(r"ERROR .* another run of the migrations has not ended in 0.5 s: pid \d+", errors)
+    assert empty.tables() == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["upgrade", "head"], ["current"], ["history"], ["heads"], ["check"], ["upgrade", "head", "--sql"]],
+    ids=" ".join,
+)
+def test_what_changes_nothing_does_not_wait(command: list[str], head: Database) -> None:
+    with single_runner(head.engine, "alembic_version", wait=0):
+        code, errors = run(head, "-x", "runner_wait=0", *command)
+    assert code == 0, errors
+
+
+def test_runs_on_different_version_tables_do_not_wait_for_each_other(empty: Database) -> None:
+    with single_runner(empty.engine, "one", wait=0), single_runner(empty.engine, "other", wait=0):
+        pass
+
+
+# Short waits, and another try
+
+
+def test_readers_never_wait_longer_than_the_limit_and_the_run_succeeds(
+    empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
+    assert run(empty, "upgrade", "r0", ini=ini)[0] == 0
+    stalls: list[float] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        with empty.engine.connect() as connection:
+            while not stop.is_set():
+                begun = time.monotonic()
+                connection.execute(text("SELECT n FROM t"))
+                connection.rollback()
+                stalls.append(time.monotonic() - begun)
+
+    reader = threading.Thread(target=read)
+    with transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE"):
+        reader.start()
+        process = start(empty, "-x", "lock_timeout=300ms", "-x", "pause=100ms", "upgrade", "head", ini=ini)
+        wait_for(lambda: running(empty, "ALTER TABLE t ADD COLUMN%"))
+        time.sleep(3)
+        assert process.poll() is None
+    _, errors = process.communicate(timeout=60)
+    stop.set()
+    reader.join()
+    assert process.returncode == 0, errors
+    assert "blocked by pid" in errors
+    assert max(stalls) < 1.5  # far less than the transaction took, on a busy machine too
+
+
+def test_without_the_limit_they_would(empty: Database) -> None:
+    empty.execute("CREATE TABLE t (n integer)")
+    with transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE"), empty.engine.connect() as reader:
+        naive = threading.Thread(target=empty.execute, args=["ALTER TABLE t ADD COLUMN m integer"])
+        naive.start()
+        wait_for(lambda: running(empty, "ALTER TABLE t%"))
+        reader.execute(text("SET lock_timeout = '2s'"))
+        with pytest.raises(Exception, match="lock timeout"):
+            reader.execute(text("SELECT n FROM t"))
+    naive.join()
+
+
+def test_a_blocking_session_is_named_but_not_its_query(empty: Database, chain: Callable[..., Path]) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
+    run(empty, "upgrade", "r0", ini=ini)
+    arguments = ["-x", "lock_timeout=1s", "-x", "attempts=2", "-x", "pause=10ms", "upgrade", "head"]
+    with transaction(empty, "INSERT INTO t VALUES (4711)"):
+        code, errors = run(empty, *arguments, ini=ini)
+        _, with_queries = run(empty, "-x", "show_queries=yes", *arguments, ini=ini)
+    assert code != 0
+    assert re.search(r"blocked by pid \d+ \(idle in transaction for \d+ s, no name\): try 2 of 2 in", errors)
+    last = errors.splitlines()[-1]
+    assert "canceling statement due to lock timeout, 2 times, blocked by pid" in last
+    assert "the database is at r0, upgrade to r1" in last
+    assert "rolled back; end what blocks it" in last
+    assert "4711" not in errors
+    assert "INSERT INTO t VALUES (4711)" in with_queries
+
+
+def test_a_deadlock_is_tried_again(empty: Database, chain: Callable[..., Path]) -> None:
+    ini = chain(
+        "CREATE TABLE a (n integer); CREATE TABLE b (n integer)",
+        "ALTER TABLE a ADD COLUMN m integer; SELECT pg_sleep(3); ALTER TABLE b ADD COLUMN m integer",
+    )
+    run(empty, "upgrade", "r0", ini=ini)
+    process = start(empty, "-x", "lock_timeout=20s", "-x", "pause=10ms", "upgrade", "head", ini=ini)
+    wait_for(lambda: running(empty, "%pg_sleep%"))
+    with empty.engine.connect() as other:
+        other.execute(text("SET deadlock_timeout = '20s'"))  # so that it is the run that gives way
+        other.execute(text("LOCK TABLE b"))
+        other.execute(text("LOCK TABLE a"))
+        other.rollback()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "deadlock detected" in errors
+
+
+def test_after_a_failed_try_a_relative_target_means_the_same(
+    empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain(
+        "CREATE TABLE t (n integer)", "SELECT 1", "ALTER TABLE t ADD COLUMN m integer", "SELECT 1", "SELECT 1"
+    )
+    run(empty, "upgrade", "r0", ini=ini)
+    with transaction(empty, "INSERT INTO t VALUES (1)"):
+        process = start(empty, "-x", "lock_timeout=200ms", "-x", "pause=10ms", "upgrade", "+2", ini=ini)
+        assert process.stderr
+        next(line for line in process.stderr if "try 2" in line)
+    process.communicate(timeout=60)
+    assert empty.column("SELECT version_num FROM alembic_version") == ["r2"]
+
+
+def test_limits_hold_inside_an_autocommit_block(empty: Database, chain: Callable[..., Path]) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "AUTOCOMMIT ALTER TABLE t ADD COLUMN IF NOT EXISTS m integer")
+    run(empty, "upgrade", "r0", ini=ini)
+    with transaction(empty, "INSERT INTO t VALUES (1)"):
+        code, errors = run(empty, "-x", "lock_timeout=100ms", "-x", "attempts=1", "upgrade", "head", ini=ini)
+    assert code != 0
+    assert "stopped half-way, and can be run again as it is" in errors
+
+
+def test_a_build_waits_longer_than_the_limit_for_locks(empty: Database, chain: Callable[..., Path]) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "AUTOCOMMIT CREATE INDEX CONCURRENTLY i ON t (n)")
+    run(empty, "upgrade", "r0", ini=ini)
+    with transaction(empty, "INSERT INTO t VALUES (1)"):
+        process = start(empty, "-x", "lock_timeout=100ms", "upgrade", "head", ini=ini)
+        wait_for(lambda: running(empty, "CREATE INDEX CONCURRENTLY%"))
+        time.sleep(1)
+        assert process.poll() is None
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "try 2" not in errors
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX CONCURRENTLY i ON t (n)",
+        "\n  create unique index concurrently i on t (n)",
+        "DROP INDEX CONCURRENTLY IF EXISTS i",
+        "REINDEX INDEX CONCURRENTLY i",
+        "REINDEX (VERBOSE) TABLE CONCURRENTLY t",
+        "ALTER TABLE t VALIDATE CONSTRAINT c",
+        "ALTER TABLE t DETACH PARTITION p CONCURRENTLY",
+    ],
+)
+def test_statements_that_hold_up_nobody_are_patient(statement: str) -> None:
+    assert PATIENT.match(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX i ON t (n)",
+        "DROP INDEX i",
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0) NOT VALID",
+        "ALTER TABLE t DETACH PARTITION p",
+        "DROP TABLE t",
+        "DO $$ BEGIN UPDATE t SET n = 1; END $$",
+        "ALTER TABLE done ADD COLUMN n integer",
+    ],
+)
+def test_statements_that_traffic_queues_behind_are_not(statement: str) -> None:
+    assert not PATIENT.match(statement)
+
+
+def test_the_sql_sets_the_limits_too(chain: Callable[..., Path]) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "AUTOCOMMIT CREATE INDEX CONCURRENTLY i ON t (n)", "SELECT 1")
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", ini, "-x", "lock_timeout=3s", "upgrade", "head", "--sql"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("SET lock_timeout = '3000ms';")
+    build = done.stdout.index("CREATE INDEX CONCURRENTLY")
+    before, after = done.stdout[:build], done.stdout[build:]
+    assert before.rstrip().endswith("SET lock_timeout = '0ms';")
+    assert re.match(r"[^;]*;\s*SET lock_timeout = '3000ms';", after)
+
+
+# When something ends in the middle
+
+
+def test_a_revision_that_fails_is_named_with_where_the_database_is(
+    empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "CREATE TABLE u (n integer); SELECT 1 / 0", "SELECT 1")
+    code, errors = run(empty, "upgrade", "head", ini=ini)
+    assert code != 0
+    assert "Traceback" not in errors
+    [line] = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    assert "division by zero: the database is at r0, upgrade to r1 (" in line
+    assert line.endswith("r1.py) rolled back")
+    assert empty.tables() == ["t"]
+
+
+@pytest.mark.parametrize("who", ["the migration", "the lock"])
+def test_a_lost_connection_stops_the_run_before_the_next_revision(
+    who: str, empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "SELECT pg_sleep(2)", "CREATE TABLE u (n integer)")
+    process = start(empty, "upgrade", "head", ini=ini)
+    wait_for(lambda: running(empty, "%pg_sleep%"))
+    victims = {
+        "the migration": running(empty, "%pg_sleep%"),
+        "the lock": empty.column(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name LIKE 'alembic %:%'"
+        ),
+    }[who]
+    assert len(victims) == 1
+    empty.query("SELECT pg_terminate_backend(:pid)", pid=victims[0])
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert {"the migration": "the database is at r0", "the lock": "is lost: stopped"}[who] in errors
+    assert empty.tables() == ["t"]
+    code, errors = run(empty, "upgrade", "head", ini=ini)
+    assert code == 0, errors
+    assert empty.tables() == ["t", "u"]
+
+
+@pytest.fixture
+def own_server() -> Iterator[embedded.Server]:
+    """A server of the test's own, to be stopped and starved."""
+    with embedded._server("test") as shared:
+        home = shared.home.with_name(f"own_{os.getpid()}")
+        home.mkdir(mode=0o700)
+        server = replace(shared, home=home, options="")  # one that loses nothing
+        if server.user:
+            shutil.chown(home, server.user)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.port():
+            server.stop()
+        shutil.rmtree(home)
+
+
+def database_of(server: embedded.Server) -> Database:
+    return Database(
+        URL.create("postgresql+psycopg", "postgres", server.password, "127.0.0.1", server.port(), "postgres")
+    )
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("kind", ["", "AUTOCOMMIT"], ids=["transactional", "autocommit"])
+def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goes_on(
+    kind: str, mode: str, own_server: embedded.Server, chain: Callable[..., Path]
+) -> None:
+    database = database_of(own_server)
+    ini = chain(
+        "CREATE TABLE t (n integer)",
+        f"{kind} CREATE TABLE IF NOT EXISTS u (n integer); SELECT pg_sleep(2); INSERT INTO t VALUES (1)",
+    )
+    process = start(database, "upgrade", "head", ini=ini)
+    wait_for(lambda: running(database, "%pg_sleep%"))
+    own_server.run("pg_ctl", "stop", "--wait", f"--mode={mode}", f"--pgdata={own_server.data}")
+    own_server.start()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert "the database is at r0, upgrade to r1" in errors
+    assert "run again when the server is back" in errors
+    assert database.tables() == (["t", "u"] if kind else ["t"])
+    code, errors = run(database, "upgrade", "head", ini=ini)
+    assert code == 0, errors
+    assert database.column("SELECT n FROM t") == [1]
+
+
+@pytest.fixture
+def small_disk(own_server: embedded.Server) -> Iterator[Path]:
+    """A disk of 16 MB that the server can write to."""
+    folder = own_server.home / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs to mount a small disk, which only root may do")
+    try:
+        if own_server.user:
+            shutil.chown(folder, own_server.user)
+        yield folder
+    finally:
+        own_server.stop()
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
+    own_server: embedded.Server, small_disk: Path, chain: Callable[..., Path]
+) -> None:
+    database = database_of(own_server)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE TABLESPACE small LOCATION '{small_disk}'"))
+    ini = chain(
+        "CREATE TABLE t (n text) TABLESPACE small",
+        "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)",
+    )
+    (small_disk / "filler").write_bytes(bytes(12_000_000))
+    code, errors = run(database, "upgrade", "head", ini=ini)
+    assert code != 0
+    assert "Traceback" not in errors
+    [line] = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    assert "No space left on device: the database is at r0, upgrade to r1 (" in line
+    assert line.endswith("r1.py) rolled back; make room on the server's disk, and run again")
+    (small_disk / "filler").unlink()
+    code, errors = run(database, "upgrade", "head", ini=ini)
+    assert code == 0, errors
+    assert database.value("SELECT count(*) FROM t") == 5000
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("kind", ["", "AUTOCOMMIT"], ids=["transactional", "autocommit"])
+def test_a_run_that_is_told_to_stop_cancels_its_statement_and_says_where_it_is(
+    end: signal.Signals, kind: str, empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain(
+        "CREATE TABLE t (n integer)", f"{kind} CREATE TABLE IF NOT EXISTS u (n integer); SELECT pg_sleep(60)"
+    )
+    process = start(empty, "upgrade", "head", ini=ini)
+    wait_for(lambda: running(empty, "%pg_sleep%"))
+    process.send_signal(end)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "Traceback" not in errors, errors
+    assert "stopped on request: the database is at r0, upgrade to r1" in errors
+    assert not running(empty, "%pg_sleep%")
+    assert empty.tables() == (["t", "u"] if kind else ["t"])
+
+
+def test_who_waits_for_a_lock_can_be_told_to_stop(empty: Database) -> None:
+    with single_runner(empty.engine, "alembic_version", wait=0):
+        process = start(empty, "upgrade", "head")
+        assert process.stderr
+        next(line for line in process.stderr if "waiting" in line)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "Traceback" not in errors
+    assert "stopped on request" in errors
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_again_and_again_it_comes_to_the_same_end(
+    seed: int, server: Server, chain: Callable[..., Path]
+) -> None:
+    fill = [f"UPDATE t SET m = n WHERE n % 10 = {batch} AND m IS NULL" for batch in range(10)]
+    ini = chain(
+        "CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, 10000)",
+        "ALTER TABLE t ADD COLUMN m integer; SELECT pg_sleep(0.3)",
+        "AUTOCOMMIT " + "; SELECT pg_sleep(0.1); ".join(fill),
+        "AUTOCOMMIT DROP INDEX CONCURRENTLY IF EXISTS i; CREATE UNIQUE INDEX CONCURRENTLY i ON t (m)",
+        "ALTER TABLE t ALTER m SET NOT NULL; ALTER TABLE t DROP n; SELECT pg_sleep(0.3)",
+    )
+    database, undisturbed = server.create(), server.create()
+    assert run(undisturbed, "upgrade", "head", ini=ini)[0] == 0
+    upgrade_despite_kills(database, seed, ini)
+    assert database.schema() == undisturbed.schema()
+    assert database.rows() == undisturbed.rows()
+
+
+def test_a_backfill_reports_what_is_done_and_what_is_left(
+    empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain(
+        "DO $$ BEGIN FOR i IN 1..12 LOOP PERFORM pg_sleep(0.5);"
+        " RAISE NOTICE 'r0: % of % rows', i * 1000, 12000; END LOOP; END $$"
+    )
+    _, errors = run(empty, "upgrade", "head", ini=ini)
+    lines = re.findall(r"r0: ([\d,]+) of 12,000 rows, [\d,]+/s, (\d+) s left", errors)
+    assert 1 <= len(lines) <= 3  # one in five seconds, not one for each notice
+    assert re.search(r"upgrade to r0 took \d+\.\d s", errors)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_on_a_terminal_one_line_moves_and_never_wraps(empty: Database, chain: Callable[..., Path]) -> None:
+    import pty
+
+    ini = chain(
+        "DO $$ BEGIN FOR i IN 1..9 LOOP RAISE NOTICE '% % of %', repeat('x', 200), i, 9; END LOOP; END $$"
+    )
+    controller, terminal = pty.openpty()
+    url = empty.url.render_as_string(hide_password=False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "alembic", "-c", str(ini), "upgrade", "head"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": url, "COLUMNS": "60"},
+        stderr=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # Linux says EIO at the end
+        while part := os.read(controller, 4096):
+            shown += part
+    os.close(controller)
+    assert process.wait(timeout=60) == 0
+    moving = re.findall(r"\r\x1b\[K(x+[^\r\n]*)", shown.decode())
+    assert len(moving) == 9
+    assert {len(line) for line in moving} == {59}
+
+
+# Settings
+
+
+def test_x_beats_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ini = tmp_path / "alembic.ini"
+    ini.write_text(
+        "[alembic]\n[migrate]\nlock_timeout = 1s\nattempts = 3\npause = 1min\nshow_queries = yes\n"
+    )
+    monkeypatch.setattr("migrate.settings.ROOT", tmp_path)
+    (tmp_path / ".env").write_text("MIGRATE_LOCK_TIMEOUT=2s\nMIGRATE_ATTEMPTS=4\n")
+    monkeypatch.setenv("MIGRATE_LOCK_TIMEOUT", "300ms")
+    settings = Settings.load(Config(ini), {})
+    assert settings == Settings(lock_timeout=0.3, attempts=4, pause=60, show_queries=True)
+    assert Settings.load(Config(ini), {"lock_timeout": "4"}).lock_timeout == 4
+
+
+def test_without_settings_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("migrate.settings.ROOT", tmp_path)
+    assert Settings.load(Config(), {}) == Settings()
+
+
+def test_the_readme_names_every_setting_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| `(\S+)` \|", (ROOT / "README.md").read_text(), re.M))
+    assert table.keys() == {field.name for field in fields(Settings)}
+    assert Settings.load(Config(), table) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lock_timeout", "soon"),
+        ("lock_timeout", "-1s"),
+        ("attempts", "0"),
+        ("attempts", "1.5"),
+        ("show_queries", "2"),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(name: str, value: str, head: Database) -> None:
+    variable = f"MIGRATE_{name.upper()}"
+    by_x = run(head, "-x", f"{name}={value}", "upgrade", "head")
+    by_environment = run(head, "upgrade", "head", ini=ROOT / "alembic.ini", **{variable: value})
+    for shown, (code, errors) in [(name, by_x), (variable, by_environment)]:
+        assert code != 0
+        assert f"{shown}: '{value}' is not " in errors
+        assert "Traceback" not in errors
+
+
+def test_an_unknown_setting_is_refused(head: Database) -> None:
+    code, errors = run(head, "-x", "lock_timout=1s", "upgrade", "head")
+    assert code != 0
+    assert "-x lock_timout: no such setting; there are lock_timeout," in errors
+
+
+def test_a_program_may_bring_its_own_settings(empty: Database) -> None:
+    with (
+        single_runner(empty.engine, "alembic_version", wait=0),
+        pytest.raises(CommandError, match="has not ended"),
+    ):
+        empty.upgrade("head", Settings(runner_wait=0))

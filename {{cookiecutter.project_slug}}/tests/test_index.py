@@ -1,0 +1,33 @@
+"""The index of scenarios."""
+
+from pathlib import Path
+
+import pytest
+
+from migrate.__main__ import VERSIONS
+from migrate.index import END, START, NoPlaceError, render, write
+from tests.support import REVISIONS
+
+
+def test_it_is_up_to_date() -> None:
+    text = (VERSIONS / "README.md").read_text(encoding="utf-8")
+    assert render(VERSIONS) in text, "make index"
+
+
+def test_it_lists_every_revision_once(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    write(path)
+    text = path.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old\n" not in text
+    assert [text.count(f"[{revision.slug}](") for revision in REVISIONS] == [1] * len(REVISIONS)
+
+
+def test_a_file_without_a_place_for_it_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("nothing here\n")
+    with pytest.raises(NoPlaceError, match="has no place for the index"):
+        write(path)
+    assert path.read_text() == "nothing here\n"

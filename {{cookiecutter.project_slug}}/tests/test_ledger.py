@@ -1,0 +1,497 @@
+"""The ledger: that it is true, that it can be wrong, and that nothing escapes it."""
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.util import CommandError
+
+from database import ROOT
+from migrate import ledger
+from migrate.ledger import table
+from migrate.ledger.guards import SQL_NAMES
+from migrate.ledger.locks import MODES, blocked_by
+from migrate.ledger.measure import MeasureError, measure
+from migrate.ledger.policy import Policy, findings
+from tests.support import REVISIONS
+
+Chain = Callable[..., Path]
+
+AX, EX, SRX, S = "AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"
+SUX, RX, RS, AS = "ShareUpdateExclusiveLock", "RowExclusiveLock", "RowShareLock", "AccessShareLock"
+
+
+# The chain.
+
+
+def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:
+    ledger.update(check=True)  # all in one: it measures the chain once
+
+
+def test_what_is_recorded_can_be_asked_for_without_a_server() -> None:
+    recorded = ledger.recorded()
+    assert set(recorded) == {revision.id for revision in REVISIONS}
+    for words in recorded.values():
+        assert re.fullmatch(
+            r"(no locks|\w+Lock on .+); blocks .+; (no rewrite|rewrites .+); (no full scan|full scan of .+)",
+            words,
+        )
+
+
+# What the catalogue of lock facts says, and what the measurement says of it.
+
+
+@dataclass
+class Fact:
+    """What a statement does to tables that are there."""
+
+    sql: str
+    locks: dict[str, str]
+    rewritten: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    built: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+SETUP = """
+    CREATE TABLE p (id integer PRIMARY KEY);
+    INSERT INTO p SELECT generate_series(1, 101);
+    CREATE TABLE t (
+        id integer PRIMARY KEY, a integer, b integer, n integer, v varchar(50), p_id integer, q_id integer,
+        at1 timestamp, at2 timestamp
+    );
+    INSERT INTO t SELECT n, n, n, n, n, 1 + n % 100, 1 + n % 100, now(), now() FROM generate_series(1, 300) n;
+    CREATE INDEX t_p ON t (p_id);
+    CREATE TABLE parted (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (1) TO (100);
+    CREATE TABLE parted_2 (id integer PRIMARY KEY);
+    INSERT INTO parted_2 SELECT generate_series(100, 199);
+    CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+    INSERT INTO parted_rest SELECT generate_series(1000, 1099);
+    ANALYZE
+"""
+TRIGGER = (
+    "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+)
+
+# One after the other, each on what the one before has left.
+FACTS = [
+    Fact("ALTER TABLE t ADD COLUMN c1 integer", {"t": AX}),
+    Fact("ALTER TABLE t ADD COLUMN c2 integer NOT NULL DEFAULT 1", {"t": AX}),
+    Fact("ALTER TABLE t ADD COLUMN c3 uuid DEFAULT gen_random_uuid()", {"t": AX}, ["t"], ["t"]),
+    Fact("ALTER TABLE t ADD COLUMN c4 integer GENERATED ALWAYS AS (a + 1) STORED", {"t": AX}, ["t"], ["t"]),
+    Fact("ALTER TABLE t ADD COLUMN c5 integer REFERENCES p (id)", {"t": AX, "p": SRX}),
+    Fact("ALTER TABLE t ADD COLUMN c6 integer CHECK (c6 > 0)", {"t": AX}, read=["t"]),
+    Fact("ALTER TABLE t DROP COLUMN c4", {"t": AX}),
+    Fact("ALTER TABLE t ALTER COLUMN a SET NOT NULL", {"t": AX}, read=["t"]),
+    Fact("ALTER TABLE t ALTER COLUMN a DROP NOT NULL", {"t": AX}),
+    Fact("ALTER TABLE t ADD CONSTRAINT b_there CHECK (b > 0)", {"t": AX}, read=["t"]),
+    Fact("ALTER TABLE t DROP CONSTRAINT b_there", {"t": AX}),
+    Fact(
+        "ALTER TABLE t ADD CONSTRAINT b_there CHECK (b IS NOT NULL) NOT VALID",
+        {"t": AX},
+        left=["unvalidated b_there"],
+    ),
+    Fact("ALTER TABLE t VALIDATE CONSTRAINT b_there", {"t": SUX}, read=["t"]),
+    Fact("ALTER TABLE t ALTER COLUMN b SET NOT NULL", {"t": AX}),
+    Fact("ALTER TABLE t ALTER COLUMN n TYPE bigint", {"t": AX}, ["t"], ["t"]),
+    Fact("ALTER TABLE t ALTER COLUMN v TYPE varchar(100)", {"t": AX}),
+    Fact("ALTER TABLE t ALTER COLUMN v TYPE text", {"t": AX}),
+    Fact("ALTER TABLE t ALTER COLUMN v TYPE varchar(50)", {"t": AX}, ["t"], ["t"]),
+    Fact("ALTER TABLE t ALTER COLUMN at1 TYPE timestamptz", {"t": AX}),
+    Fact(
+        "ALTER TABLE t ALTER COLUMN at2 TYPE timestamptz USING at2 AT TIME ZONE 'UTC'",
+        {"t": AX},
+        ["t"],
+        ["t"],
+    ),
+    Fact(
+        "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p",
+        {"t": SRX, "p": SRX},
+        read=["p", "t"],
+    ),
+    Fact("ALTER TABLE t DROP CONSTRAINT f", {"p": AX, "t": AX}),
+    Fact(
+        "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (p_id) REFERENCES p NOT VALID",
+        {"p": SRX, "t": SRX},
+        left=["unvalidated f"],
+    ),
+    Fact("ALTER TABLE t VALIDATE CONSTRAINT f", {"t": SUX, "p": RS}, read=["p", "t"]),
+    # By the index on p_id too, each row is read.
+    Fact(
+        "DO $$ BEGIN ALTER TABLE t ADD CONSTRAINT f2 FOREIGN KEY (p_id) REFERENCES p; END $$",
+        {"p": SRX, "t": SRX},
+        read=["p", "t"],
+    ),
+    Fact("CREATE INDEX t_b ON t (b)", {"t": S}, read=["t"], built=["t_b"]),
+    Fact("ALTER INDEX t_b RENAME TO t_b2", {}),
+    Fact("DROP INDEX t_b2", {"t": AX}),
+    Fact("AUTOCOMMIT CREATE INDEX CONCURRENTLY t_b ON t (b)", {"t": SUX}, read=["t"], built=["t_b"]),
+    Fact("AUTOCOMMIT REINDEX INDEX CONCURRENTLY t_b", {"t": SUX}, read=["t"], built=["t_b"]),
+    Fact("REINDEX INDEX t_b", {"t": S}, read=["t"], built=["t_b"]),
+    Fact("AUTOCOMMIT DROP INDEX CONCURRENTLY t_b", {"t": SUX}),
+    Fact("AUTOCOMMIT CREATE UNIQUE INDEX CONCURRENTLY u ON t (b)", {"t": SUX}, read=["t"], built=["u"]),
+    Fact("ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX u", {"t": AX}),
+    Fact("ALTER TABLE t ADD CONSTRAINT u2 UNIQUE (a)", {"t": AX}, read=["t"], built=["u2"]),
+    # An index on a column that changes its type is built again, though the table stays.
+    Fact("CREATE INDEX t_at1 ON t (at1)", {"t": S}, read=["t"], built=["t_at1"]),
+    Fact("ALTER TABLE t ALTER COLUMN at1 TYPE timestamp", {"t": AX}, read=["t"], built=["t_at1"]),
+    Fact(TRIGGER, {"t": SRX}),
+    Fact("DROP TRIGGER g ON t", {"t": AX}),
+    Fact("ALTER TABLE t ENABLE ROW LEVEL SECURITY", {"t": AX}),
+    Fact("COMMENT ON TABLE t IS 'tea'", {"t": SUX}),
+    Fact("ALTER TABLE t ALTER COLUMN a SET STATISTICS 200", {"t": SUX}),
+    Fact("ALTER TABLE t SET (fillfactor = 90)", {"t": SUX}),
+    Fact("CREATE TABLE child (p_id integer REFERENCES p (id))", {"p": SRX}),
+    Fact("DROP TABLE child", {"child": AX, "p": AX}),
+    Fact("CREATE VIEW w AS SELECT a FROM t", {"t": AS}),
+    Fact(
+        "CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (200) TO (300)",
+        {"parted": AX, "parted_rest": AX},
+        read=["parted_rest"],
+    ),
+    Fact(
+        "ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES FROM (100) TO (200)",
+        {"parted_2": AX, "parted_rest": AX, "parted": SUX},
+        read=["parted_2", "parted_rest"],
+    ),
+    Fact("ALTER TABLE parted DETACH PARTITION parted_rest", {"parted": AX, "parted_rest": AX}),
+    Fact(
+        "AUTOCOMMIT ALTER TABLE parted DETACH PARTITION parted_2 CONCURRENTLY",
+        {"parted_2": AX, "parted": SUX},
+    ),
+    Fact("CREATE INDEX parted_i ON ONLY parted (id)", {"parted": S}, left=["invalid parted_i"]),
+    # Several statements: the strongest lock need not be the last, nor the rest be under it.
+    Fact(
+        "ALTER TABLE t ADD COLUMN d1 integer; COMMENT ON TABLE t IS 'tee'; SELECT 1 FROM p WHERE id = 1",
+        {"t": AX, "p": AS},
+    ),
+    Fact("AUTOCOMMIT ALTER TABLE t ADD COLUMN d2 integer; COMMENT ON TABLE t IS 'thé'", {"t": AX}),
+    # What the planner may choose: it does not depend on how few the rows are.
+    Fact("UPDATE t SET c1 = 1", {"t": RX}, read=["t"]),
+    Fact("UPDATE t SET c1 = 2 WHERE id > 0", {"t": RX}),
+    Fact("SELECT count(*) FROM t", {"t": AS}, read=["t"]),
+    Fact("SELECT 1 FROM t ORDER BY id LIMIT 1", {"t": AS}),
+    # What is deleted on the way is not there to be read.
+    Fact("DELETE FROM t WHERE id > 290; ALTER TABLE t ALTER COLUMN q_id SET NOT NULL", {"t": AX}, read=["t"]),
+    Fact("DO $$ BEGIN DELETE FROM t WHERE id > 280; PERFORM count(*) FROM t; END $$", {"t": RX}, read=["t"]),
+    # c5 refers to p without an index: the check of its foreign key reads all of t.
+    Fact("DELETE FROM p WHERE id = 101", {"p": RX, "t": RS}, read=["t"]),
+    # Code that commits on its way.
+    Fact(
+        "AUTOCOMMIT DO $$ BEGIN FOR i IN 0..2 LOOP "
+        "UPDATE t SET c1 = 3 WHERE id BETWEEN i * 100 AND i * 100 + 99; COMMIT; END LOOP; END $$",
+        {"t": RX},
+    ),
+    Fact(
+        "AUTOCOMMIT DO $$ BEGIN ALTER TABLE t ADD COLUMN d3 integer; COMMIT; "
+        "PERFORM FROM p WHERE id = 1; END $$",
+        {"t": AX, "p": AS},
+    ),
+    # A rollback to a savepoint lets go of its locks.
+    Fact(
+        "DO $$ BEGIN LOCK TABLE p IN EXCLUSIVE MODE; PERFORM 1 / 0; "
+        "EXCEPTION WHEN division_by_zero THEN PERFORM FROM t WHERE id = 1; END $$",
+        {"p": EX, "t": AS},
+    ),
+    # A deferred constraint takes its locks at the commit.
+    Fact(
+        "ALTER TABLE t ADD CONSTRAINT late FOREIGN KEY (q_id) REFERENCES p INITIALLY DEFERRED NOT VALID",
+        {"p": SRX, "t": SRX},
+        left=["unvalidated late"],
+    ),
+    Fact("UPDATE t SET q_id = 3 WHERE id = 1", {"t": RX, "p": RS}),
+]
+
+
+def test_it_measures_what_the_catalogue_says(chain: Chain) -> None:
+    entries, _ = measure(Config(chain(SETUP, *(fact.sql for fact in FACTS))))
+    measured = [
+        Fact(fact.sql, run.locks, run.rewritten, sorted(run.read), sorted(run.built), run.left)
+        for fact, run in zip(FACTS, [entry.upgrade for entry in entries[1:]], strict=True)
+    ]
+    wrong = [(fact, found) for fact, found in zip(FACTS, measured, strict=True) if fact != found]
+    assert wrong == []
+    for fact, entry in zip(FACTS, entries[1:], strict=True):
+        assert entry.upgrade.autocommit == fact.sql.startswith("AUTOCOMMIT")
+
+
+def test_no_mode_escapes_in_code_that_commits(chain: Chain) -> None:
+    pairs = list(itertools.product(MODES, MODES))
+    statements = [
+        f"AUTOCOMMIT DO $$ BEGIN LOCK TABLE p IN {SQL_NAMES[one]} MODE; "
+        f"LOCK TABLE p IN {SQL_NAMES[other]} MODE; COMMIT; END $$"
+        for one, other in pairs
+    ]
+    entries, _ = measure(Config(chain(SETUP, *statements)))
+    measured = [entry.upgrade.locks["p"] for entry in entries[1:]]
+    assert measured == [max(pair, key=MODES.index) for pair in pairs]
+
+
+# The policy.
+
+
+def document(ini: Path, name: str, text: str) -> None:
+    """Give a revision of one's own a docstring."""
+    path = ini.parent / "versions" / f"{name}.py"
+    path.write_text(f'"""What it does.\n\n{text}\n"""\n' + path.read_text())
+
+
+def judge(ini: Path, policy: Policy | None = None) -> list[str]:
+    """Return what is found wrong with the revisions after the first."""
+    entries, left = measure(Config(ini))
+    found = findings(entries[1:], left, policy or Policy())
+    return [f"{finding.revision.id} {finding.what}" for finding in found]
+
+
+NAIVE = [
+    ("ALTER TABLE t ALTER COLUMN n TYPE bigint", f"t {AX}", f"rewrites t under {AX}", "rewrite t"),
+    ("CREATE INDEX t_b ON t (b)", f"t {S}", f"builds t_b on t under {S}", "index t"),
+    ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", f"t {AX}", f"reads all of t under {AX}", "scan t"),
+    (
+        "ALTER TABLE p ADD COLUMN z integer; UPDATE t SET a = 0",
+        f"p {AX}, t {RX}",
+        f"reads all of t under {AX} on p",
+        "scan t",
+    ),
+    (
+        "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID",
+        f"t {AX}",
+        "leaves c unvalidated at head",
+        "unvalidated c",
+    ),
+    (
+        "CREATE INDEX parted_i ON ONLY parted (id)",
+        f"parted {S}",
+        "leaves parted_i invalid at head",
+        "invalid parted_i",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "locks", "act", "permission"), NAIVE, ids=[case[2] for case in NAIVE])
+def test_the_policy_finds_and_an_allow_line_allows(
+    chain: Chain, sql: str, locks: str, act: str, permission: str
+) -> None:
+    ini = chain(SETUP, sql)
+    document(ini, "r1", f"Locks: {locks}; words")
+    assert judge(ini) == [f"r1 {act}; if it has to, say so: Allow: {permission}, and why"]
+    assert judge(ini, Policy(frozenset())) == []
+
+    document(
+        ini, "r1", f"Locks: {locks}\nAllow: {permission}, there is a reason\n    for it\nRollback: lossless"
+    )
+    path = ini.parent / "versions/r1.py"
+    path.write_text(path.read_text().replace(f'"""What it does.\n\nLocks: {locks}; words\n"""\n', ""))
+    assert judge(ini) == []
+
+
+def test_an_allow_line_must_be_read_and_be_needed(chain: Chain) -> None:
+    ini = chain(SETUP, "ALTER TABLE t ADD COLUMN z integer")
+    document(ini, "r1", f"Locks: t {AX}\nAllow: scan t, no reason\nAllow: scan t\nAllow: everything, why not")
+    needless, unread, unknown = judge(ini)
+    assert needless == "r1 Allow: scan t: allows nothing, it does no such thing; take the line out"
+    assert unread.startswith("r1 Allow: scan t: cannot be read; write Allow: rewrite|scan|")
+    assert unknown.startswith("r1 Allow: everything, why not: cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("said", "finding"),
+    [
+        ("", f"Locks: says 'nothing', measured: t {AX}, p {SRX}"),
+        ("none", f"Locks: says 'none', measured: t {AX}, p {SRX}"),
+        (f"t {SUX}, p {SRX}; short", f"Locks: says 't {SUX}, p {SRX}', measured: t {AX}, p {SRX}"),
+        (f"t {AX}; short", f"Locks: says 't {AX}', measured: t {AX}, p {SRX}"),
+        (f"p {SRX}, t {AX} (an instant, as q {AX}); no rewrite", None),
+        (f"t {AX}, p {SRX}; no rewrite, no scan", "Locks: says no scan, measured: reads all of p"),
+    ],
+)
+def test_a_locks_line_that_is_not_so_is_found(chain: Chain, said: str, finding: str | None) -> None:
+    ini = chain(SETUP, "SELECT count(*) FROM p; ALTER TABLE t ADD COLUMN z integer REFERENCES p (id)")
+    document(ini, "r1", f"Locks: {said}")
+    assert judge(ini) == ([f"r1 {finding}"] if finding else [])
+
+
+def test_a_downgrade_is_held_to_the_policy_where_the_settings_say_so(chain: Chain) -> None:
+    ini = chain(SETUP, "ALTER TABLE t ADD COLUMN z integer")
+    path = ini.parent / "versions/r1.py"
+    sql = "ALTER TABLE t ALTER COLUMN n TYPE bigint"
+    path.write_text(
+        path.read_text().replace("downgrade():\n    pass", f"downgrade():\n    op.execute({sql!r})")
+    )
+    document(ini, "r1", f"Locks: t {AX}")
+    assert judge(ini) == []
+    [found] = judge(ini, Policy(downgrade=True))
+    assert found.startswith(f"r1 the downgrade rewrites t under {AX}; ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('forbit = ["scan"]', "no setting 'forbit'"),
+        ('forbid = ["scans"]', "forbid is a list of rewrite, scan, index"),
+        ('downgrade = "no"', "downgrade is true or false"),
+    ],
+)
+def test_settings_that_are_none_are_refused(tmp_path: Path, settings: str, message: str) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(f"[tool.migrate.ledger]\n{settings}\n")
+    with pytest.raises(CommandError, match=message):
+        Policy.load(path)
+
+
+# The file.
+
+README = f"Before.\n\n{table.START}\n{table.END}\n\nAfter.\n"
+
+
+def test_a_stale_ledger_fails_with_a_diff(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer")
+    for name, locks in (("r0", "none"), ("r1", f"t {AX}")):
+        document(ini, name, f"Locks: {locks}\nRollback: lossless")
+    path = ini.parent / "versions/README.md"
+    path.write_text(README)
+
+    def update(*, check: bool = False) -> None:
+        ledger.update(check=check, path=path, configuration=Config(ini))
+
+    with pytest.raises(ledger.LedgerError, match="is out of date") as error:
+        update(check=True)
+    line = f"| [r1](r1.py) | What it does. | {AX} on t | reads of t | - | - | - | transaction | lossless |"
+    assert f"+{line}" in str(error.value)
+    assert path.read_text() == README
+    update()
+    written = path.read_text()
+    assert line in written.splitlines()
+    assert written.startswith("Before.")
+    assert written.endswith("After.\n")
+    update(check=True)
+    path.write_text(written.replace(f"{AX} on t", f"{SUX} on t"))
+    with pytest.raises(ledger.LedgerError, match=f"-.*{SUX} on t(.|\n)*\\+.*{AX} on t"):
+        update(check=True)
+
+
+def test_from_a_revision_on_the_other_lines_stay(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer", "DROP TABLE t")
+    for name, locks in (("r0", "wrong t ShareLock"), ("r1", f"t {AX}"), ("r2", f"t {AX}")):
+        document(ini, name, f"Locks: {locks}")
+    path = ini.parent / "versions/README.md"
+    path.write_text(README)
+    ledger.update("r2", path=path, configuration=Config(ini))
+    revisions = [entry.revision for entry in measure(Config(ini))[0]]
+    assert table.recorded(path, revisions) == {
+        "r0": "unmeasured",
+        "r1": "unmeasured",
+        "r2": f"{AX} on t; blocks reads of t; no rewrite; no full scan",
+    }
+    ledger.update("r1", path=path, configuration=Config(ini))
+    assert table.recorded(path, revisions)["r0"] == "unmeasured"
+    assert table.recorded(path, revisions)["r1"].startswith(AX)
+    with pytest.raises(CommandError, match="r9"):
+        ledger.update("r9", path=path, configuration=Config(ini))
+
+
+def test_a_first_revision_locks_nothing_and_an_irreversible_one_has_no_way_back(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer); INSERT INTO t VALUES (1); CREATE INDEX i ON t (id)")
+    document(ini, "r0", "Locks: none\nRollback: irreversible: there is nothing before it")
+    [entry], left = measure(Config(ini))
+    assert (entry.upgrade.locks, entry.upgrade.read, entry.upgrade.built, left) == ({}, {}, {}, [])
+    assert entry.downgrade is None
+    assert "| irreversible | - |" in table.render([entry.revision], [entry], ini.parent)
+
+
+def test_a_revision_that_fails_is_named_and_leaves_no_database(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN id integer")
+    with pytest.raises(
+        MeasureError, match=r'upgrade of r1\.py failed .*column "id" .* already exists'
+    ) as error:
+        measure(Config(ini))
+    assert "\n" not in str(error.value)
+
+
+def test_two_heads_are_both_measured(chain: Chain) -> None:
+    ini = chain(
+        "CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer", "COMMENT ON TABLE t IS 'x'"
+    )
+    path = ini.parent / "versions/r2.py"
+    path.write_text(path.read_text().replace("down_revision = 'r1'", "down_revision = 'r0'"))
+    entries, _ = measure(Config(ini))
+    assert {entry.revision.id: entry.upgrade.locks.get("t") for entry in entries} == {
+        "r0": None,
+        "r1": AX,
+        "r2": SUX,
+    }
+
+
+def test_a_file_without_a_place_is_refused_before_anything_is_measured(tmp_path: Path, chain: Chain) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("nothing\n")
+    with pytest.raises(table.NoLedgerError, match="has no place for the ledger"):
+        ledger.update(path=path, configuration=Config(chain("SELECT 1 / 0")))
+
+
+def test_it_tells_how_long_a_lock_is_held(chain: Chain) -> None:
+    ini = chain(
+        "CREATE TABLE t (id integer)",
+        "ALTER TABLE t ADD COLUMN a integer; SELECT pg_sleep(0.3)",
+        "AUTOCOMMIT ALTER TABLE t ADD COLUMN b integer; SELECT pg_sleep(0.3)",
+        "COMMENT ON TABLE t IS 'x'; SELECT pg_sleep(0.3)",
+    )
+    entries, _ = measure(Config(ini), timed=True)
+    seconds, blocked = zip(
+        *((entry.upgrade.seconds, entry.upgrade.blocked_seconds) for entry in entries), strict=True
+    )
+    assert min(seconds[1:]) >= 0.3
+    assert blocked[1] >= 0.3
+    assert 0 < blocked[2] < 0.3
+    assert blocked[3] == 0
+    assert "blocked for" in ledger.timings(entries, 500)
+
+
+# The command.
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "migrate", "ledger", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "nonsense"], "error: Can't locate revision identified by 'nonsense'"),
+        (["--rows", "10"], "--rows is for --time"),
+        (["--check", "--json"], "not allowed with argument"),
+    ],
+)
+def test_wrong_arguments_get_one_clear_line(arguments: list[str], message: str) -> None:
+    done = command(*arguments)
+    assert done.returncode
+    assert message in done.stderr.splitlines()[-1]
+
+
+def test_a_server_that_is_not_there_gets_one_clear_line() -> None:
+    done = command("--check", DATABASE_URL="postgresql://u:secret@127.0.0.1:1/x", MIGRATION_DATABASE_URL="")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: cannot connect to postgresql+psycopg://u:***@127.0.0.1:1/x")
+    assert "secret" not in done.stderr
+
+
+def test_what_a_lock_means_follows_from_what_it_keeps_out() -> None:
+    assert {mode: blocked_by(mode) for mode in MODES} == {
+        AS: None, RS: None, RX: None, SUX: None, S: "writes", SRX: "writes", EX: "writes", AX: "reads",
+    }  # fmt: skip

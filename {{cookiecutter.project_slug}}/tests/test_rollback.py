@@ -1,0 +1,308 @@
+"""The ways back: by downgrades, and from a backup into a new database."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from migrate import client
+from migrate.connection import major_version
+from tests.production import Chain, Site, command, commands, dump, site, steps
+from tests.support import Database
+
+FIRST = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)"
+
+
+@pytest.fixture
+def done(empty: Database, chain: Chain) -> Site:
+    """A database with rows that was deployed from r0 to r2."""
+    made = site(
+        empty,
+        chain(FIRST, *(f"ALTER TABLE t ADD COLUMN {column} integer DEFAULT 7" for column in "ab")),
+    )
+    made.document("r1", undo="ALTER TABLE t DROP COLUMN a", Rollback="loses t.a")
+    made.document("r2", undo="ALTER TABLE t DROP COLUMN b", Rollback="lossless")
+    for options in (["--to", "r0", "--no-backup", str(empty.url.database)], []):
+        code, output = made.deploy(*options)
+        assert code == 0, output
+    return made
+
+
+def rollback(made: Site, *arguments: str) -> tuple[int, str]:
+    return made.migrate("rollback", "--config", str(made.ini), *arguments)
+
+
+# By downgrades
+
+
+@pytest.mark.parametrize(
+    ("to", "reached", "undone"),
+    [("r0", ["r0"], 2), ("-1", ["r1"], 1), ("-2", ["r0"], 2), ("base", [], 3), ("r2", ["r2"], 0)],
+)
+def test_it_undoes_what_is_above_and_says_what_that_loses(
+    to: str, reached: list[str], undone: int, done: Site
+) -> None:
+    code, output = rollback(done, "--to", to, "--yes")
+    assert code == 0, output
+    assert done.heads() == reached
+    assert len(re.findall("undo . of", output)) == undone
+    assert ("rollback: loses t.a" in output) == (undone >= 2)
+    assert steps(output) == ([str(number) for number in range(1, 7)] if undone else ["1"])
+
+
+def test_the_hooks_are_around_it(done: Site) -> None:
+    done.configure(on_start="echo start", on_finish="echo finish $DEPLOY_RESULT")
+    _, output = rollback(done, "--to", "r1", "--yes")
+    assert re.findall(r"    \| (.*)", output) == ["start", "finish succeeded"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_it_asks_and_tells_the_price(answer: str, code: int, done: Site) -> None:
+    exit_code, output = done.typed(f"python -m migrate rollback --to r0 --config {done.ini}", answer)
+    assert exit_code == code, output
+    assert "Undo 2 revisions of " in output
+    assert "1 of them lose what is said above. [y/N]" in output
+    assert ("Nothing has been changed" in output) == (code == 1)
+    assert done.heads() == (["r2"] if code else ["r0"])
+
+
+def test_without_a_terminal_it_wants_yes(done: Site) -> None:
+    code, output = rollback(done, "--to", "r0")
+    assert code == 1
+    assert "give --yes" in output
+    assert done.heads() == ["r2"]
+
+
+def test_over_an_irreversible_revision_only_the_backup_leads_back(done: Site) -> None:
+    path = done.folder / "versions/r1.py"
+    path.write_text(path.read_text().replace("loses t.a", "irreversible: t.a is gone"))
+    code, output = rollback(done, "--to", "r0", "--yes")
+    assert code == 1
+    assert "step 1/6 (preflight): no downgrade leads back over r1: irreversible" in output
+    assert "Nothing has been changed" in output
+    assert done.heads() == ["r2"]  # nor is r2 undone
+    assert "(this is of revision r0)" in output
+    code, output = done.typed(command(output, "--backup"))
+    assert code == 0, output
+    assert "at r0" in output
+
+
+def test_without_a_backup_it_still_says_how(done: Site) -> None:
+    path = done.folder / "versions/r1.py"
+    path.write_text(path.read_text().replace("loses t.a", "irreversible: t.a is gone"))
+    for backup in done.files(".dump"):
+        backup.unlink()
+    _, output = rollback(done, "--to", "r0", "--yes")
+    assert "python -m migrate rollback --backup FILE" in commands(output)[0]
+
+
+def test_a_downgrade_that_fails_leaves_what_is_undone_and_shows_the_ways(done: Site) -> None:
+    path = done.folder / "versions/r1.py"
+    whole = path.read_text()
+    path.write_text(whole.replace("DROP COLUMN a", "DROP COLUMN nothing"))
+    code, output = rollback(done, "--to", "r0", "--yes")
+    assert code == 1
+    assert "rollback stopped in step 4/6 (downgrade)" in output
+    assert "is at r1. The rollback began at r2." in output
+    assert "Undone: r2." in output
+    assert done.heads() == ["r1"]
+    up = command(output, "deploy", "--to", "r2")
+    code, printed = done.typed(up, "y")
+    assert code == 0, printed
+    assert done.heads() == ["r2"]
+    path.write_text(whole)
+    code, printed = done.typed(command(output, "rollback", "--to", "r0"))
+    assert code == 0, printed
+    assert done.heads() == ["r0"]
+
+
+@pytest.mark.parametrize("to", ["nowhere", "-9"])
+def test_a_target_that_is_none_is_refused(to: str, done: Site) -> None:
+    code, output = rollback(done, "--to", to, "--yes")
+    assert code == 1
+    assert "Traceback" not in output
+    assert "Nothing has been changed" in output
+    assert done.heads() == ["r2"]
+
+
+# From a backup
+
+
+@pytest.fixture
+def backup(done: Site) -> Path:
+    """The backup of the deploy: the database at r0."""
+    [path] = done.files(".dump")
+    return path
+
+
+def name_of(output: str) -> str:
+    [name] = re.findall(r"restored into (\S+)$", output, re.MULTILINE)
+    return str(name)
+
+
+def test_it_is_restored_beside_the_database_with_the_same_rights_and_settings(
+    done: Site, backup: Path
+) -> None:
+    database = str(done.database.url.database)
+    done.database.execute(f"ALTER DATABASE \"{database}\" SET statement_timeout = '7min'")
+    done.database.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public')
+    done.database.execute(f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
+    before = dump(done.database)
+    code, output = rollback(done, "--backup", str(backup))
+    assert code == 0, output
+    assert steps(output) == ["1", "2", "3", "4"]
+    assert "rows of 2 tables, at r0" in output
+    assert f"The database {database} is as it was." in output
+    assert dump(done.database) == before
+    new = Database(done.database.url.set(database=name_of(output)))
+    assert new.column("SELECT count(*) FROM t") == [1000]
+    assert new.column("SELECT reltuples FROM pg_class WHERE relname = 't'") == [1000]  # analyzed
+    code, _ = rollback(done, "--to", "r0", "--yes")
+    assert dump(new) == dump(done.database)
+    about = (
+        "SELECT ARRAY(SELECT unnest(datacl)::text ORDER BY 1), encoding, datcollate, datctype, "
+        "datlocprovider, setconfig FROM pg_database "
+        "LEFT JOIN pg_db_role_setting ON setdatabase = oid WHERE datname = current_database()"
+    )
+    assert new.query(about) == done.database.query(about)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["beside", "lost"])
+def test_the_switch_works_as_printed(lost: bool, done: Site, backup: Path) -> None:
+    database = str(done.database.url.database)
+    spare = Database(done.database.url.set(database="postgres"))
+    if lost:
+        spare.engine.connect().execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+            f'DROP DATABASE "{database}" WITH (FORCE)'
+        )
+    code, output = rollback(done, "--backup", str(backup))
+    assert code == 0, output
+    address, *renames = commands(output)
+    # Either by the URL …
+    plain = address.removeprefix("DATABASE_URL=").replace("PASSWORD", str(done.database.url.password))
+    done.environment["DATABASE_URL"] = plain
+    code, current = done.typed(f"python -m alembic -c {done.ini} current")
+    assert code == 0, current
+    assert "r0" in current
+    # … or by the names.
+    assert len(renames) == (1 if lost else 2)
+    for rename in renames:
+        code, printed = done.typed(rename)
+        assert code == 0, printed
+    assert done.database.column("SELECT count(*) FROM t") == [1000]
+    assert done.heads() == ["r0"]
+    if not lost:
+        aside = re.findall(r'RENAME TO "(\S+_replaced_\S+)"', output)[0]
+        assert Database(done.database.url.set(database=aside)).column("SELECT DISTINCT b FROM t") == [7]
+
+
+def broken(kind: str, backup: Path) -> Path:
+    path = backup.with_name("other.dump")
+    content = backup.read_bytes()
+    contents = {"cut off": content[: len(content) * 2 // 3], "text": b"CREATE TABLE t ();\n", "empty": b""}
+    if kind != "missing":
+        path.write_bytes(contents[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["cut off", "text", "empty", "missing"])
+def test_what_is_no_backup_is_refused_before_anything(kind: str, done: Site, backup: Path) -> None:
+    code, output = rollback(done, "--backup", str(broken(kind, backup)))
+    assert code == 1
+    assert "restore stopped in step 1/4 (preflight)" in output
+    assert "Traceback" not in output
+    assert restored(done) == []
+
+
+def restored(made: Site) -> list[str]:
+    return made.database.column(
+        "SELECT datname FROM pg_database WHERE starts_with(datname, :name)",
+        name=f"{made.database.url.database}_restored",
+    )
+
+
+def test_a_restore_that_fails_takes_its_database_with_it_and_nothing_else(done: Site) -> None:
+    owner = f"{done.database.url.database}_owner"
+    done.database.execute(f'CREATE ROLE "{owner}"')
+    done.database.execute(f'ALTER TABLE t OWNER TO "{owner}"')
+    code, output = done.deploy("--to", "r2", "--dry-run")
+    path = done.folder / "versions/r3.py"
+    path.write_text((done.folder / "versions/r2.py").read_text().replace("r2", "r3").replace("r1", "r2"))
+    code, output = done.deploy("--dry-run")
+    assert code == 0, output
+    done.database.execute("ALTER TABLE t OWNER TO CURRENT_USER")
+    done.database.execute(f'DROP ROLE "{owner}"')
+    before = dump(done.database)
+    code, output = rollback(done, "--backup", str(done.files(".dump")[-1]))
+    assert code == 1
+    assert "restore stopped in step 3/4 (restore): pg_restore: " in output
+    assert f'role "{owner}" does not exist' in output
+    assert restored(done) == []
+    assert dump(done.database) == before
+
+
+@pytest.fixture
+def owner(done: Site) -> Iterator[str]:
+    """A role that owns what is in the database at r0, as migrations should, and may no more."""
+    name, database = f"{done.database.url.database}_o", done.database.url.database
+    assert rollback(done, "--to", "r0", "--yes")[0] == 0
+    done.database.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{name}'")
+    for table in ("t", "alembic_version"):
+        done.database.execute(f'ALTER TABLE {table} OWNER TO "{name}"')
+    done.database.execute(f'ALTER DATABASE "{database}" OWNER TO "{name}"')
+    url = done.database.url.set(username=name, password=name)
+    done.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
+    yield name
+    for statement in (f'REASSIGN OWNED BY "{name}" TO CURRENT_USER', f'DROP OWNED BY "{name}"'):
+        done.database.execute(statement)
+    done.database.execute(f'DROP ROLE "{name}"')
+
+
+def test_who_may_not_create_databases_restores_into_one_that_is_given(done: Site, owner: str) -> None:
+    database = str(done.database.url.database)
+    empty = f"{database}_empty"
+    code, output = done.deploy("--dry-run")
+    assert code == 0, output
+    backup = str(done.files(".dump")[-1])
+    code, output = rollback(done, "--backup", backup)
+    assert code == 1
+    assert "permission denied to create database: have a role that may create an empty" in output
+    code, output = rollback(done, "--backup", backup, "--into", database)
+    assert code == 1
+    assert f"{database} is not empty" in output
+    with done.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
+        admin.exec_driver_sql(f'CREATE DATABASE "{empty}" OWNER "{owner}"')
+        try:
+            code, output = rollback(done, "--backup", backup, "--into", empty)
+            assert code == 0, output
+            assert name_of(output) == empty
+            assert dump(Database(done.database.url.set(database=empty))) == dump(done.database)
+        finally:
+            admin.exec_driver_sql(f'DROP DATABASE "{empty}" WITH (FORCE)')
+
+
+def test_newer_client_programs_restore_into_an_older_server(done: Site, backup: Path) -> None:
+    with done.database.engine.connect() as connection:
+        if major_version(connection) >= client.version(client.binary("pg_restore")):
+            pytest.skip("the embedded package's are not newer")
+    for program in ("sh", "psql"):
+        (done.folder / program).symlink_to(shutil.which(program) or "/bin/sh")
+    done.environment["PATH"] = str(done.folder)  # no other pg_restore
+    code, output = rollback(done, "--backup", str(backup))
+    assert code == 0, output
+    new = Database(done.database.url.set(database=name_of(output)))
+    assert rollback(done, "--to", "r0", "--yes")[0] == 0
+    assert dump(new) == dump(done.database)
+    # What is wrong for another reason is still wrong.
+    fail = "from migrate import backup; backup.JOBS = 'many'"
+    code, output = done.migrate("rollback", "--config", str(done.ini), "--backup", str(backup), shim=fail)
+    assert code == 1, output
+    assert restored(done) == [new.url.database]
+
+
+def test_one_way_at_a_time(done: Site, backup: Path) -> None:
+    code, output = rollback(done, "--to", "r0", "--backup", str(backup))
+    assert code == 2
+    assert "not allowed with" in output
