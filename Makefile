@@ -1,0 +1,78 @@
+# Everything runs in .venv and build/. Another Python: make PYTHON=python3.12 demo
+PYTHON ?= python3
+BIN := .venv/bin
+BACKEND := {{cookiecutter.project_slug}}
+DEMO := build/demo/ocr_backend
+
+# The template is copied as it stands: no caches in it.
+export PYTHONDONTWRITEBYTECODE = 1
+export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
+export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
+
+.PHONY: help install demo test lint index baseline lock
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+install: .venv/installed  ## make .venv, with everything needed to work on the template
+
+.venv/installed: requirements.txt $(BACKEND)/requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+demo: install  ## generate the default backend into build/demo, migrate it, and say what to try
+	@if [ -x $(DEMO)/.venv/bin/python ]; then cd $(DEMO) && .venv/bin/python -m migrate stop --remove; fi
+	@rm -rf build/demo && mkdir -p build
+	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/demo > build/demo.log || { cat build/demo.log; exit 1; }
+	@$(MAKE) --no-print-directory -C $(DEMO) install
+	@echo "The first revision, and rows in its tables:"
+	@cd $(DEMO) && .venv/bin/alembic upgrade +1 && .venv/bin/python -m migrate sample
+	@echo "The other revisions, one at a time, and rows in the tables that they made:"
+	@cd $(DEMO) && .venv/bin/alembic upgrade head && .venv/bin/python -m migrate sample
+	@cd $(DEMO) && printf '%s\n' "" \
+		"The backend is in  $$PWD" \
+		"Its database is    $$(.venv/bin/python -m migrate url)" \
+		"" \
+		"Try:" \
+		"    cd $(DEMO) && . .venv/bin/activate" \
+		"    alembic history                                    the chain, newest first" \
+		"    alembic downgrade base && alembic upgrade head     all the way down and up" \
+		"    python -m migrate psql -c 'TABLE roles'            what is in a table" \
+		"    make test                                          what the chain promises" \
+		"" \
+		"The server keeps running until: make -C $(DEMO) db-stop"
+
+test: install  ## run every test, of the template and of a backend that it generates
+	$(BIN)/pytest --numprocesses=logical --maxprocesses=8
+
+lint: install  ## check style, format and types, of the template and of the backend
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	cd '$(BACKEND)' && ../$(BIN)/mypy .
+
+index: install  ## list the scenarios in README.md and in the backend's versions/README.md
+	cd '$(BACKEND)' && ../$(BIN)/python -m migrate index && ../$(BIN)/python -m migrate index ../README.md
+
+baseline: install  ## refresh the backend's alembic/baseline, the chain in one revision
+	rm -rf build/baseline
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/baseline > build/baseline.log
+	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BACKEND)/alembic/baseline' && \
+		"$$python" -m migrate squash --dry-run > baseline.py && \
+		last=$$(ls alembic/versions/*.py | tail -n 1) && rm alembic/versions/* && \
+		mv baseline.py $${last%%_*}_$$(basename "$$last" | cut -d_ -f2)_baseline.py && \
+		cp "$$folder/README.md" alembic/versions/ && "$$python" -m migrate index && "$$python" -m migrate ledger && \
+		rm -f "$$folder"/*.py && cp alembic/versions/* "$$folder/"; \
+		code=$$?; "$$python" -m migrate stop --remove; exit $$code
+
+lock: install  ## refresh the locked requirements of both layers
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	rm -rf build/lock
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/lock
+	$(MAKE) -C build/lock/ocr_backend lock
+	cp build/lock/ocr_backend/requirements*.txt '$(BACKEND)/'
+	$(BIN)/uv pip compile pyproject.toml build/lock/ocr_backend/requirements-dev.txt --group=dev \
+		--universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+		--custom-compile-command "make lock" --upgrade --output-file=requirements.txt

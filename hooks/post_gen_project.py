@@ -1,0 +1,61 @@
+"""Clear away what was not chosen, and say what to do next."""
+
+import json
+import os
+import shlex
+import shutil
+from pathlib import Path
+from tempfile import gettempdir
+
+# Data, never code: tojson writes ' and < as escapes, so no answer ends the string.
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+consequences = json.loads(r"""{{ cookiecutter | consequences | tojson }}""")
+
+# What a working copy of the template may hold.
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, and the folders that this leaves empty."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    for parent in path.parents:
+        if not parent.is_dir() or any(parent.iterdir()):
+            break
+        parent.rmdir()
+
+
+for folder, folders, _ in os.walk("."):
+    for cache in CACHES.intersection(folders):
+        shutil.rmtree(Path(folder, cache))
+        folders.remove(cache)
+
+for name in consequences["remove"]:
+    remove(Path(name))
+for old, new in consequences["rename"].items():
+    Path(old).replace(new)
+    remove(Path(old))
+for name, words in consequences["replace"].items():
+    if (path := Path(name)).exists():
+        content = path.read_bytes()
+        for word, chosen in words.items():
+            content = content.replace(word.encode(), chosen.encode())
+        path.write_bytes(content)
+
+# cruft renders to compare, in a temporary folder: nobody is to go there.
+to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())
+
+if not to_compare:
+    print(
+        f"""
+{" ".join(answers["project_name"].split())} is in {Path.cwd()}. Next:
+
+    cd {shlex.quote(str(Path.cwd()))}
+    make db      .venv, an embedded PostgreSQL, and every migration
+    make test    what the migrations promise, tried on rows
+
+Its README.md goes on from there.
+"""
+    )
