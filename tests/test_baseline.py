@@ -1,0 +1,102 @@
+"""The one revision that stands for the chain: it builds the same, and is up to date."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BACKEND, shell
+
+FOLDER = BACKEND / "alembic/baseline"
+PYTHON = f"'{sys.executable}'"
+
+# Run in a backend: take a database up by the revisions of a folder, or up, down and up, and
+# print what it holds then.
+BUILD = """
+import json, sys
+from alembic import command
+from sqlalchemy import NullPool
+from database import make_engine
+from migrate import client
+from migrate.revisions import config
+from migrate.schema import schema
+from migrate.scratch import scratch_database
+
+folder, steps = sys.argv[1], sys.argv[2:]
+configuration = config()
+configuration.set_main_option("version_locations", folder)
+found = []
+with scratch_database() as url:
+    configuration.attributes["connection"] = make_engine(url, poolclass=NullPool)
+    for step in steps:
+        if step == "up":
+            command.upgrade(configuration, "head")
+        if step == "down":
+            command.downgrade(configuration, "base")
+        # The positions of sequences are among the rows.
+        rows = client.run("pg_dump", url, "--data-only", "--inserts", "--exclude-table=alembic_version")
+        wanted = ("INSERT", "SELECT pg_catalog.setval(")
+        found.append([schema(url), [line for line in rows.splitlines() if line.startswith(wanted)]])
+    if steps[-1] == "up":
+        command.check(configuration)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def backend(default: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A backend with the chain, and the baseline beside it; it runs on what these tests run on."""
+    project = tmp_path_factory.mktemp("baseline") / "backend"
+    shutil.copytree(default, project, ignore=shutil.ignore_patterns("baseline"))
+    shutil.copytree(FOLDER, project / "baseline", ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "build.py").write_text(BUILD)
+    yield project
+    shell(f"{PYTHON} -m migrate stop --remove", project)
+
+
+def build(backend: Path, folder: str, *steps: str) -> list[Any]:
+    """Return the schema and the rows after each step."""
+    printed = shell(f"{PYTHON} build.py {folder} {' '.join(steps)}", backend, PYTHONPATH=str(backend))
+    found: list[Any] = json.loads(printed.splitlines()[-1])
+    # PostgreSQL 18 names each NOT NULL, after a table and a column that are called so no more.
+    names = re.compile(r" CONSTRAINT \w+_not_null(?= NOT NULL\b)")
+    return [[names.sub("", schema), rows] for schema, rows in found]
+
+
+def test_it_builds_what_the_chain_builds_and_the_models_say(backend: Path) -> None:
+    [chain] = build(backend, "alembic/versions", "up")
+    [baseline] = build(backend, "baseline", "up")
+    assert baseline == chain
+    schema, rows = baseline
+    assert "CREATE TABLE public.webhook_deliveries" in schema
+    assert "INSERT INTO public.roles VALUES (3, 'reviewer');" in rows
+
+
+def test_it_goes_down_to_nothing_and_up_again(backend: Path) -> None:
+    up, down, again = build(backend, "baseline", "up", "down", "up")
+    assert again == up
+    [nothing] = build(backend, "baseline", "none")
+    assert down == nothing
+    assert "CREATE" not in down[0]
+
+
+def test_it_is_what_make_baseline_would_write(backend: Path) -> None:
+    [path] = FOLDER.glob("*.py")
+    last = max((BACKEND / "alembic/versions").glob("*.py"))
+    assert path.name == f"{last.name[:13]}_baseline.py"
+    printed = shell(f"{PYTHON} -m migrate squash --dry-run 2> /dev/null", backend)
+    assert printed == path.read_text(encoding="utf-8"), "make baseline"
+
+
+def test_its_readme_lists_it(backend: Path, tmp_path: Path) -> None:
+    project = tmp_path / "backend"
+    shutil.copytree(backend, project, ignore=shutil.ignore_patterns("versions", ".postgres*"))
+    shutil.copytree(FOLDER, project / "alembic/versions")
+    shell(f"{PYTHON} -m migrate index", project)
+    written = (project / "alembic/versions/README.md").read_text(encoding="utf-8")
+    assert written == (FOLDER / "README.md").read_text(encoding="utf-8"), "make baseline"

@@ -1,0 +1,144 @@
+"""What was not chosen leaves no trace, in whatever combination."""
+
+import itertools
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hooks.answers import manifest
+from tests.conftest import (
+    BACKEND,
+    CHOICES,
+    QUESTIONS,
+    assert_links,
+    copy_template,
+    files,
+    files_of,
+    generate_here,
+    tracked_files,
+)
+
+# What may speak of a revision by its name: pointers to the template's chain, and examples of the same names.
+POINTERS = re.compile(r"migrate/autogenerate/|tests/test_autogenerate|tests/test_runbook|docs/RUNBOOK")
+
+COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
+SLUGS = {path.stem.split("_", 2)[2] for path in (BACKEND / "alembic/versions").glob("*.py")} - {
+    "touch_updated_at"  # also the name of a function that stays
+}
+
+# What only a backend has that was asked for it.
+TRACES = {
+    ("history", "worked"): rf"tests/scenarios|test_worked|parts\.toml$|\b({'|'.join(SLUGS)})\b",
+    ("history", "baseline"): r"alembic/baseline|20250113_0915_baseline",
+    ("ci", "github"): r"\.github/|GitHub Actions|dependabot",
+    ("ci", "gitlab"): r"(?i)gitlab",
+    ("containers", "yes"): r"(?i)\bdocker|\bcompose\b|kubernetes|test_containers",
+    ("license", "MIT"): r"MIT License|\bMIT\b(?!')",
+    ("license", "Apache-2.0"): r"Apache",
+    ("license", "BSD-3-Clause"): r"\bBSD\b",
+    ("license", "proprietary"): r"(?i)proprietary|all rights reserved",
+}
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the template, with a file wherever the manifest names one that is not there yet."""
+    template = copy_template(tmp_path_factory.mktemp("complete") / "template")
+    for name in manifest_paths():
+        path = template / BACKEND.name / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("A file that says 3.11.\n")
+    return template
+
+
+def manifest_paths() -> set[str]:
+    table = manifest()
+    python = table.pop("oldest_python")
+    brought = [files for choices in table.values() for files in choices.values()]
+    return {*python} | {path for b in brought for key in ("paths", "rename") for path in b.get(key, ())}
+
+
+@pytest.mark.parametrize("choices", COMBINATIONS, ids=lambda choices: "-".join(choices.values()))
+def test_what_was_not_chosen_leaves_no_trace(choices: dict[str, str], complete: Path, tmp_path: Path) -> None:
+    project = generate_here(tmp_path, complete, author_name="Ada 3.11", description="3.11", **choices)
+    names = files(project)
+    assert names == files_of(choices, files(complete / BACKEND.name)).keys()
+    assert [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
+
+    texts = {name: (project / name).read_text(encoding="utf-8") for name in names}
+    for (question, choice), trace in TRACES.items():
+        if choices[question] != choice:
+            found = [
+                name
+                for name, text in texts.items()
+                if (re.search(trace, name) or re.search(trace, text))
+                and not (choice == "worked" and POINTERS.match(name))
+            ]
+            assert found == [], f"{choice} was not chosen"
+    for name, text in texts.items():
+        assert not re.search(r"cookiecutter[.|}]", name + text), name
+        if not name.endswith(".py") and not name.startswith(".github"):
+            assert not re.search(r"\{\{|\{%|\{#", text), name
+        if name.endswith(".md"):
+            assert_links(project / name)
+
+    assert_python(texts, choices["python_version"])
+    assert_targets(texts["Makefile"], texts["README.md"])
+    metadata = tomllib.loads(texts["pyproject.toml"])["project"]
+    spdx = {"proprietary": "LicenseRef-Proprietary"}
+    assert metadata["license"] == spdx.get(choices["license"], choices["license"])
+    assert metadata["description"] == "3.11"
+    assert re.search(rf"^ *Copyright (\(c\) )?{datetime.now(UTC).year} Ada 3\.11", texts["LICENSE"], re.M)
+
+
+def assert_python(texts: dict[str, str], version: str) -> None:
+    settings = tomllib.loads(texts["pyproject.toml"])
+    assert settings["project"]["requires-python"] == f">={version}"
+    assert settings["tool"]["mypy"]["python_version"] == version
+    assert settings["tool"]["ruff"]["target-version"] == "py" + min(version, "3.13").replace(".", "")
+    for name in {"Makefile", "README.md", ".gitlab-ci.yml", ".github/workflows/ci.yml"} & texts.keys():
+        text = texts[name].replace("Ada 3.11", "").replace("\n3.11\n", "\n")
+        assert set(re.findall(r"\b3\.1\d\b", text)) == {version}, name
+
+
+def assert_targets(makefile: str, readme: str) -> None:
+    [declared] = re.findall(r"^\.PHONY: (.*)$", makefile, re.M)
+    described = re.findall(r"^([a-z-]+):.*## ", makefile, re.M)
+    assert sorted(declared.split()) == sorted(described)
+    code = re.findall(r"`[^`\n]+`", readme) + re.findall(r"^ *```sh\n(.*?)^ *```$", readme, re.M | re.S)
+    assert set(re.findall(r"\bmake ([a-z-]+)", "\n".join(code))) <= {*described}
+
+
+def test_without_history_a_mention_of_it_would_be_found() -> None:
+    trace = TRACES["history", "worked"]
+    text = (BACKEND / "alembic/versions/README.md").read_text(encoding="utf-8")
+    assert len(set(re.findall(trace, text))) > 100
+
+
+def test_the_manifest_names_only_choices_that_there_are() -> None:
+    table = manifest()
+    del table["oldest_python"]
+    assert table.keys() <= CHOICES.keys()
+    for question, choices in table.items():
+        assert choices.keys() <= {*QUESTIONS[question]}, question
+
+
+def test_every_license_has_its_text() -> None:
+    renamed = {old for files in manifest()["license"].values() for old in files["rename"]}
+    assert renamed == {name for name in tracked_files() if name.startswith("licenses/")}
+    assert len(renamed) == len(CHOICES["license"])
+
+
+def test_the_manifest_names_only_files_that_there_are() -> None:
+    assert [name for name in sorted(manifest_paths()) if not (BACKEND / name).exists()] == []
+
+
+def test_words_that_the_version_replaces_are_there() -> None:
+    for name, words in manifest()["oldest_python"].items():
+        path = BACKEND / name
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert not text or all(word in text for word in words), name

@@ -1,0 +1,156 @@
+"""What runs elsewhere: the workflows, GitLab's pipeline, Dependabot, pre-commit."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import BACKEND, TEMPLATE, shell
+
+LAYERS = [TEMPLATE, BACKEND]
+WORKFLOWS = [path for layer in LAYERS for path in sorted((layer / ".github/workflows").glob("*.yml"))]
+SCHEMAS = {
+    ".github/workflows/ci.yml": ["--builtin-schema=vendor.github-workflows"],
+    ".github/dependabot.yml": ["--builtin-schema=vendor.dependabot"],
+    ".gitlab-ci.yml": ["--builtin-schema=vendor.gitlab-ci", "--data-transform=gitlab-ci"],
+}
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=["template", "backend"])
+LOCAL = ("make lint", "make test")  # what README.md tells to run, and test_backend.py runs
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def check(*command: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=["template", "backend"])
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_file_says_what_its_reader_understands(layer: Path, name: str) -> None:
+    if (layer, name) != (TEMPLATE, ".gitlab-ci.yml"):
+        check("check_jsonschema", *SCHEMAS[name], layer / name)
+
+
+@each_workflow
+def test_zizmor_finds_nothing_unsafe(path: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("zizmor"), "--offline", "--quiet", path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@each_workflow
+def test_a_workflow_may_only_read_and_ends(path: Path) -> None:
+    content = read(path)
+    assert content["permissions"] == {"contents": "read"}
+    assert "secrets." not in path.read_text()
+    for name, job in content["jobs"].items():
+        assert "permissions" not in job, name
+        assert job["timeout-minutes"] <= 60, name
+
+
+@each_workflow
+def test_every_action_is_pinned_by_its_commit_and_names_its_version(path: Path) -> None:
+    used = re.findall(r"uses: (.*)", path.read_text())
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+def test_both_layers_use_the_same_commit_of_an_action() -> None:
+    used = {line for path in WORKFLOWS for line in re.findall(r"uses: (.*)", path.read_text())}
+    assert len(used) == len({line.split("@")[0] for line in used})
+
+
+def test_both_services_test_the_same_servers() -> None:
+    [gitlab] = read(BACKEND / ".gitlab-ci.yml")["test"]["parallel"]["matrix"]
+    github = read(BACKEND / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]
+    assert [int(version) for version in gitlab["POSTGRESQL"]] == github["postgresql"] == [15, 16, 17, 18]
+
+
+def test_both_services_have_the_oldest_python_that_the_backend_takes() -> None:
+    settings = tomllib.loads((BACKEND / "pyproject.toml").read_text(encoding="utf-8"))
+    oldest = settings["project"]["requires-python"].removeprefix(">=")
+    assert read(BACKEND / ".gitlab-ci.yml")["default"]["image"] == f"python:{oldest}"
+    github = (BACKEND / ".github/workflows/ci.yml").read_text()
+    assert set(re.findall(r"python-version: (\S+)", github)) == {f'"{oldest}"'}
+
+
+def steps() -> list[str]:
+    """Return the commands of the backend's workflow and of its pipeline, in their order."""
+    workflow = read(BACKEND / ".github/workflows/ci.yml")
+    pipeline = read(BACKEND / ".gitlab-ci.yml")
+    return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step] + [
+        command for job in pipeline.values() if "script" in job for command in job["script"]
+    ]
+
+
+def hooks(project: Path) -> dict[str, str]:
+    """Return the commands of the pre-commit hooks, by their ids."""
+    [repository] = read(project / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    return {hook["id"]: hook["entry"] for hook in repository["hooks"]}
+
+
+@pytest.mark.slow
+def test_the_steps_work_and_notice_what_they_are_there_for(installed: Path) -> None:
+    shell(
+        "git init -q && git add . && git -c user.name=T -c user.email=t@example.com commit -qm T", installed
+    )
+    assert set(LOCAL) < set(steps())
+    for step in dict.fromkeys(steps()):
+        if step not in LOCAL:
+            shell(step, installed)
+
+    def fails(name: str, *inside: str) -> str:
+        """Run the step that has these words in it, and return what it says when it fails."""
+        [step] = {step for step in steps() if name in step}
+        said = shell(f"({step}) && exit 1 || true", installed)
+        assert all(words in said for words in inside), said
+        return said
+
+    versions = installed / "alembic/versions"
+    heads = shell(".venv/bin/alembic heads", installed).split()[0]
+    first = shell(".venv/bin/alembic history -r base:base+1 | tail -1", installed)
+    below = re.findall(r"[0-9a-f]{12}", first)[0]
+    revision = f".venv/bin/alembic revision -m another --head {below} --splice"
+    shell(revision, installed)
+    [another] = versions.glob("*_another.py")
+    fails("alembic heads", heads)
+    fails("alembic upgrade", "Multiple head revisions")
+    assert "(head)" in shell(f"({hooks(installed)['one-head']}) && exit 1 || true", installed)
+    another.unlink()
+
+    model = installed / "models/auth.py"
+    text = model.read_text()
+    model.write_text(text.replace("    phone:", "    nickname: Mapped[str | None]\n    phone:"))
+    fails("alembic upgrade", "New upgrade operations detected", "nickname")
+    model.write_text(text)
+
+
+@pytest.mark.slow
+def test_the_hooks_pass(installed: Path) -> None:
+    sources = " ".join(str(path.relative_to(installed)) for path in installed.glob("*.py"))
+    for name, entry in hooks(installed).items():
+        shell(entry if name in ("mypy", "one-head") else f"{entry} {sources}", installed)
+
+
+def test_the_hooks_of_both_layers_run_what_make_lint_runs() -> None:
+    for layer in LAYERS:
+        makefile = (layer / "Makefile").read_text().replace("$(BIN)", ".venv/bin")
+        for name, entry in hooks(layer).items():
+            if name.startswith(("ruff", "mypy")) and "bash" not in entry:
+                assert f"\t{entry.removesuffix(' --force-exclude')}\n" in makefile, entry
