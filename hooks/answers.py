@@ -120,7 +120,8 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
 
     Returns:
         `remove`, a list of paths; `rename`, old paths and new ones; `replace`, for each path
-        the words in it to replace, and by which.
+        the words in it to replace, and by which; `lines`, for each path the words of the lines
+        in it to remove.
     """
     table = manifest()
     python = table.pop("oldest_python")
@@ -128,6 +129,7 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
         (question, choice): files for question, choices in table.items() for choice, files in choices.items()
     }
     taken = [files for (question, choice), files in brings.items() if answers[question] == choice]
+    left = [files for (question, choice), files in brings.items() if answers[question] != choice]
     kept = {path for files in taken for path in _paths(files)}
     gone = {path for files in brings.values() for path in _paths(files)} - kept
     replace = {
@@ -141,6 +143,7 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
         "remove": sorted(gone),
         "rename": {old: new for files in taken for old, new in files.get("rename", {}).items()},
         "replace": replace,
+        "lines": {path: mark for files in left for path, mark in files.get("lines", {}).items()},
     }
 
 

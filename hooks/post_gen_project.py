@@ -43,6 +43,10 @@ for name, words in consequences["replace"].items():
         for word, chosen in words.items():
             content = content.replace(word.encode(), chosen.encode())
         path.write_bytes(content)
+for name, mark in consequences["lines"].items():
+    path = Path(name)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if mark.encode() not in line))
 
 # cruft renders to compare, in a temporary folder: nobody is to go there.
 to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())

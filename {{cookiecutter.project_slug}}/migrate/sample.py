@@ -53,15 +53,13 @@ class Table:
 
     Attributes:
         share: rows for each document.
-        columns: SQL expressions over the row's number `n`, by column. A column under its
-            old and its new name stands here twice.
+        columns: SQL expressions over the row's number `n`, by column.
     """
 
     share: float
     columns: Mapping[str, str]
 
 
-# In the order of the foreign keys. A table under its old and its new name stands here twice.
 PAGES = Table(
     1,
     {
@@ -71,18 +69,20 @@ PAGES = Table(
         "text": one_of("Dear Sir or Madam", "Terms and conditions", "Amount due") + " || ' ' || n",
     },
 )
+# In the order of the foreign keys.
+# Of a renamed table or column both names stand here: the one that is not at head, and the new one.
 TABLES: Mapping[str, Table] = {
     "users": Table(
         0.1,
         {
             "id": "md5('user ' || n)::uuid",
             "email": EMAIL,
-            "new_email": EMAIL,
-            "full_name": f"{FIRST} || ' ' || {LAST}",
+            "new_email": EMAIL,  # not at head
+            "full_name": f"{FIRST} || ' ' || {LAST}",  # not at head
             "username": f"lower({FIRST} || '.' || {LAST}) || n",
             "first_name": FIRST,
             "last_name": LAST,
-            "password": HASH,
+            "password": HASH,  # not at head
             "phone": "'+4930' || lpad(n::text, 8, '0')",
             "is_active": "n % 20 <> 0",
             "created_at": MOMENT,
@@ -90,7 +90,8 @@ TABLES: Mapping[str, Table] = {
         },
     ),
     "auth_providers": Table(
-        0.1,  # the first users' passwords, as they are in users.password until it goes
+        # The first users' passwords, as in users.password, which is not at head.
+        0.1,
         {
             "id": "md5('auth provider ' || n)::uuid",
             "user_id": "md5('user ' || n)::uuid",
@@ -111,25 +112,28 @@ TABLES: Mapping[str, Table] = {
         {
             "id": "md5('document ' || n)::uuid",
             "user_id": f"md5('user ' || {OWNER})::uuid",
-            "name": TITLE,
+            "name": TITLE,  # not at head
             "title": TITLE,
             "file_size": "1024 + n * 7919 % 10485760",
             "category_id": "CASE WHEN n % 3 = 0 THEN NULL ELSE 1 + n % {categories} END",
             "metadata": f"jsonb_build_object('language', {LANGUAGE}"
             ", 'scanner', jsonb_build_object('dpi', 150 + n % 3 * 150))",
             "language": LANGUAGE,
-            "legacy_status": one_of("new", "done", "error"),
+            "legacy_status": one_of("new", "done", "error"),  # not at head
             "tags": f"ARRAY[{one_of('tax', 'private', 'work')}, {one_of('2023', '2024', '2025', salt=2)}]",
             "priority": "n % 10",
-            # Not "failed", which became "error": these are there at every revision that has the type.
+            # "failed" became "error" and is not at head: these are there wherever the type is.
             "status": one_of("pending", "processing", "completed") + "::document_status_enum",
             "created_at": MOMENT,
             "updated_at": MOMENT,
         },
     ),
-    "doc_pages": PAGES,
+    "doc_pages": PAGES,  # not at head
     "document_pages": PAGES,
-    "legacy_exports": Table(0.01, {"document_id": "md5('document ' || n)::uuid", "exported_at": MOMENT}),
+    "legacy_exports": Table(  # not at head
+        0.01,  # not at head
+        {"document_id": "md5('document ' || n)::uuid", "exported_at": MOMENT},  # not at head
+    ),  # not at head
     "webhooks": Table(
         0.02,
         {
@@ -228,9 +232,15 @@ def awkward_rows() -> dict[str, list[Row]]:
         {"category_id": 901},
         {"file_size": 0},
         {"file_size": 2_147_483_647},
-        {"name": "t" * 255, "title": "t" * 255},
-        {"name": "", "title": ""},
-        {"legacy_status": None},
+        {
+            "name": "t" * 255,  # not at head
+            "title": "t" * 255,
+        },
+        {
+            "name": "",  # not at head
+            "title": "",
+        },
+        {"legacy_status": None},  # not at head
         {"tags": []},
         {"tags": ["", "ünï", "a,b", '"'], "priority": -1},
         {"priority": 100, "status": "error"},
@@ -249,12 +259,12 @@ def awkward_rows() -> dict[str, list[Row]]:
             {
                 "id": row_id("user", number),
                 "email": email,
-                "new_email": email,
-                "full_name": name,
+                "new_email": email,  # not at head
+                "full_name": name,  # not at head
                 "first_name": name,
                 "last_name": None,
                 "username": f"awkward{number}",
-                "password": "$argon2id$" + "p" * number,
+                "password": "$argon2id$" + "p" * number,  # not at head
                 "phone": [None, "", "+49 30 1234567"][number % 3],
                 "is_active": number % 2 == 0,
                 **at(number),
@@ -284,7 +294,7 @@ def awkward_rows() -> dict[str, list[Row]]:
                 "id": row_id("document", number),
                 # Every user whose email has a twin owns some.
                 "user_id": row_id("user", number % 5),
-                "name": f"awkward {number}",
+                "name": f"awkward {number}",  # not at head
                 "title": f"awkward {number}",
                 "file_size": 1,
                 **at(number),
@@ -292,16 +302,13 @@ def awkward_rows() -> dict[str, list[Row]]:
             }
             for number, document in enumerate(documents)
         ],
-        "doc_pages": pages,
+        "doc_pages": pages,  # not at head
         "document_pages": pages,
-        "legacy_exports": [
-            {"document_id": document, "exported_at": moment}
-            for document, moment in [
-                (None, None),
-                (row_id("document", 0), MOMENTS[0]),
-                (row_id("nothing", 0), MOMENTS[3]),
-            ]
-        ],
+        "legacy_exports": [  # not at head
+            {"document_id": None, "exported_at": None},  # not at head
+            {"document_id": row_id("document", 0), "exported_at": MOMENTS[0]},  # not at head
+            {"document_id": row_id("nothing", 0), "exported_at": MOMENTS[3]},  # not at head
+        ],  # not at head
         "webhooks": [
             {
                 "id": row_id("webhook", number),
