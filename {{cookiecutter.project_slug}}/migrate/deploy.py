@@ -17,7 +17,7 @@ from database import Base
 from migrate import backup, client, smoke
 from migrate.backup import Backup
 from migrate.connection import connect, major_version
-from migrate.operation import Operation, Options, at, create, locks, loss, paragraph, quiet, shown
+from migrate.operation import Operation, Options, at, counted, create, locks, loss, paragraph, quiet, shown
 from migrate.revisions import Revision
 
 log = logging.getLogger("migrate")
@@ -55,6 +55,7 @@ class DeployOptions(Options):
 class Deploy(Operation):
     """The ten steps."""
 
+    options: DeployOptions
     name = "deploy"
     steps = (
         "preflight", "backup", "verify the backup", "write the SQL", "confirm",
@@ -63,7 +64,6 @@ class Deploy(Operation):
 
     def __init__(self, options: DeployOptions) -> None:
         super().__init__(options)
-        self.wanted = options
         self.target = options.to
         self.start: tuple[str, ...] | None = None
         self.pending: list[Revision] = []
@@ -80,7 +80,7 @@ class Deploy(Operation):
             self.verify_backup()
             self.step(4)
             self.write_sql()
-        if self.wanted.dry_run:
+        if self.options.dry_run:
             log.info("dry run: nothing has been changed")
             return
         if self.pending:
@@ -123,7 +123,7 @@ class Deploy(Operation):
             log.info("        locks: %s", locks(revision))
             log.info("        rollback: %s", loss(revision))
         self._check_answers()
-        if self.wanted.no_backup is None:
+        if self.options.no_backup is None:
             self.tools = client.fitting("pg_dump", server), client.fitting("pg_restore", server)
             free = shutil.disk_usage(self.folder).free
             log.info("    %s free for the backup, the database holds %s", readable(free), readable(size))
@@ -163,10 +163,10 @@ class Deploy(Operation):
 
     def _check_answers(self) -> None:
         """Find out now, and not after the backup, that step 5 cannot end well."""
-        if self.wanted.dry_run:
+        if self.options.dry_run:
             return
         self.must_be_able_to_ask()
-        name = self.wanted.no_backup
+        name = self.options.no_backup
         if name is None or name == self.database:
             return
         if name:
@@ -176,7 +176,7 @@ class Deploy(Operation):
 
     def back_up(self) -> None:
         """Write the backup, unless there shall be none."""
-        if self.wanted.no_backup is not None:
+        if self.options.no_backup is not None:
             log.warning("    no backup: --no-backup")
             return
         path = self.file("dump")
@@ -235,9 +235,9 @@ class Deploy(Operation):
         if self.options.yes:
             log.info("    --yes")
             return
-        count = f"{len(self.pending)} revision{'s' if len(self.pending) > 1 else ''}"
-        question = f"Upgrade {self.database} on {self.url.host or 'this machine'} by {count}?"
-        unconfirmed = self.wanted.no_backup == ""
+        where = f"{self.database} on {self.url.host or 'this machine'}"
+        question = f"Upgrade {where} by {counted(self.pending)}?"
+        unconfirmed = self.options.no_backup == ""
         if unconfirmed:
             question += " There is no backup."
         self.confirm(question, word=self.database if unconfirmed else "")
@@ -250,7 +250,7 @@ class Deploy(Operation):
         """
         heads = self.heads()
         if left := self.above(heads, self.target):
-            raise CommandError(f"{len(left)} revisions are still pending, from {left[0].id} on")
+            raise CommandError(f"{counted(left)} still pending, from {left[0].id} on")
         log.info("    at %s", at(heads))
         if heads != tuple(sorted(self.scripts.get_heads())):
             log.info("    not at head: the models are not compared")
@@ -330,8 +330,8 @@ class Deploy(Operation):
         arguments = ["deploy"]
         if self.target != "head":
             arguments += ["--to", self.target]
-        if self.wanted.no_backup is not None:
-            arguments += ["--no-backup", *filter(None, [self.wanted.no_backup])]
+        if self.options.no_backup is not None:
+            arguments += ["--no-backup", *filter(None, [self.options.no_backup])]
         if self.options.yes:
             arguments += ["--yes"]
         return self.command(*arguments)

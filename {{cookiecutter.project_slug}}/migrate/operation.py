@@ -7,7 +7,8 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,7 +56,7 @@ class Options:
     yes: bool = False
 
 
-class Operation:
+class Operation(ABC):
     """Steps on a database. A subclass says which, and how to go on or back."""
 
     steps: ClassVar[tuple[str, ...]] = ()
@@ -91,15 +92,13 @@ class Operation:
         self.number = 0
         self.hook_failed = ""
 
-    # To be said by a subclass
-
+    @abstractmethod
     def go(self) -> None:
         """Take the steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ways(self) -> Iterator[str]:
         """Yield what state the database is in after a failure, and the commands that lead out."""
-        raise NotImplementedError
 
     # Running
 
@@ -270,6 +269,11 @@ def default_config() -> Path:
 def at(heads: tuple[str, ...]) -> str:
     """Return revisions as a sentence has them."""
     return ", ".join(heads) or "base"
+
+
+def counted(revisions: Sequence[Revision]) -> str:
+    """Return how many revisions these are, in words."""
+    return f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
 
 
 def locks(revision: Revision) -> str:

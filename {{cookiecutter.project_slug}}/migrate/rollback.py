@@ -19,7 +19,7 @@ from migrate.backup import Backup
 from migrate.client import ClientError
 from migrate.connection import connect, major_version
 from migrate.guard import one_line
-from migrate.operation import Operation, Options, at, loss, paragraph, quiet, shown
+from migrate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
 from migrate.revisions import Revision
 
 log = logging.getLogger("migrate")
@@ -48,6 +48,7 @@ class DowngradeOptions(Options):
 class Downgrade(Operation):
     """Undo revisions, keeping the rows written since as far as each revision can."""
 
+    options: DowngradeOptions
     name = "rollback"
     steps = ("preflight", "confirm", "on_start", "downgrade", "verify", "on_finish")
 
@@ -105,8 +106,8 @@ class Downgrade(Operation):
             return
         lossy = [revision for revision in self.undone if not revision.lossless]
         what = f"{len(lossy)} of them lose what is said above." if lossy else "Nothing is lost."
-        count = f"{len(self.undone)} revision{'s' if len(self.undone) > 1 else ''}"
-        self.confirm(f"Undo {count} of {self.database} on {self.url.host or 'this machine'}? {what}")
+        where = f"{self.database} on {self.url.host or 'this machine'}"
+        self.confirm(f"Undo {counted(self.undone)} of {where}? {what}")
 
     def verify(self) -> None:
         """Make sure that the database is where it should be.
@@ -116,7 +117,7 @@ class Downgrade(Operation):
         """
         heads = self.heads()
         if left := self.below(heads, self.target):
-            raise CommandError(f"{len(left)} revisions are still to be undone, from {left[0].id} on")
+            raise CommandError(f"{counted(left)} still to be undone, from {left[0].id} on")
         log.info("    at %s", at(heads))
 
     def ways(self) -> Iterator[str]:
@@ -179,12 +180,12 @@ class RestoreOptions(Options):
 class Restore(Operation):
     """Restore a backup beside the database that it is of. That one stays as it is."""
 
+    options: RestoreOptions
     name = "restore"
     steps = ("preflight", "create a database", "restore", "verify")
 
     def __init__(self, options: RestoreOptions) -> None:
         super().__init__(options)
-        self.wanted = options
         self.new = options.into or f"{self.database[:33]}_restored_{self.stamp.lower()}"
         self.new_engine = make_engine(
             self.url.set(database=self.new), poolclass=NullPool, isolation_level="AUTOCOMMIT"
@@ -217,7 +218,7 @@ class Restore(Operation):
             ClientError: it is not, or there is no pg_restore for it.
             OSError: there is no such file.
         """
-        path = self.wanted.backup
+        path = self.options.backup
         with path.open("rb"):
             pass
         self.beside = self._engine_beside()
@@ -235,7 +236,7 @@ class Restore(Operation):
         Raises:
             CommandError: it cannot be created, or is not empty.
         """
-        if self.wanted.into:
+        if self.options.into:
             with connect(self.new_engine) as connection:
                 if self.new == self.database or connection.scalar(TABLES):
                     raise CommandError(f"{self.new} is not empty: --into takes an empty database")
@@ -303,9 +304,9 @@ class Restore(Operation):
         yield f"The database {self.database} is as it was."
         if self.created:
             yield f"What was restored so far is in {self.new}, which could not be dropped: drop it."
-        arguments: list[str | Path] = ["rollback", "--backup", self.wanted.backup]
-        if self.wanted.into:
-            arguments += ["--into", self.wanted.into]
+        arguments: list[str | Path] = ["rollback", "--backup", self.options.backup]
+        if self.options.into:
+            arguments += ["--into", self.options.into]
             if self.number > 2:
                 yield f"{self.new} is no longer empty: empty it first."
         yield paragraph("To go on, when the cause is mended:", self.command(*arguments))

@@ -46,6 +46,15 @@ def transaction(database: Database, statement: str) -> Iterator[None]:
         connection.rollback()
 
 
+def failure(database: Database, ini: Path) -> str:
+    """Upgrade, which fails, and return the one line that says so."""
+    code, errors = run(database, "upgrade", "head", ini=ini)
+    assert code != 0
+    assert "Traceback" not in errors
+    [line] = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    return line
+
+
 def applied(errors: list[str]) -> list[str]:
     return re.findall(r"Running upgrade \S* ?-> (\w+)", "\n".join(errors))
 
@@ -283,10 +292,7 @@ def test_a_revision_that_fails_is_named_with_where_the_database_is(
     empty: Database, chain: Callable[..., Path]
 ) -> None:
     ini = chain("CREATE TABLE t (n integer)", "CREATE TABLE u (n integer); SELECT 1 / 0", "SELECT 1")
-    code, errors = run(empty, "upgrade", "head", ini=ini)
-    assert code != 0
-    assert "Traceback" not in errors
-    [line] = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    line = failure(empty, ini)
     assert "division by zero: the database is at r0, upgrade to r1 (" in line
     assert line.endswith("r1.py) rolled back")
     assert empty.tables() == ["t"]
@@ -395,10 +401,7 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
         "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)",
     )
     (small_disk / "filler").write_bytes(bytes(12_000_000))
-    code, errors = run(database, "upgrade", "head", ini=ini)
-    assert code != 0
-    assert "Traceback" not in errors
-    [line] = [line for line in errors.splitlines() if line.startswith("ERROR")]
+    line = failure(database, ini)
     assert "No space left on device: the database is at r0, upgrade to r1 (" in line
     assert line.endswith("r1.py) rolled back; make room on the server's disk, and run again")
     (small_disk / "filler").unlink()

@@ -224,13 +224,9 @@ def test_the_owner_sees_and_ends_the_session_that_holds_a_migration_up(
         connection.invalidate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert refused(app, f"SELECT pg_terminate_backend({owner_session(owner)})")
-
-
-def owner_session(owner: Database) -> int:
-    """Return the pid of a session of the owner's that stays."""
-    connection = owner.engine.connect()
-    return int(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+    with owner.engine.connect() as connection:
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        assert refused(app, f"SELECT pg_terminate_backend({pid})")
 
 
 def test_others_on_the_server_are_not_let_in(roles: Roles, head: Database) -> None:
