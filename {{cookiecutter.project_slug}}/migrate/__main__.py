@@ -114,7 +114,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def url(_options: argparse.Namespace) -> None:
     """Print a URL that psql and most clients understand."""
-    print(database_url().set(drivername="postgresql").render_as_string(hide_password=False))
+    print(client.libpq_url(database_url()))
 
 
 def psql(options: argparse.Namespace) -> int:

@@ -7,7 +7,10 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
 
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
 
 from migrate import embedded
@@ -52,6 +55,20 @@ def interact(program: str, url: URL, *arguments: str) -> int:
     """
     command, environment = _command(program, url, arguments)
     return subprocess.run(command, env=environment).returncode
+
+
+def parameters(url: URL) -> dict[str, Any]:
+    """Return what libpq is to connect by, the same as the application's engine gives it."""
+    dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
+    _, found = dialect.create_connect_args(url)
+    return dict(found)
+
+
+def libpq_url(url: URL) -> str:
+    """Return a URL as libpq reads it, password and all: each blank is %20 there, and a + is a +."""
+    plain = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
+    query = urlencode(url.query, doseq=True, quote_via=quote)
+    return plain.replace(" ", "%20") + (f"?{query}" if query else "")
 
 
 def binary(program: str) -> Path:
@@ -120,13 +137,10 @@ def _command(
     environment = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
     if url is None:
         return [str(path), *arguments], environment
-    address = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
-    # libpq takes a password among the options of a URL, too.
-    password = url.password or url.query.get("password")
-    if password:
-        environment["PGPASSWORD"] = str(password)
-    address = address.difference_update_query(["password"])
-    return [str(path), f"--dbname={address.render_as_string()}", *arguments], environment
+    found = parameters(url)
+    if password := found.pop("password", None):
+        environment["PGPASSWORD"] = password
+    return [str(path), f"--dbname={make_conninfo(**found)}", *arguments], environment
 
 
 def _end(code: int) -> str:

@@ -329,7 +329,7 @@ class Restore(Operation):
     def _address(self, database: str, password: str | None = None) -> str:
         url = URL.create("postgresql", self.url.username, password, self.url.host, self.url.port, database)
         query = {name: value for name, value in self.url.query.items() if name != "password"}
-        return url.set(query=query).render_as_string(hide_password=False)
+        return client.libpq_url(url.set(query=query))
 
     def _rename(self, old: str, new: str, *, by: str) -> str:
         """Return the command that renames a database.

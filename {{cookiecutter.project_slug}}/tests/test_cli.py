@@ -163,6 +163,16 @@ def test_a_bad_number_of_rows_is_refused_by_name(rows: str, empty: Database) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_the_url_is_printed_for_other_programs() -> None:
-    done = run("migrate", "url", url="postgres://ada:p%40ss@localhost:6543/ocr")
-    assert done.stdout == "postgresql://ada:p%40ss@localhost:6543/ocr\n"
+@pytest.mark.parametrize(
+    "rest",
+    ["ada:p%40ss@localhost:6543/ocr", "a%20b:p+c%20d@localhost:6543/ocr%20db?options=-c%20search_path%3Docr"],
+)
+def test_the_url_is_printed_for_other_programs(rest: str) -> None:
+    done = run("migrate", "url", url=f"postgres://{rest}")
+    assert done.stdout == f"postgresql://{rest}\n"
+
+
+def test_psql_connects_as_the_application_does(empty: Database) -> None:
+    url = empty.url.update_query_dict({"options": '-c search_path="a\\ b+c"', "connect_timeout": "5"})
+    done = run("migrate", "psql", "-At", "-c", "SHOW search_path", url=url)
+    assert done.stdout == '"a b+c"\n', done.stderr

@@ -21,6 +21,7 @@ from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import URL
 
+from migrate.client import parameters
 from migrate.ledger.locks import CONFLICTS, MODES, stronger
 
 POLL_SECONDS = 0.0005
@@ -101,7 +102,7 @@ class Pool:
     """Sessions for guards: as many as tables, kept for the next time."""
 
     def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._parameters = parameters(url)
         self._idle: list[Connection] = []
 
     def take(self) -> Connection:
@@ -113,7 +114,7 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         try:
-            return psycopg.connect(self._url, autocommit=True)
+            return psycopg.connect(**self._parameters, autocommit=True)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(
