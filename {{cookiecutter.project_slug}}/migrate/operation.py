@@ -303,10 +303,12 @@ def shown(path: Path) -> str:
 
 
 def python() -> str:
-    """Return how this Python is called from here."""
-    if shutil.which("python") == sys.executable:
-        return "python"
-    return shlex.quote(shown(Path(sys.executable)))
+    """Return how this Python is called from here: as python, where it goes by that name too."""
+    executable = Path(sys.executable)
+    usual = executable.with_name(f"python{'.exe' if os.name == 'nt' else ''}")
+    if usual.exists() and usual.samefile(executable):
+        executable = usual
+    return "python" if shutil.which("python") == str(executable) else shlex.quote(shown(executable))
 
 
 def paragraph(introduction: str, *commands: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -26,6 +27,8 @@ RUN = "MIGRATE_TEST_RUN"
 def pytest_configure() -> None:
     """Give the run a name that its workers, which inherit the environment, share."""
     os.environ.setdefault(RUN, str(os.getpid()))
+    # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]

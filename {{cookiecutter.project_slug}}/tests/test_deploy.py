@@ -95,7 +95,7 @@ def test_a_good_deploy_takes_ten_steps_and_keeps_a_record(good: Site) -> None:
     assert "rollback: loses t.b" in shown
     # The record.
     [backup], [sql], [log] = good.files(".dump"), good.files(".sql"), good.files(".log")
-    assert re.fullmatch(rf"{good.database.url.database}_20\d{{6}}T\d{{6}}Z\.dump", backup.name)
+    assert re.fullmatch(rf"{good.database.url.database}_20\d{{6}}T\d{{9}}Z\.dump", backup.name)
     assert [stat.S_IMODE(path.stat().st_mode) for path in (backup, sql)] == [0o600, 0o600]
     assert stat.S_IMODE(good.backups.stat().st_mode) == 0o700
     assert "ADD COLUMN b" in sql.read_text()
