@@ -22,13 +22,16 @@ def commands(readme: Path) -> list[str]:
     return ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
 
 
+def assert_passed(printed: str) -> None:
+    assert re.search(r"\d+ passed", printed)
+    assert not re.search(r"\d+ (failed|errors?)", printed)
+
+
 def test_the_commands_of_its_readme_work(installed: Path) -> None:
     # The last one is run by test_cruft.py.
     start, use, revise, ledger, run, deploy, squash, _update = commands(installed / "README.md")
     assert start.split("\n") == ["make db", "make test", "make lint"]
-    closing = shell(start, installed)
-    assert re.search(r"\d+ passed", closing)
-    assert not re.search(r"\d+ (failed|errors?)", closing)
+    assert_passed(shell(start, installed))
 
     assert "(head)" in shell(use, installed)
 
@@ -60,6 +63,13 @@ def test_the_commands_of_its_readme_work(installed: Path) -> None:
     assert len(list((installed / "alembic/versions").glob("*.py"))) == 1
     assert len(list((installed / "alembic/versions_squashed").glob("*.py"))) == 106
     assert "was not running" not in shell("make db-stop", installed)
+
+
+def test_what_runs_the_migrations_works(installed: Path) -> None:
+    # The part of `make test-all` that is not in `make test`, which the commands of the README run.
+    everything = shell("make --dry-run test-all", installed).strip()
+    assert everything.startswith(".venv/bin/pytest ")
+    assert_passed(shell(f"{everything} -m tools", installed))
 
 
 def test_the_url_of_its_readme_and_of_its_example_is_understood(default: Path) -> None:
@@ -115,13 +125,13 @@ def test_the_smallest_backend_is_whole(tmp_path: Path) -> None:
     try:
         # What the rest is about does not depend on the choices; the default backend's tests run it.
         tests = " ".join(f"tests/test_{name}.py" for name in DEPEND_ON_CHOICES)
-        closing = shell(
-            f"make lint && .venv/bin/pytest --quiet --numprocesses=logical {tests}",
-            project,
-            PYTHON=interpreter("3.13"),
+        assert_passed(
+            shell(
+                f"make lint && .venv/bin/pytest --quiet --numprocesses=logical {tests}",
+                project,
+                PYTHON=interpreter("3.13"),
+            )
         )
-        assert re.search(r"\d+ passed", closing)
-        assert not re.search(r"\d+ (failed|errors?)", closing)
         assert "No module" not in shell(".venv/bin/python -m migrate sample", project)
     finally:
         remove_server(project)

@@ -37,6 +37,8 @@ from database import ROOT, Base
 from migrate.autogenerate import PLUGINS, include_object, scenarios
 from tests.support import Database, Server, run, start
 
+pytestmark = pytest.mark.tools
+
 
 def differences(
     database: Database, exclude_tables: str = "", models: MetaData = Base.metadata, **more: Any

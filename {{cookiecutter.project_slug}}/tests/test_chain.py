@@ -13,6 +13,7 @@ from pytest_alembic.tests import (  # noqa: F401
     test_up_down_consistency,
 )
 
+from migrate import ledger
 from migrate.revisions import FIELDS, Revision
 from tests.support import REVISIONS, Rows, Server
 
@@ -140,3 +141,17 @@ def test_is_transactional_or_autocommit_but_not_both(revision: Revision) -> None
     for function in revision.functions.values():
         blocks = [node for node in function.body if isinstance(node, ast.With)]
         assert not blocks or len(function.body) == 1, f"{function.name} mixes the two"
+
+
+def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:
+    ledger.update(check=True)  # all in one: it measures the chain once
+
+
+def test_what_is_recorded_can_be_asked_for_without_a_server() -> None:
+    recorded = ledger.recorded()
+    assert set(recorded) == {revision.id for revision in REVISIONS}
+    for words in recorded.values():
+        assert re.fullmatch(
+            r"(no locks|\w+Lock on .+); blocks .+; (no rewrite|rewrites .+); (no full scan|full scan of .+)",
+            words,
+        )

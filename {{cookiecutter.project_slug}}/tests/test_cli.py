@@ -15,6 +15,8 @@ from database import ROOT
 from migrate import connection
 from tests.support import REVISIONS, Database
 
+pytestmark = pytest.mark.tools
+
 SECRET = "s3cr3t"
 
 

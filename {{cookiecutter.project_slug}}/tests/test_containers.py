@@ -14,6 +14,8 @@ from database import ROOT, parse_url
 from migrate.settings import Settings
 from tests.support import REVISIONS, Database
 
+pytestmark = pytest.mark.tools
+
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = (ROOT / "compose.yaml").read_text()
 MANIFESTS = {path.name: path.read_text() for path in sorted((ROOT / "docs/kubernetes").glob("*.yaml"))}

@@ -26,6 +26,8 @@ from tests.production import (
 )
 from tests.support import Database, wait_for
 
+pytestmark = pytest.mark.tools
+
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 
 FIRST = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)"

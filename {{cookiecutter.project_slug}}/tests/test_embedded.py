@@ -16,6 +16,8 @@ import pytest
 from database import ROOT
 from migrate import embedded
 
+pytestmark = pytest.mark.tools
+
 
 @contextmanager
 def new_project(folder: Path) -> Iterator[Path]:

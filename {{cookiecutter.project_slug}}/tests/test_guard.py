@@ -25,6 +25,8 @@ from migrate.runner import single_runner
 from migrate.settings import Settings
 from tests.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
 
+pytestmark = pytest.mark.tools
+
 HEAD = REVISIONS[-1].id
 
 

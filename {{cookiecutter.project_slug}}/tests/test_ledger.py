@@ -1,8 +1,7 @@
-"""The ledger: that it is true, that it can be wrong, and that nothing escapes it."""
+"""The ledger: that it can be wrong, and that nothing escapes it. test_chain.py says that it is true."""
 
 import itertools
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,29 +19,13 @@ from migrate.ledger.guards import SQL_NAMES
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import MeasureError, measure
 from migrate.ledger.policy import Policy, findings
-from tests.support import REVISIONS
+
+pytestmark = pytest.mark.tools
 
 Chain = Callable[..., Path]
 
 AX, EX, SRX, S = "AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"
 SUX, RX, RS, AS = "ShareUpdateExclusiveLock", "RowExclusiveLock", "RowShareLock", "AccessShareLock"
-
-
-# The chain.
-
-
-def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:
-    ledger.update(check=True)  # all in one: it measures the chain once
-
-
-def test_what_is_recorded_can_be_asked_for_without_a_server() -> None:
-    recorded = ledger.recorded()
-    assert set(recorded) == {revision.id for revision in REVISIONS}
-    for words in recorded.values():
-        assert re.fullmatch(
-            r"(no locks|\w+Lock on .+); blocks .+; (no rewrite|rewrites .+); (no full scan|full scan of .+)",
-            words,
-        )
 
 
 # What the catalogue of lock facts says, and what the measurement says of it.

@@ -15,6 +15,8 @@ from database import ROOT, parse_url
 from migrate.connection import allowed_url, is_private
 from tests.support import REVISIONS, Database
 
+pytestmark = pytest.mark.tools
+
 PRODUCTION = ROOT / "production.ini"
 HEAD = REVISIONS[-1].id
 

@@ -16,6 +16,8 @@ from migrate.sample import fill
 from models import AuditLog, User
 from tests.support import REVISIONS, Database, run, start
 
+pytestmark = pytest.mark.tools
+
 SCRIPT = ROOT / "docs/roles.sql"
 PASSWORD = "p@ss 'word\" %$"
 

@@ -12,6 +12,8 @@ from migrate.connection import major_version
 from tests.production import Chain, Site, command, commands, dump, site, steps
 from tests.support import Database
 
+pytestmark = pytest.mark.tools
+
 FIRST = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)"
 
 

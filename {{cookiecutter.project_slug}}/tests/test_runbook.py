@@ -20,6 +20,8 @@ from database import ROOT
 from migrate import embedded
 from tests.support import Database, wait_for
 
+pytestmark = pytest.mark.tools
+
 PAGE = (ROOT / "docs/RUNBOOK.md").read_text(encoding="utf-8")
 PARTS = ["Symptom", "Cause", "Remedy", "Over when"]
 

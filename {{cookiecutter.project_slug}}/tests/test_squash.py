@@ -23,6 +23,8 @@ from migrate.squash.write import BIND, source
 from tests.support import Database, Server
 from tests.test_cli import closed_port, run
 
+pytestmark = pytest.mark.tools
+
 # What people have in their chains: the name of a revision, and its statements.
 CHAIN = dict(
     part.split("\n", 1)

@@ -10,6 +10,7 @@ from migrate.sample import TABLES, awkward_rows
 from tests.support import Server, upgrade_despite_kills
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_again_and_again_it_comes_to_the_same_end(seed: int, server: Server) -> None:
     database, undisturbed = server.after("create_initial_schema"), server.after("create_initial_schema")
