@@ -45,7 +45,7 @@ demo: install  ## generate the default backend into build/demo, migrate it, and 
 		"The server keeps running until: make -C $(DEMO) db-stop"
 
 test: install  ## run every test, of the template and of a backend that it generates
-	$(BIN)/pytest --numprocesses=logical --maxprocesses=8
+	$(BIN)/pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 lint: install  ## check style, format and types, of the template and of the backend
 	$(BIN)/ruff check
