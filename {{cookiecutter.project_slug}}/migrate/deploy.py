@@ -235,8 +235,7 @@ class Deploy(Operation):
         if self.options.yes:
             log.info("    --yes")
             return
-        where = f"{self.database} on {self.url.host or 'this machine'}"
-        question = f"Upgrade {where} by {counted(self.pending)}?"
+        question = f"Upgrade {self.where} by {counted(self.pending)}?"
         unconfirmed = self.options.no_backup == ""
         if unconfirmed:
             question += " There is no backup."

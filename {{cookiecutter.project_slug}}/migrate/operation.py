@@ -86,6 +86,7 @@ class Operation(ABC):
         self.config.attributes["connection"] = self.engine
         self.scripts = ScriptDirectory.from_config(self.config)
         self.database = str(self.url.database)
+        self.where = f"{self.database} on {self.url.host or 'this machine'}"
         self.folder = options.folder or Path(self.section.get("backup_dir") or ROOT / "backups")
         now = datetime.now(UTC)  # to the millisecond: two runs may follow within a second
         self.stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z"

@@ -106,8 +106,7 @@ class Downgrade(Operation):
             return
         lossy = [revision for revision in self.undone if not revision.lossless]
         what = f"{len(lossy)} of them lose what is said above." if lossy else "Nothing is lost."
-        where = f"{self.database} on {self.url.host or 'this machine'}"
-        self.confirm(f"Undo {counted(self.undone)} of {where}? {what}")
+        self.confirm(f"Undo {counted(self.undone)} of {self.where}? {what}")
 
     def verify(self) -> None:
         """Make sure that the database is where it should be.
