@@ -307,6 +307,12 @@ def test_a_deploy_that_was_killed_while_the_backup_is_written_leaves_no_backup(
         connection.exec_driver_sql("LOCK TABLE t")  # pg_dump waits for it
         process = good.start("deploy", "--config", str(good.ini), "--yes")
         wait_for(lambda: good.files(".partial"))
+        wait_for(
+            lambda: good.database.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump' "
+                "AND wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        )
         process.send_signal(killer)
         output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
