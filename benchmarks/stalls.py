@@ -18,7 +18,8 @@ from sqlalchemy import NullPool, text
 sys.path.insert(0, str(Path.cwd()))
 
 from database import make_engine
-from migrate.scratch import scratch_database
+from migrate.target import scratch_server
+from postgres.scratch import scratch_database
 from tests.support import Database, run, start, wait_for, write_chain
 
 OPEN_SECONDS = 8.0
@@ -27,7 +28,7 @@ READERS = 4
 
 def stall(lock_timeout: str) -> tuple[float, int, float]:
     """Return a reader's longest stall in seconds, how many reads there were, and the run's seconds."""
-    with scratch_database() as url, tempfile.TemporaryDirectory() as folder:
+    with scratch_database(scratch_server()) as url, tempfile.TemporaryDirectory() as folder:
         ini = write_chain(Path(folder), "CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
         database = Database(url)
         code, errors = run(database, "upgrade", "r0", ini=ini)

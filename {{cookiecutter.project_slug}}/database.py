@@ -25,6 +25,9 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import Uuid
 
+from postgres import embedded
+from postgres.errors import PostgresError
+
 ROOT = Path(__file__).resolve().parent
 
 # Every constraint and index has a name, so that a downgrade can always drop it and
@@ -51,7 +54,7 @@ class Base(DeclarativeBase):
     }
 
 
-class DatabaseURLError(ValueError):
+class DatabaseURLError(PostgresError):
     """There is no usable database URL. The message is one line, without the password."""
 
 
@@ -62,9 +65,10 @@ def database_url(*, for_migrations: bool = False) -> URL:
         for_migrations: as for `configured_url`.
 
     Raises:
-        DatabaseURLError: the URL cannot be used, or there is none and no embedded server.
+        DatabaseURLError: the URL cannot be used.
+        EmbeddedServerError: there is none, and no embedded server.
     """
-    return configured_url(for_migrations=for_migrations) or _embedded_url()
+    return configured_url(for_migrations=for_migrations) or embedded.url()
 
 
 def configured_url(*, for_migrations: bool = False) -> URL | None:
@@ -79,16 +83,17 @@ def configured_url(*, for_migrations: bool = False) -> URL | None:
         DatabaseURLError: the URL cannot be used.
     """
     names = ["MIGRATION_DATABASE_URL", "DATABASE_URL"] if for_migrations else ["DATABASE_URL"]
-    # No interpolation: a password may hold "${".
-    sources: tuple[tuple[str, Mapping[str, str | None]], ...] = (
-        ("", os.environ),
-        (" in .env", dotenv_values(ROOT / ".env", interpolate=False)),
-    )
-    for where, values in sources:
+    for where, values in zip(("", " in .env"), environments(), strict=True):
         for name in names:
             if value := values.get(name):
                 return parse_url(value, source=name + where)
     return None
+
+
+def environments() -> tuple[Mapping[str, str | None], ...]:
+    """Return where settings are looked for: the environment, then `.env`."""
+    # No interpolation: a password may hold "${".
+    return os.environ, dotenv_values(ROOT / ".env", interpolate=False)
 
 
 def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
@@ -120,16 +125,6 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
     if not url.database:
         raise DatabaseURLError(f"{source} names no database: {expected}")
     return url.set(drivername="postgresql+psycopg")
-
-
-def _embedded_url() -> URL:
-    # The one import against the grain (migrate stands above this module), and the reason
-    # that it is in a function: only a run without any URL reaches the embedded server.
-    try:
-        from migrate import embedded
-    except ImportError:
-        raise DatabaseURLError("DATABASE_URL is not set: set it in the environment or in .env") from None
-    return embedded.url()
 
 
 def make_engine(url: URL, **options: Any) -> Engine:

@@ -6,12 +6,13 @@ from typing import Any
 from alembic import context
 
 import models  # noqa: F401  (puts every table on Base.metadata)
-from database import Base
-from migrate import guard
+from database import Base, environments
 from migrate.autogenerate import PLUGINS, include_object, render_item, write
-from migrate.connection import connect
 from migrate.errors import clear_errors
-from migrate.settings import Settings
+from migrate.run import guard
+from migrate.run.connection import connect
+from migrate.run.settings import Settings
+from migrate.target import target
 
 config = context.config
 
@@ -34,7 +35,7 @@ OPTIONS: dict[str, Any] = {
 def settings() -> Settings:
     """Return the settings of this run: a program's own, or what the user has set."""
     given: Settings | None = config.attributes.get("settings")
-    return given or Settings.load(config, context.get_x_argument(as_dictionary=True))
+    return given or Settings.load(config, context.get_x_argument(as_dictionary=True), *environments())
 
 
 def run_migrations_offline() -> None:
@@ -52,7 +53,7 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Run against the database."""
-    with connect(config.attributes.get("connection"), config) as connection:
+    with connect(target(config)) as connection:
         # Nothing may run on the connection before this: Alembic would take the
         # transaction for somebody else's, and roll the migration back at the end.
         context.configure(connection=connection, settings=settings(), **OPTIONS)

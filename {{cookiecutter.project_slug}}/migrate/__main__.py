@@ -10,16 +10,17 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from database import ROOT, database_url
-from migrate import client, embedded, ledger
-from migrate.client import ClientError
-from migrate.connection import connect
+from migrate import ledger
+from migrate.chain import project_config
 from migrate.errors import clear_errors
-from migrate.index import NoPlaceError, write
-from migrate.operation import default_config
-from migrate.revisions import config
-from migrate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
-from migrate.sample import SampleError, fill
+from migrate.index import write
+from migrate.operate.operation import default_config
+from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
+from migrate.run.connection import connect
+from migrate.sample import fill
 from migrate.squash import squash
+from migrate.target import target
+from postgres import client, embedded
 
 VERSIONS = ROOT / "alembic" / "versions"
 
@@ -96,14 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with clear_errors():
             return int(options.run(options) or 0)
-    except (ClientError, CommandError, NoPlaceError, OSError, SampleError) as error:
+    except (CommandError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def sample(options: argparse.Namespace) -> None:
     """Fill the empty tables of the database, and say with how many rows."""
-    with connect() as connection:
+    with connect(target()) as connection:
         inserted = fill(connection, options.rows)
         connection.commit()
     for table, count in inserted.items():
@@ -148,7 +149,7 @@ def measure(options: argparse.Namespace) -> None:
 
 def squash_chain(options: argparse.Namespace) -> None:
     """Squash the chain, and say so; print the revision alone on stdout in a dry run."""
-    text = squash(config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
+    text = squash(project_config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
     if options.dry_run:
         print(text, end="")
 
@@ -156,7 +157,7 @@ def squash_chain(options: argparse.Namespace) -> None:
 def deploy(options: argparse.Namespace) -> int:
     """Take a database to a revision, step by step."""
     # Not above: the other commands work where the models do not.
-    from migrate.deploy import Deploy, DeployOptions
+    from migrate.operate.deploy import Deploy, DeployOptions
 
     return Deploy(
         DeployOptions(
@@ -180,7 +181,7 @@ def rollback(options: argparse.Namespace) -> int:
 
 def smoke_test(options: argparse.Namespace) -> None:
     """Run the usual smoke test, and say of how many models."""
-    from migrate import smoke
+    from migrate.operate import smoke
 
     print(f"{smoke.test(Config(options.config))} models can be read")
 

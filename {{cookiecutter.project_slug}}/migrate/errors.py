@@ -1,4 +1,8 @@
-"""One clear line for what a user can do something about."""
+"""One clear line for what a user can do something about.
+
+What `migrate` raises for a user is Alembic's `CommandError`, or a subclass of it: the command
+`alembic` prints it as one line, and so does `python -m migrate`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +10,7 @@ from contextlib import contextmanager
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
-from database import DatabaseURLError
+from postgres.errors import PostgresError
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def clear_errors() -> Iterator[None]:
     """
     try:
         yield
-    except DatabaseURLError as error:
+    except PostgresError as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
         raise CommandError("stopped on request") from error

@@ -7,7 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
-from migrate.revisions import Revision, revisions
+from alembic.util import CommandError
+
+from migrate.chain import Revision, revisions
 
 START = "<!-- index: written by `make index` from the docstrings -->"
 END = "<!-- /index -->"
@@ -16,7 +18,7 @@ END = "<!-- /index -->"
 PARTS = "parts.toml"
 
 
-class NoPlaceError(ValueError):
+class NoPlaceError(CommandError):
     """The index has no place in the file. The message says which file and what to add."""
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -21,7 +22,7 @@ Row = Mapping[str, Any]
 NAMESPACE = UUID("6f1c5a52-6a0e-4f0c-9a53-3c1f6d0e2b7d")
 
 
-class SampleError(ValueError):
+class SampleError(CommandError):
     """The tables cannot be filled. The message is one line and says what to do."""
 
 

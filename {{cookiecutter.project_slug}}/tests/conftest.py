@@ -16,9 +16,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from xdist.scheduler import LoadScopeScheduling
 
-from database import DatabaseURLError
-from migrate.revisions import config
-from migrate.scratch import server_url
+from migrate.chain import project_config
+from migrate.target import scratch_server
+from postgres.errors import PostgresError
 from tests.support import REVISIONS, Database, Make, Server, write_chain
 
 RUN = "MIGRATE_TEST_RUN"
@@ -52,24 +52,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 def pytest_sessionfinish() -> None:
     """Drop the databases of the run when its last worker is done."""
     if os.environ[RUN] == str(os.getpid()):
-        with suppress(DatabaseURLError, SQLAlchemyError):
+        with suppress(PostgresError, SQLAlchemyError):
             make_server().drop_all()
 
 
 def make_server() -> Server:
     """Return the server that DATABASE_URL names, else an embedded one of the tests' own."""
-    return Server(server_url(), os.environ[RUN], os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    return Server(scratch_server(), os.environ[RUN], os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def chain_read_once() -> Iterator[None]:
     """Have Alembic's commands share one reading of the chain, which takes longer than most of them."""
-    read, versions = ScriptDirectory.from_config, config().get_main_option("version_locations")
-    shared = read(config())
+    read, versions = ScriptDirectory.from_config, project_config().get_main_option("version_locations")
+    shared = read(project_config())
 
-    def from_config(configuration: Config) -> ScriptDirectory:
-        ours = configuration.get_main_option("version_locations") == versions
-        return shared if ours else read(configuration)
+    def from_config(config: Config) -> ScriptDirectory:
+        ours = config.get_main_option("version_locations") == versions
+        return shared if ours else read(config)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ScriptDirectory, "from_config", from_config)

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 from database import ROOT
-from migrate import client
+from postgres import client
 from tests.support import Database
 
 SHIM = """
 import os, sys
-from migrate import operation
+from migrate.operate import operation
 from migrate.__main__ import main
 {body}
 sys.exit(main(sys.argv[1:]))
@@ -153,9 +153,9 @@ def steps(output: str) -> list[str]:
 
 
 def dump(database: Database) -> str:
-    """Return everything in a database, as SQL, less what has no meaning (see migrate.schema)."""
+    """Return everything in a database, as SQL, less what has no meaning (see postgres.schema)."""
     noise = ("\\restrict", "\\unrestrict", "--")
-    lines = client.run("pg_dump", database.url).splitlines()
+    lines = client.output("pg_dump", database.url).splitlines()
     return "\n".join(line for line in lines if not line.startswith(noise) and "SET (pg_attver=" not in line)
 
 

@@ -25,11 +25,11 @@ from sqlalchemy import URL, Connection, Engine, NullPool, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import ROOT, make_engine
-from migrate import client
-from migrate.revisions import Revision, config, revisions
+from migrate.chain import Revision, project_config, revisions
+from migrate.run.settings import Settings
 from migrate.sample import fill
-from migrate.schema import schema
-from migrate.settings import Settings
+from postgres import client
+from postgres.schema import schema
 
 SAMPLE_ROWS = 500  # documents; enough that some user has hundreds, and another none
 
@@ -68,18 +68,18 @@ class Database:
 
     def alembic(self, output: io.StringIO | None = None) -> Config:
         """Return a configuration for Alembic's commands that runs on this database."""
-        configuration = config()
-        configuration.attributes["connection"] = self.engine
+        config = project_config()
+        config.attributes["connection"] = self.engine
         if output is not None:
-            configuration.stdout = configuration.output_buffer = output
-        return configuration
+            config.stdout = config.output_buffer = output
+        return config
 
     def upgrade(self, slug: str, settings: Settings | None = None) -> None:
         """Upgrade to the revision."""
-        configuration = self.alembic()
-        configuration.attributes["settings"] = settings
+        config = self.alembic()
+        config.attributes["settings"] = settings
         with _real_errors():
-            command.upgrade(configuration, BY_SLUG[slug].id if slug in BY_SLUG else slug)
+            command.upgrade(config, BY_SLUG[slug].id if slug in BY_SLUG else slug)
 
     def downgrade(self, slug: str) -> None:
         """Undo the revision, and what comes after it."""
@@ -115,16 +115,16 @@ class Database:
                 wait_for(lambda: not self.query("SELECT FROM pg_stat_activity WHERE pid = :pid", pid=pid))
             executed += in_block
 
-        configuration, revision = self.alembic(), BY_SLUG[slug]
+        config, revision = self.alembic(), BY_SLUG[slug]
         with self.engine.connect() as connection:
             # This one alone: the lock that keeps other runs away is held by another.
             event.listen(connection, "before_cursor_execute", kill)
-            configuration.attributes["connection"] = connection
+            config.attributes["connection"] = connection
             try:
                 if direction == "upgrade":
-                    command.upgrade(configuration, revision.id)
+                    command.upgrade(config, revision.id)
                 else:
-                    command.downgrade(configuration, _below(revision))
+                    command.downgrade(config, _below(revision))
             except (CommandError, SQLAlchemyError):
                 if not killed_at:
                     raise
@@ -142,7 +142,7 @@ class Database:
 
     def psql(self, script: str) -> str:
         """Run a script that stops at the first error."""
-        return client.run(
+        return client.output(
             "psql", self.url, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file=-", stdin=script
         )
 
@@ -267,13 +267,13 @@ def offline_script(revision: Revision) -> str:
 def _script(direction: Literal["upgrade", "downgrade"], start: tuple[str, ...], end: str) -> str:
     """Return what `alembic upgrade START:END --sql` writes, whose START can only be one revision."""
     output = io.StringIO()
-    configuration = config()
-    configuration.output_buffer = output
-    configuration.attributes["connection"] = None
-    scripts = ScriptDirectory.from_config(configuration)
+    config = project_config()
+    config.output_buffer = output
+    config.attributes["connection"] = None
+    scripts = ScriptDirectory.from_config(config)
     steps = scripts._upgrade_revs if direction == "upgrade" else scripts._downgrade_revs
     with EnvironmentContext(
-        configuration,
+        config,
         scripts,
         fn=lambda current, _context: steps(end, current),
         as_sql=True,

@@ -14,7 +14,7 @@ from pytest_alembic.tests import (  # noqa: F401
 )
 
 from migrate import ledger
-from migrate.revisions import FIELDS, Revision
+from migrate.chain import FIELDS, Revision
 from tests.support import REVISIONS, Rows, Server
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL
 
 from database import ROOT
-from migrate import connection
+from migrate.run import connection
 from tests.support import REVISIONS, Database
 
 pytestmark = pytest.mark.tools

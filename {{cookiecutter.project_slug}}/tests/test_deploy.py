@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from migrate import client
-from migrate.connection import major_version
-from migrate.deploy import Deploy
+from migrate.operate.deploy import Deploy
+from migrate.run.connection import major_version
+from postgres import client
 from tests.production import (
     WITHOUT_EMBEDDED,
     Chain,
@@ -458,7 +458,7 @@ def test_a_folder_that_cannot_be_written_stops_it_at_once(good: Site) -> None:
 def test_a_backup_that_is_cut_off_is_no_backup(good: Site) -> None:
     incompressible(good)
     cut = """
-from migrate import backup
+from migrate.operate import backup
 sync = backup._sync
 def cut(path):
     os.truncate(path, path.stat().st_size // 2)

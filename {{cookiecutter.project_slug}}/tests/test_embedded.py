@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from database import ROOT
-from migrate import embedded
+from postgres import embedded
 
 pytestmark = pytest.mark.tools
 
@@ -24,7 +24,8 @@ def new_project(folder: Path) -> Iterator[Path]:
     """A copy of what the embedded server needs, in which no server has ever run."""
     for name in ("database.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "migrate", folder / "migrate")
+    for name in ("migrate", "postgres"):
+        shutil.copytree(ROOT / name, folder / name)
     yield folder
     migrate(folder, "stop", "--remove")
 
@@ -168,7 +169,7 @@ def test_removing_leaves_nothing(project: Path) -> None:
 @pytest.mark.skipif(not embedded.MEMORY.is_dir(), reason="no files in memory on this system")
 @pytest.mark.parametrize("needed", [0, 2**60], ids=["room", "no room"])
 def test_the_data_of_the_tests_is_in_memory_where_there_is_room(needed: int, project: Path) -> None:
-    start = f"from migrate import embedded as e; e.MEMORY_BYTES = {needed}; e.url('test')"
+    start = f"from postgres import embedded as e; e.MEMORY_BYTES = {needed}; e.url('test')"
     subprocess.run([sys.executable, "-c", start], cwd=project, check=True)
     data = (project / ".postgres/test/data").resolve()
     assert (data / "PG_VERSION").exists()

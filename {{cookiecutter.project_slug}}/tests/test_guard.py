@@ -18,11 +18,11 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, text
 
-from database import ROOT
-from migrate import embedded
-from migrate.guard import PATIENT
-from migrate.runner import single_runner
-from migrate.settings import Settings
+from database import ROOT, environments
+from migrate.run.guard import PATIENT
+from migrate.run.runner import single_runner
+from migrate.run.settings import Settings
+from postgres import embedded
 from tests.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
 
 pytestmark = pytest.mark.tools
@@ -362,7 +362,7 @@ def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goe
     )
     process = start(database, "upgrade", "head", ini=ini)
     wait_for(lambda: running(database, "%pg_sleep%"))
-    own_server.run("pg_ctl", "stop", "--wait", f"--mode={mode}", f"--pgdata={own_server.data}")
+    own_server.execute("pg_ctl", "stop", "--wait", f"--mode={mode}", f"--pgdata={own_server.data}")
     own_server.start()
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
@@ -509,17 +509,17 @@ def test_x_beats_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch,
     ini.write_text(
         "[alembic]\n[migrate]\nlock_timeout = 1s\nattempts = 3\npause = 1min\nshow_queries = yes\n"
     )
-    monkeypatch.setattr("migrate.settings.ROOT", tmp_path)
+    monkeypatch.setattr("database.ROOT", tmp_path)
     (tmp_path / ".env").write_text("MIGRATE_LOCK_TIMEOUT=2s\nMIGRATE_ATTEMPTS=4\n")
     monkeypatch.setenv("MIGRATE_LOCK_TIMEOUT", "300ms")
-    settings = Settings.load(Config(ini), {})
+    settings = Settings.load(Config(ini), {}, *environments())
     assert settings == Settings(lock_timeout=0.3, attempts=4, pause=60, show_queries=True)
-    assert Settings.load(Config(ini), {"lock_timeout": "4"}).lock_timeout == 4
+    assert Settings.load(Config(ini), {"lock_timeout": "4"}, *environments()).lock_timeout == 4
 
 
 def test_without_settings_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migrate.settings.ROOT", tmp_path)
-    assert Settings.load(Config(), {}) == Settings()
+    monkeypatch.setattr("database.ROOT", tmp_path)
+    assert Settings.load(Config(), {}, *environments()) == Settings()
 
 
 def test_the_readme_names_every_setting_with_its_default() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from migrate.guard import GuardedImpl
-from migrate.revisions import Revision
+from migrate.chain import Revision
+from migrate.run.guard import GuardedImpl
 from tests.support import REVISIONS, offline_script
 
 # Pure style, in squawk's own words "prefer": which of two sound types a column has.

@@ -15,7 +15,7 @@ from alembic.util import CommandError
 from database import ROOT
 from migrate import ledger
 from migrate.ledger import table
-from migrate.ledger.guards import SQL_NAMES
+from migrate.ledger.holders import SQL_NAMES
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import MeasureError, measure
 from migrate.ledger.policy import Policy, findings
@@ -343,7 +343,7 @@ def test_a_stale_ledger_fails_with_a_diff(chain: Chain) -> None:
     path.write_text(README)
 
     def update(*, check: bool = False) -> None:
-        ledger.update(check=check, path=path, configuration=Config(ini))
+        ledger.update(check=check, path=path, config=Config(ini))
 
     with pytest.raises(ledger.LedgerError, match="is out of date") as error:
         update(check=True)
@@ -367,18 +367,18 @@ def test_from_a_revision_on_the_other_lines_stay(chain: Chain) -> None:
         document(ini, name, f"Locks: {locks}")
     path = ini.parent / "versions/README.md"
     path.write_text(README)
-    ledger.update("r2", path=path, configuration=Config(ini))
+    ledger.update("r2", path=path, config=Config(ini))
     revisions = [entry.revision for entry in measure(Config(ini))[0]]
     assert table.recorded(path, revisions) == {
         "r0": "unmeasured",
         "r1": "unmeasured",
         "r2": f"{AX} on t; blocks reads of t; no rewrite; no full scan",
     }
-    ledger.update("r1", path=path, configuration=Config(ini))
+    ledger.update("r1", path=path, config=Config(ini))
     assert table.recorded(path, revisions)["r0"] == "unmeasured"
     assert table.recorded(path, revisions)["r1"].startswith(AX)
     with pytest.raises(CommandError, match="r9"):
-        ledger.update("r9", path=path, configuration=Config(ini))
+        ledger.update("r9", path=path, config=Config(ini))
 
 
 def test_a_first_revision_locks_nothing_and_an_irreversible_one_has_no_way_back(chain: Chain) -> None:
@@ -417,7 +417,7 @@ def test_a_file_without_a_place_is_refused_before_anything_is_measured(tmp_path:
     path = tmp_path / "README.md"
     path.write_text("nothing\n")
     with pytest.raises(table.NoLedgerError, match="has no place for the ledger"):
-        ledger.update(path=path, configuration=Config(chain("SELECT 1 / 0")))
+        ledger.update(path=path, config=Config(chain("SELECT 1 / 0")))
 
 
 def test_it_tells_how_long_a_lock_is_held(chain: Chain) -> None:

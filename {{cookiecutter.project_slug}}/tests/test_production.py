@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from database import ROOT, parse_url
-from migrate.connection import allowed_url, is_private
+from migrate.target import allowed_url, is_private
 from tests.support import REVISIONS, Database
 
 pytestmark = pytest.mark.tools

@@ -11,9 +11,9 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from database import ROOT, Base
-from migrate import client
 from migrate.sample import fill
 from models import AuditLog, User
+from postgres import client
 from tests.support import REVISIONS, Database, run, start
 
 pytestmark = pytest.mark.tools
@@ -35,7 +35,7 @@ class Roles:
         monkeypatch.setenv("OWNER_PASSWORD", PASSWORD)
         monkeypatch.setenv("APP_PASSWORD", PASSWORD)
         names = [f"--set={kind}={self.names[kind]}" for kind in ("owner", "app")]
-        client.run("psql", (admin or self.database).url, "--no-psqlrc", f"--file={SCRIPT}", *names)
+        client.output("psql", (admin or self.database).url, "--no-psqlrc", f"--file={SCRIPT}", *names)
 
     def as_(self, kind: str) -> Database:
         """Return the database as the role sees it."""

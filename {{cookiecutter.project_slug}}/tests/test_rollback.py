@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from migrate import client
-from migrate.connection import major_version
+from migrate.run.connection import major_version
+from postgres import client
 from tests.production import Chain, Site, command, commands, dump, site, steps
 from tests.support import Database
 

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from database import ROOT
-from migrate import embedded
+from postgres import embedded
 from tests.support import Database, wait_for
 
 pytestmark = pytest.mark.tools

@@ -2,7 +2,7 @@
 
 import pytest
 
-from migrate.revisions import Revision
+from migrate.chain import Revision
 from migrate.sample import SampleError
 from tests.support import REVISIONS, Database, Server
 

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from database import ROOT
-from migrate import client
 from migrate.squash import SquashError, files, proof, squash
 from migrate.squash.dump import split, statements
 from migrate.squash.write import BIND, source
+from postgres import client
 from tests.support import Database, Server
 from tests.test_cli import closed_port, run
 
@@ -85,14 +85,14 @@ class Project:
         return said
 
     def upgrade(self, database: Database, to: str = "head") -> None:
-        configuration = self.config()
-        configuration.attributes["connection"] = database.engine
-        command.upgrade(configuration, to)
+        config = self.config()
+        config.attributes["connection"] = database.engine
+        command.upgrade(config, to)
 
     def downgrade(self, database: Database) -> None:
-        configuration = self.config()
-        configuration.attributes["connection"] = database.engine
-        command.downgrade(configuration, "base")
+        config = self.config()
+        config.attributes["connection"] = database.engine
+        command.downgrade(config, "base")
 
     def run_offline(self, database: Database, direction: str = "upgrade") -> None:
         """Run what Alembic writes in offline mode."""
@@ -101,7 +101,9 @@ class Project:
         with path.open("wb") as file:
             command_line = [sys.executable, "-m", "alembic", "-c", str(self.ini), direction, way, "--sql"]
             subprocess.run(command_line, cwd=ROOT, stdout=file, stderr=subprocess.PIPE, check=True)
-        client.run("psql", database.url, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={path}")
+        client.output(
+            "psql", database.url, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={path}"
+        )
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ def everything(database: Database) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "dump.sql")
         options = ("--no-owner", "--inserts", "--exclude-table=alembic_version", f"--file={path}")
-        client.run("pg_dump", database.url, *options)
+        client.output("pg_dump", database.url, *options)
         printed = path.read_bytes().decode()
     printed = re.sub(r" CONSTRAINT \w+_not_null\d* NOT NULL", " NOT NULL", printed)
     printed = re.sub(r"pg_attver=\d+(, )?", "", printed)  # a counter of PostgreSQL 15.20
@@ -447,7 +449,7 @@ def backend(tmp_path: Path) -> Path:
     """A copy of this project, whose chain has two revisions."""
     copy = tmp_path / "backend"
     copy.mkdir()
-    for name in ("alembic", "migrate", "models"):
+    for name in ("alembic", "migrate", "models", "postgres"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "versions"))
     for name in ("alembic.ini", "database.py", "pyproject.toml"):
         shutil.copy(ROOT / name, copy)

@@ -17,7 +17,7 @@ from migrate.autogenerate.enums import Key
 from migrate.autogenerate.operations import Remark, Statement
 from migrate.autogenerate.scenarios import scenario
 
-TABLES = text("""
+PRESENT = text("""
     SELECT nullif(nspname, current_schema()), relname, relkind = 'p', greatest(reltuples, 0)
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE relkind IN ('r', 'p')
@@ -55,7 +55,7 @@ class Present:
 
 def tables(connection: Connection) -> dict[Key, Present]:
     """Return the tables of the database."""
-    return {(schema, name): Present(*facts) for schema, name, *facts in connection.execute(TABLES)}
+    return {(schema, name): Present(*facts) for schema, name, *facts in connection.execute(PRESENT)}
 
 
 def table_of(op: ops.MigrateOperation) -> Key:

@@ -1,6 +1,6 @@
 """The ledger: what each revision locks, rewrites and reads, measured and held true.
 
-measure.py measures, with guards.py and locks.py; table.py writes it down and reads it back;
+measure.py measures, with holders.py and locks.py; table.py writes it down and reads it back;
 policy.py says what a revision may not do.
 """
 
@@ -14,11 +14,11 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from database import ROOT
+from migrate.chain import Revision, project_config
 from migrate.ledger import table
 from migrate.ledger.locks import blocked_by
 from migrate.ledger.measure import Entry, Run, chain, measure
 from migrate.ledger.policy import Policy, findings
-from migrate.revisions import Revision, config
 
 __all__ = ["LedgerError", "as_json", "measure", "recorded", "show_progress", "timings", "update"]
 
@@ -47,7 +47,7 @@ def update(
     *,
     check: bool = False,
     path: Path = PATH,
-    configuration: Config | None = None,
+    config: Config | None = None,
 ) -> None:
     """Measure the chain, and write the ledger, or only say what is not as it should be.
 
@@ -55,7 +55,7 @@ def update(
         start: measure this revision and those after it; of the others the lines stay.
         check: write nothing.
         path: the file that holds the ledger.
-        configuration: Alembic's; by default that of `alembic.ini`.
+        config: Alembic's; by default that of `alembic.ini`.
 
     Raises:
         LedgerError: the file is out of date (only with `check`), a docstring's `Locks:` is
@@ -65,8 +65,8 @@ def update(
     policy = Policy.load(PYPROJECT)
     text = path.read_text(encoding="utf-8")
     table.replace(text, "", path)  # before a minute's work: has it a place?
-    revisions = chain(ScriptDirectory.from_config(configuration or config()))
-    entries, unfinished = measure(configuration, start=start, progress=show_progress)
+    revisions = chain(ScriptDirectory.from_config(config or project_config()))
+    entries, unfinished = measure(config, start=start, progress=show_progress)
     new = table.replace(text, table.render(revisions, entries, path.parent, text), path)
     problems = [str(finding) for finding in findings(entries, unfinished, policy)]
     if not check:

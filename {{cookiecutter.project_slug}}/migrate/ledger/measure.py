@@ -4,7 +4,7 @@ Every revision runs on a scratch database that is at the one before, with sample
 tables; each statement of it is looked at on its own:
 
 - its locks. Inside a transaction `pg_locks` shows them all at the statement's end. What
-  commits on its way, or rolls back to a savepoint, is watched by guards (guards.py).
+  commits on its way, or rolls back to a savepoint, is watched by holders (holders.py).
 - rewrites: the table has another file than before. So do indexes that were built.
 - full scans, by the server's counters: every row was read in one go. What DDL reads on its
   own account has no choice. What the planner decides must not depend on how few the sample
@@ -39,14 +39,15 @@ from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
-from migrate.connection import connect
-from migrate.guard import first_cause, one_line
-from migrate.ledger.guards import Pool, Watch
+from migrate.chain import Revision, project_config
+from migrate.ledger.holders import Pool, Watch
 from migrate.ledger.locks import MODES, blocked_by, stronger
-from migrate.revisions import Revision, config
+from migrate.run.connection import connect
+from migrate.run.guard import first_cause, one_line
+from migrate.run.settings import Settings
 from migrate.sample import fill
-from migrate.scratch import scratch_database, server_url
-from migrate.settings import Settings
+from migrate.target import scratch_server
+from postgres.scratch import scratch_database
 
 SAMPLE_ROWS = 500  # documents; what the figures say does not depend on it
 
@@ -229,7 +230,7 @@ def chain(scripts: ScriptDirectory) -> list[Revision]:
 
 
 def measure(
-    configuration: Config | None = None,
+    config: Config | None = None,
     *,
     start: str | None = None,
     rows: int = SAMPLE_ROWS,
@@ -240,13 +241,13 @@ def measure(
     """Run the chain on a scratch database, and measure each revision.
 
     Args:
-        configuration: Alembic's; by default that of `alembic.ini`.
+        config: Alembic's; by default that of `alembic.ini`.
         start: the revision to begin with, by its id or the beginning of it; those before it
             are only run. By default the first.
         rows: how many sample documents there are.
         timed: measure how long upgrades take and locks are held. Then the planner is left
             alone, nothing is told about scans, and downgrades are left out.
-        server: where to create the database; by default `migrate.scratch.server_url()`.
+        server: where to create the database; by default `migrate.target.scratch_server()`.
         progress: called before each revision with how many are done, of how many, and itself; None
             at the end.
 
@@ -258,7 +259,7 @@ def measure(
         MeasureError: a revision failed, or the server has too few connections.
         CommandError: there is no revision `start`, or no server.
     """
-    scripts = ScriptDirectory.from_config(configuration or config())
+    scripts = ScriptDirectory.from_config(config or project_config())
     revisions = chain(scripts)
     first = 0
     if start is not None:
@@ -266,12 +267,12 @@ def measure(
         ids = [revision.id for revision in revisions]
         first = ids.index(script.revision) if script else 0
     entries = []
-    server = server or server_url()
+    server = server or scratch_server()
     with connect(make_engine(server, poolclass=NullPool)):
         pass  # or one clear line says why not
     with (
         scratch_database(server) as url,
-        closing(Session(url, scripts, configuration, rows, timed)) as session,
+        closing(Session(url, scripts, config, rows, timed)) as session,
     ):
         for number, revision in enumerate(revisions):
             progress(number, len(revisions), revision)
@@ -297,10 +298,10 @@ class Session:
     """The connection on which revisions run, observed."""
 
     def __init__(
-        self, url: URL, scripts: ScriptDirectory, configuration: Config | None, rows: int, timed: bool
+        self, url: URL, scripts: ScriptDirectory, config: Config | None, rows: int, timed: bool
     ) -> None:
         self._scripts, self._rows, self._timed = scripts, rows, timed
-        self._ini = configuration.config_file_name if configuration else config().config_file_name
+        self._config_file = config.config_file_name if config else project_config().config_file_name
         self._pool = Pool(url)
         engine = make_engine(url, poolclass=NullPool)
         self._connection = engine.connect()
@@ -389,10 +390,10 @@ class Session:
     def _alembic(self, step: RevisionStep) -> None:
         # env.py decides how revisions run. It is given no destination, so the guard of a
         # real run stays away: nobody else is here.
-        configuration = Config(self._ini)
-        configuration.attributes["connection"] = self._connection
-        configuration.attributes["settings"] = Settings(lock_timeout=0)
-        with EnvironmentContext(configuration, self._scripts, fn=partial(self._take, step)):
+        config = Config(self._config_file)
+        config.attributes["connection"] = self._connection
+        config.attributes["settings"] = Settings(lock_timeout=0)
+        with EnvironmentContext(config, self._scripts, fn=partial(self._take, step)):
             self._scripts.run_env()
 
     def _take(self, step: RevisionStep, _heads: object, context: MigrationContext) -> list[RevisionStep]:

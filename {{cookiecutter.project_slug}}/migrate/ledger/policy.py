@@ -11,9 +11,9 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
+from migrate.chain import Revision
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import Entry, Run, Statement
-from migrate.revisions import Revision
 
 # What can be forbidden: the first word of an `Allow:` line, and what the second one names.
 KINDS = {

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from alembic.util import CommandError
 
+from migrate.chain import Revision, revisions
 from migrate.ledger.locks import blocked_by
 from migrate.ledger.measure import Entry, Run
-from migrate.revisions import Revision, revisions
 
 START = "<!-- ledger: measured by `make ledger` -->"
 END = "<!-- /ledger -->"
@@ -21,7 +21,7 @@ NOTHING = "-"
 
 SUMMARY = ["revision", "what it does"]
 RUN = ["locks", "blocks", "rewrites", "full scan", "indexes, constraints", "runs in"]
-TABLES = {"Upgrade": [*SUMMARY, *RUN, "rollback"], "Downgrade": ["revision", *RUN]}
+COLUMNS = {"Upgrade": [*SUMMARY, *RUN, "rollback"], "Downgrade": ["revision", *RUN]}
 
 LINK = re.compile(r"\| \[[^]]*\]\(([^)]*)\) \|")
 
@@ -41,7 +41,7 @@ def render(chain: Iterable[Revision], entries: Iterable[Entry], folder: Path, te
     """
     measured = {entry.revision.id: entry for entry in entries}
     lines = [START]
-    for title, columns in TABLES.items():
+    for title, columns in COLUMNS.items():
         old = _lines(text, title)
         lines += ["", f"### {title}", "", _row(columns), _row(["---"] * len(columns))]
         for revision in chain:
@@ -90,7 +90,7 @@ def recorded(path: Path, chain: Iterable[Revision] | None = None) -> dict[str, s
         documents; no rewrite; no full scan", or "unmeasured".
     """
     lines = _lines(path.read_text(encoding="utf-8"), "Upgrade") if path.exists() else {}
-    known = {link: dict(zip(TABLES["Upgrade"], _split(line), strict=False)) for link, line in lines.items()}
+    known = {link: dict(zip(COLUMNS["Upgrade"], _split(line), strict=False)) for link, line in lines.items()}
     return {
         revision.id: _words(known.get(_link(revision, path.parent), {}))
         for revision in (revisions() if chain is None else chain)

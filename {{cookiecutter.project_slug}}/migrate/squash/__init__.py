@@ -18,7 +18,7 @@ __all__ = ["SquashError", "squash"]
 
 
 def squash(
-    configuration: Callable[[], Config],
+    config: Callable[[], Config],
     to: str = "head",
     *,
     dry_run: bool = False,
@@ -29,7 +29,7 @@ def squash(
     Files that git holds as they are get deleted; without git they are put aside.
 
     Args:
-        configuration: gives one of Alembic's, with the chain.
+        config: gives one of Alembic's, with the chain.
         to: the last revision to be squashed.
         dry_run: change no file.
         say: where the lines go that say what is done.
@@ -44,11 +44,11 @@ def squash(
             does not run on an empty database.
         OSError: the disk refused. Nothing has changed.
     """
-    plan = make_plan(configuration(), to)
+    plan = make_plan(config(), to)
     count, last, old = len(plan.squashed), plan.last.id, [revision.path for revision in plan.squashed]
     commit = None if dry_run else commit_of(old)
     say(f"{count} revisions, up to {last}, run on a scratch database …")
-    text = prove(configuration, plan)
+    text = prove(config, plan)
     say("one revision builds the same: both were dumped and compared, and it goes down and up again")
     for line in plan.notes():
         say(f"note: {line}")

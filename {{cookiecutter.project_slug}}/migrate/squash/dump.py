@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from migrate import client
+from postgres import client
 
 # Alembic keeps its own books.
 OPTIONS = ("--no-owner", "--column-inserts", "--rows-per-insert=100", "--exclude-table=alembic_version")
@@ -64,7 +64,7 @@ def _run(url: URL, *options: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # A pipe would lose carriage returns, which a function's body may hold.
         path = Path(folder, "dump.sql")
-        client.run("pg_dump", url, *OPTIONS, *options, f"--file={path}")
+        client.output("pg_dump", url, *OPTIONS, *options, f"--file={path}")
         script = path.read_bytes().decode()
     # It names whose default privileges they are: those of whoever runs the revision.
     return re.sub(

@@ -9,7 +9,8 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from migrate.revisions import Revision
+from migrate.alembic_internals import revision_path
+from migrate.chain import Revision
 from migrate.squash.errors import SquashError
 from migrate.squash.write import paragraph
 
@@ -81,11 +82,11 @@ class Plan:
                     yield f"the branch label {label} ({revision.path.name}) ends: its branch has been merged"
 
 
-def make_plan(configuration: Config, to: str = "head") -> Plan:
+def make_plan(config: Config, to: str = "head") -> Plan:
     """Return what is to be squashed.
 
     Args:
-        configuration: Alembic's, with the chain.
+        config: Alembic's, with the chain.
         to: the last revision to be squashed.
 
     Raises:
@@ -94,7 +95,7 @@ def make_plan(configuration: Config, to: str = "head") -> Plan:
     """
     if not to:
         raise SquashError("--to is empty: name a revision (alembic history lists them)")
-    scripts = ScriptDirectory.from_config(configuration)
+    scripts = ScriptDirectory.from_config(config)
     heads = scripts.get_heads()
     if to in ("head", "heads") and len(heads) != 1:
         raise SquashError(
@@ -110,8 +111,8 @@ def make_plan(configuration: Config, to: str = "head") -> Plan:
     _refuse_loose_ends(last, gone, heads, chain)
     squashed = [revision for id_, revision in chain.items() if id_ in gone]
     # Alembic knows how files are called here; the name of REV's own day keeps the order.
-    path = scripts._rev_path(str(last.path.parent), last.id, "baseline", created(last))
-    return Plan(last, squashed, [r for r in chain.values() if r.id not in gone], Path(path))
+    path = revision_path(scripts, last.path.parent, last.id, "baseline", created(last))
+    return Plan(last, squashed, [r for r in chain.values() if r.id not in gone], path)
 
 
 def labels(revision: Revision) -> tuple[str, ...]:

@@ -15,14 +15,15 @@ from sqlalchemy import URL, NullPool, text
 from sqlalchemy.exc import DBAPIError
 
 from database import make_engine
-from migrate.client import ClientError
-from migrate.connection import connect
-from migrate.guard import one_line
-from migrate.scratch import scratch_database, server_url
+from migrate.run.connection import connect
+from migrate.run.guard import one_line
 from migrate.squash.dump import Dump, dump
 from migrate.squash.errors import SquashError
 from migrate.squash.plan import Plan
 from migrate.squash.write import source, sure, tidy
+from migrate.target import scratch_server
+from postgres.errors import ClientError
+from postgres.scratch import scratch_database
 
 # What pg_dump leaves out, or what a revision cannot hold.
 LEFT_OUT = {
@@ -36,14 +37,14 @@ PRIVILEGE = re.compile(r"GRANT |REVOKE |ALTER DEFAULT PRIVILEGES ")
 DIFF_LINES = 40
 
 
-def prove(configuration: Callable[[], Config], plan: Plan) -> str:
+def prove(config: Callable[[], Config], plan: Plan) -> str:
     """Return the text of the new revision, proven on scratch databases.
 
     It builds, from nothing, a database with the same dump as the old files do; its downgrade
     leaves nothing; after that it builds the same once more.
 
     Args:
-        configuration: gives one of Alembic's, with the chain.
+        config: gives one of Alembic's, with the chain.
         plan: what to squash.
 
     Raises:
@@ -51,11 +52,11 @@ def prove(configuration: Callable[[], Config], plan: Plan) -> str:
         CommandError: the server cannot be reached, or the chain does not run on an empty
             database.
     """
-    server = server_url()
+    server = scratch_server()
     with connect(make_engine(server, poolclass=NullPool)):
         pass  # it can be reached, and is neither too old nor a pooler
     with _scratch(server) as url:
-        _upgrade(configuration(), url, plan.last.id)
+        _upgrade(config(), url, plan.last.id)
         _refuse_what_is_left_out(url)
         wanted = dump(url)
     with tempfile.TemporaryDirectory() as folder:
@@ -68,27 +69,27 @@ def prove(configuration: Callable[[], Config], plan: Plan) -> str:
             text = source(attempt, doc=plan.doc, revision=plan.last.id, branch_labels=plan.labels())
             path.write_text(text, encoding="utf-8", newline="\n")
             try:
-                _try(configuration(), server, folder, plan, wanted)
+                _try(config(), server, folder, plan, wanted)
                 return text
             except CommandError as error:
                 failure = error
     raise failure
 
 
-def _try(configuration: Config, server: URL, folder: str, plan: Plan, wanted: Dump) -> None:
+def _try(config: Config, server: URL, folder: str, plan: Plan, wanted: Dump) -> None:
     """Run the revision in a folder up, down and up again.
 
     Raises:
         SquashError: it does not give what is wanted, or leaves something.
     """
-    configuration.set_main_option("version_locations", folder.replace("%", "%%"))
+    config.set_main_option("version_locations", folder.replace("%", "%%"))
     with _scratch(server) as url:
         try:
             for _ in range(2):
-                _upgrade(configuration, url, plan.last.id)
+                _upgrade(config, url, plan.last.id)
                 if difference := _difference(wanted.create, dump(url).create):
                     raise SquashError(f"the baseline does not build what the chain does:\n{difference}")
-                command.downgrade(configuration, "base")
+                command.downgrade(config, "base")
                 rest = [statement for statement in dump(url).create if not PRIVILEGE.match(statement)]
                 if rest:
                     raise SquashError(f"the baseline's downgrade leaves something behind: {rest[0]}")
@@ -98,9 +99,9 @@ def _try(configuration: Config, server: URL, folder: str, plan: Plan, wanted: Du
             raise SquashError(f"the baseline does not run: {error}") from error
 
 
-def _upgrade(configuration: Config, url: URL, revision: str) -> None:
-    configuration.attributes["connection"] = make_engine(url, poolclass=NullPool)
-    command.upgrade(configuration, revision)
+def _upgrade(config: Config, url: URL, revision: str) -> None:
+    config.attributes["connection"] = make_engine(url, poolclass=NullPool)
+    command.upgrade(config, revision)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from migrate.settings import Settings
+from migrate.run.settings import Settings
 from tests.support import Database, Make, Server
 
 USERNAMES = "SELECT id, username FROM users ORDER BY id"
@@ -177,15 +177,15 @@ def test_an_interrupted_backfill_keeps_its_batches_and_gives_the_same_names_in_t
     with database.engine.connect() as other, database.engine.connect() as runner:
         # The last batch meets a locked row and gives up, as it would by lock_timeout.
         other.execute(text(f"SELECT * FROM users WHERE id = ({last}) FOR UPDATE"))
-        configuration = database.alembic()
-        configuration.attributes["connection"] = runner
-        configuration.attributes["settings"] = Settings(lock_timeout=0.1, attempts=1)
+        config = database.alembic()
+        config.attributes["connection"] = runner
+        config.attributes["settings"] = Settings(lock_timeout=0.1, attempts=1)
         with pytest.raises(CommandError, match="lock timeout"):
-            command.upgrade(configuration, "+1")
+            command.upgrade(config, "+1")
         left = database.value("SELECT count(*) FROM users WHERE username IS NULL")
         assert 0 < left <= 5000
         other.rollback()
-        command.upgrade(configuration, "+1")  # goes on in the same session
+        command.upgrade(config, "+1")  # goes on in the same session
     assert database.query(USERNAMES) == undisturbed.query(USERNAMES)
     database.execute("UPDATE users SET username = NULL WHERE username ~ '-1...$'")
     database.downgrade("backfill_user_username")

@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError
 
-from migrate.settings import Settings
+from migrate.run.settings import Settings
 from tests.support import BY_SLUG, Database, Make, Server
 
 STEPS = ["expand_document_file_size", "backfill_document_file_size", "contract_document_file_size"]

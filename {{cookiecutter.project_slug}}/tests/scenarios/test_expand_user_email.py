@@ -166,9 +166,9 @@ def test_the_setting_of_the_backfill_does_not_stay_behind(before: Make) -> None:
     database = before("backfill_user_email")
     setting = "SELECT current_setting('app.keep_updated_at', true)"
     with database.engine.connect() as session:
-        configuration = database.alembic()
-        configuration.attributes["connection"] = session
-        command.upgrade(configuration, "+1")
+        config = database.alembic()
+        config.attributes["connection"] = session
+        command.upgrade(config, "+1")
         assert session.execute(text(setting)).scalar() in (None, "")
 
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from migrate.settings import Settings
+from migrate.run.settings import Settings
 from tests.support import Make
 
 ARE_TWINS = "FROM users WHERE lower(email) = 'twin@example.com'"

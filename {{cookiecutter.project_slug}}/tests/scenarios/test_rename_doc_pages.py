@@ -125,9 +125,9 @@ def test_code_that_waits_for_the_table_while_it_is_renamed_finds_the_view(before
     select = threading.Thread(target=lambda: found.append(database.value("SELECT count(*) FROM doc_pages")))
     with database.engine.connect() as rename:
         rename.begin()
-        configuration = database.alembic()
-        configuration.attributes["connection"] = rename
-        command.upgrade(configuration, "+1")
+        config = database.alembic()
+        config.attributes["connection"] = rename
+        command.upgrade(config, "+1")
         select.start()
         while not database.value(WAITING):
             assert select.is_alive()

@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
-from migrate.revisions import config
+from migrate.chain import project_config
 from tests.support import BY_SLUG, Make
 
 FEATURE, MERGE = BY_SLUG["require_role_name"], BY_SLUG["merge_dev_and_prod"]
@@ -23,20 +23,22 @@ INDEXES = (
 def unmerged(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """The chain as it was before the merge."""
     folder = tmp_path_factory.mktemp("versions")
-    later = {s.revision for s in ScriptDirectory.from_config(config()).iterate_revisions("head", MERGE.id)}
+    later = {
+        s.revision for s in ScriptDirectory.from_config(project_config()).iterate_revisions("head", MERGE.id)
+    }
     for revision in BY_SLUG.values():
         if revision.id not in later | {MERGE.id}:
             (folder / revision.path.name).write_bytes(revision.path.read_bytes())
-    configuration = config()
-    configuration.set_main_option("version_locations", str(folder))
-    return configuration
+    config = project_config()
+    config.set_main_option("version_locations", str(folder))
+    return config
 
 
 def test_there_are_two_heads_before_the_merge_and_one_after(unmerged: Config) -> None:
     unmerged.stdout = output = io.StringIO()
     command.heads(unmerged)
     assert {line.split()[0] for line in output.getvalue().splitlines()} == {LAST.id, HOTFIX.id}
-    assert len(ScriptDirectory.from_config(config()).get_heads()) == 1
+    assert len(ScriptDirectory.from_config(project_config()).get_heads()) == 1
 
 
 def test_a_bare_head_is_ambiguous_until_the_merge(unmerged: Config, before: Make) -> None:
@@ -102,9 +104,9 @@ def test_one_script_takes_both_branches_through_psql(before: Make) -> None:
     online, offline = before(FEATURE.slug), before(FEATURE.slug)
     online.upgrade(MERGE.slug)
     output = io.StringIO()
-    configuration = config()
-    configuration.output_buffer = output
-    command.upgrade(configuration, f"{FEATURE.parents[0]}:{MERGE.id}", sql=True)
+    config = project_config()
+    config.output_buffer = output
+    command.upgrade(config, f"{FEATURE.parents[0]}:{MERGE.id}", sql=True)
     offline.psql(output.getvalue())
     assert offline.schema() == online.schema()
     assert offline.column(VERSIONS) == online.column(VERSIONS)

@@ -42,12 +42,12 @@ def test_no_moment_moves_and_no_row_is_written_whatever_the_zone(
     database = server.before(slug)
     earlier, first_file = moments(database, table), file(database, table)
     with session(database, zone) as connection:
-        configuration = database.alembic()
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, BY_SLUG[slug].id)
+        config = database.alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, BY_SLUG[slug].id)
         assert moments(database, table) == earlier
         assert file(database, table) == first_file
-        command.downgrade(configuration, "-1")
+        command.downgrade(config, "-1")
     assert moments(database, table) == earlier
     assert file(database, table) == first_file
 
@@ -70,9 +70,9 @@ def test_nor_in_psql_where_the_database_has_another_zone(server: Server, table: 
 def test_the_zone_of_the_session_is_what_it_was_afterwards(before: Make) -> None:
     database = before("use_timestamptz_for_users")
     with session(database, "Europe/Berlin") as connection:
-        configuration = database.alembic()
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, "+1")
+        config = database.alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "+1")
         assert connection.scalar(text("SHOW timezone")) == "Europe/Berlin"
 
 

@@ -13,14 +13,11 @@ from urllib.parse import quote, urlencode
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
 
-from migrate import embedded
+from postgres import embedded
+from postgres.errors import ClientError, EmbeddedServerError
 
 
-class ClientError(RuntimeError):
-    """A client program is missing, too old, or failed. The message is one line, or what it printed."""
-
-
-def run(program: str | Path, url: URL | None, *arguments: str, stdin: str | None = None) -> str:
+def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | None = None) -> str:
     """Run a client program and return what it printed.
 
     Args:
@@ -112,7 +109,7 @@ def version(path: Path) -> int:
     Raises:
         ClientError: it does not say.
     """
-    printed = run(path, None, "--version")
+    printed = output(path, None, "--version")
     if match := re.search(r"\(PostgreSQL\) (\d+)", printed):
         return int(match[1])
     raise ClientError(f"{path} does not tell its version: {printed.strip()!r}")
@@ -126,7 +123,7 @@ def _on_path(program: str) -> Path | None:
 def _embedded(program: str) -> Path | None:
     try:
         return embedded.binary(program)
-    except embedded.EmbeddedServerError:
+    except EmbeddedServerError:
         return None
 
 

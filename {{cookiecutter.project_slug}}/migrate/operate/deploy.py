@@ -14,11 +14,24 @@ from sqlalchemy import Connection, text
 
 import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base
-from migrate import backup, client, smoke
-from migrate.backup import Backup
-from migrate.connection import connect, major_version
-from migrate.operation import Operation, Options, at, counted, create, locks, loss, paragraph, quiet, shown
-from migrate.revisions import Revision
+from migrate.alembic_internals import upgrade_steps
+from migrate.chain import Revision
+from migrate.operate import backup, smoke
+from migrate.operate.backup import Backup
+from migrate.operate.operation import (
+    Operation,
+    Options,
+    at,
+    counted,
+    create,
+    locks,
+    loss,
+    paragraph,
+    quiet,
+    shown,
+)
+from migrate.run.connection import connect, major_version
+from postgres import client
 
 log = logging.getLogger("migrate")
 
@@ -217,7 +230,7 @@ class Deploy(Operation):
             EnvironmentContext(
                 config,
                 self.scripts,
-                fn=lambda heads, _context: self.scripts._upgrade_revs(self.target, heads),
+                fn=lambda heads, _context: upgrade_steps(self.scripts, self.target, heads),
                 as_sql=True,
                 starting_rev=self.start or "base",
                 destination_rev=self.target,

@@ -26,7 +26,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
-from database import ROOT, DatabaseURLError
+from postgres.errors import EmbeddedServerError
+
+ROOT = Path(__file__).resolve().parents[1]
 
 HOME = ROOT / ".postgres"
 # The clusters in it, with their settings. The tests' one may lose everything at any time,
@@ -45,10 +47,6 @@ MEMORY_BYTES = 4 * 2**30
 ROOT_HOME = Path("/var/lib/embedded-postgres")
 ROOT_RUNS_AS = "nobody"  # PostgreSQL refuses to run as root; no new system user for it
 START_SECONDS = 60
-
-
-class EmbeddedServerError(DatabaseURLError):
-    """There is no URL of the embedded server: it cannot run. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Server:
     def password(self) -> str:
         return (self.home / "password").read_text()
 
-    def run(self, program: str, *arguments: str) -> None:
+    def execute(self, program: str, *arguments: str) -> None:
         """Run one of the server's programs as the server's user.
 
         Raises:
@@ -132,7 +130,7 @@ class Server:
         # in a restarted container is somebody else's more often than not.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         port = self._choose_port()
-        self.run(
+        self.execute(
             "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", f"--pgdata={self.data}",
             f"--log={self.log}",
             f"--options=-p {port} -h 127.0.0.1 -c unix_socket_directories={self.options}",
@@ -142,7 +140,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop the server, giving up on open connections."""
-        self.run("pg_ctl", "stop", "--wait", "--mode=fast", f"--pgdata={self.data}")
+        self.execute("pg_ctl", "stop", "--wait", "--mode=fast", f"--pgdata={self.data}")
 
     def remove_data(self) -> None:
         """Delete the data, here or in memory."""
@@ -165,7 +163,7 @@ class Server:
             if self.user:
                 shutil.chown(self.data, self.user)
         try:
-            self.run(
+            self.execute(
                 "initdb", f"--pgdata={self.data}", "--username=postgres", f"--pwfile={password}",
                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8", *self.options.split(),

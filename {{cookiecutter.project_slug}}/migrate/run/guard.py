@@ -9,22 +9,22 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
-from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from migrate.progress import Progress
-from migrate.revisions import Revision
-from migrate.runner import Runner, single_runner
-from migrate.settings import Settings
+from migrate.alembic_internals import StatementHooks, planned, replace_plan
+from migrate.run.progress import Progress
+from migrate.run.runner import Runner, single_runner
+from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
 
@@ -51,26 +51,24 @@ PATIENT = re.compile(
 )
 
 
-class GuardedImpl(PostgresqlImpl):
+class GuardedImpl(StatementHooks):
     """Alembic's PostgreSQL, with a time limit that fits each statement, in `--sql` too."""
 
-    __dialect__ = "postgresql"  # takes the place of Alembic's own
+    __dialect__ = "postgresql"
 
     def start_migrations(self) -> None:
         """Begin a script with the limits that a run sets for its session."""
         super().start_migrations()
         if self.as_sql and self._settings:
             for statement in limits(self._settings):
-                super()._exec(statement)
+                self.plain(statement)
 
-    def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
-        statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
+    def around(self, statement: str) -> tuple[Iterable[str], Iterable[str]]:
+        """Return the time limit for a statement that may wait long, and the usual one."""
         if not self._settings or not PATIENT.match(statement):
-            return super()._exec(construct, *args, **options)
-        super()._exec(lock_timeout(self._settings.patient_lock_timeout))
-        result = super()._exec(construct, *args, **options)
-        super()._exec(lock_timeout(self._settings.lock_timeout))
-        return result
+            return (), ()
+        patient, usual = self._settings.patient_lock_timeout, self._settings.lock_timeout
+        return [lock_timeout(patient)], [lock_timeout(usual)]
 
     @property
     def _settings(self) -> Settings | None:
@@ -124,14 +122,10 @@ def run_steps(migration: MigrationContext) -> None:
 
 def pending(migration: MigrationContext) -> list[RevisionStep]:
     """Return the steps that a command would take from where the database is."""
-    # Only upgrade, downgrade and stamp have a destination. For the others, the function
-    # is the work itself; and a caller's transaction is the caller's business.
-    if "destination_rev" not in migration.opts or migration._in_external_transaction:
-        return []
-    assert migration._migrations_fn is not None
-    assert migration.connection is not None
-    steps = list(migration._migrations_fn(migration.get_current_heads(), migration))
-    migration.connection.rollback()
+    steps = planned(migration)
+    if steps:
+        assert migration.connection is not None
+        migration.connection.rollback()
     return steps
 
 
@@ -173,7 +167,7 @@ class Run:
     def go(self) -> None:
         """Take every step."""
         # After a failed try, go on with what is left, whatever "+2" would mean from there.
-        self.migration._migrations_fn = self._left
+        replace_plan(self.migration, self._left)
         with Progress(self.connection, self.settings) as self.progress:
             failures = 0
             while True:
@@ -232,10 +226,19 @@ class Run:
         where = f"the database is at {', '.join(at) or 'base'}"
         if not isinstance(step, RevisionStep):  # a stamp
             return where
-        revision = Revision(step.revision)
-        half_way = revision.autocommit("upgrade" if step.is_upgrade else "downgrade")
+        half_way = in_autocommit(step.revision, "upgrade" if step.is_upgrade else "downgrade")
         end = "stopped half-way, and can be run again as it is" if half_way else "rolled back"
-        return f"{where}, {name(step)} ({revision.path}) {end}"
+        return f"{where}, {name(step)} ({step.revision.path}) {end}"
+
+
+def in_autocommit(script: Script, direction: str) -> bool:
+    """Whether a revision runs outside a transaction, and must stand being run again from any point.
+
+    Args:
+        script: the revision.
+        direction: "upgrade" or "downgrade".
+    """
+    return "autocommit_block" in getattr(script.module, direction).__code__.co_names
 
 
 def name(step: RevisionStep) -> str:

@@ -4,7 +4,7 @@ import re
 
 from sqlalchemy import URL
 
-from migrate import client
+from postgres import client
 
 
 def schema(url: URL) -> str:
@@ -16,7 +16,7 @@ def schema(url: URL) -> str:
     Raises:
         ClientError: pg_dump failed.
     """
-    dump = client.run(
+    dump = client.output(
         "pg_dump", url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-table=alembic_version",
         "--no-security-labels",  # looking for them takes a tenth of the time, and is for SELinux
     )  # fmt: skip

@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from alembic.config import Config
 from alembic.util import CommandError
-from psycopg.pq import Conninfo
-from sqlalchemy import URL, Connection, Engine, NullPool, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
-
-from database import configured_url, database_url, make_engine
-from migrate.settings import yes_or_no
 
 MINIMUM_VERSION = (15,)
 
@@ -27,82 +22,36 @@ ADVICE = (
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
-# What sslmode may be so that nothing is sent in the clear, and the hosts that need none.
-ENCRYPTED = {"require", "verify-ca", "verify-full"}
-LOOPBACK = {"", "localhost", "127.0.0.1", "::1"}
-
 BACKEND_PID = text("SELECT pg_backend_pid()")
 
 
 @contextmanager
-def connect(given: Connection | Engine | None = None, config: Config | None = None) -> Iterator[Connection]:
+def connect(target: Connection | Engine) -> Iterator[Connection]:
     """Connect to the database that is to be migrated.
 
     Args:
-        given: what a caller of Alembic's commands put into
-            `config.attributes["connection"]`; used in place of the configured URL.
-        config: the ini file, which may refuse some URLs (see `allowed_url`).
+        target: where. A connection is used as it is, and left open.
 
     Raises:
-        CommandError: the server is refused, out of reach, refuses, or is older than
-            PostgreSQL 15.
+        CommandError: the server is out of reach, refuses, is older than PostgreSQL 15, or
+            is a pooler in transaction mode.
     """
-    if isinstance(given, Connection):
-        yield given
+    if isinstance(target, Connection):
+        yield target
         return
-    engine = given or make_engine(allowed_url(config), poolclass=NullPool)
     try:
-        connection = engine.connect()
+        connection = target.connect()
     except DBAPIError as error:
-        raise CommandError(cannot_connect(error, engine)) from error
+        raise CommandError(cannot_connect(error, target)) from error
     with connection:
         version = connection.dialect.server_version_info or (0,)
         if version < MINIMUM_VERSION:
             raise CommandError(
-                f"the server {address(engine)} is PostgreSQL {'.'.join(map(str, version))}, "
+                f"the server {address(target)} is PostgreSQL {'.'.join(map(str, version))}, "
                 f"the migrations need {MINIMUM_VERSION[0]} or later: upgrade the server"
             )
         refuse_transaction_pooler(connection)
         yield connection
-
-
-def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
-    """Return the URL of the database, if the ini file's section `[database]` has nothing against it.
-
-    Args:
-        config: the ini file; without one, everything is allowed.
-        for_migrations: as for `database.configured_url`.
-
-    Raises:
-        CommandError: the embedded server, or a way without TLS, is refused.
-        DatabaseURLError: the URL cannot be used, or there is none and no embedded server.
-    """
-    rules = config.get_section("database", {}) if config else {}
-    embedded = yes_or_no(rules.get("allow_embedded", "yes"), "allow_embedded")
-    tls = yes_or_no(rules.get("require_tls", "no"), "require_tls")
-    url = configured_url(for_migrations=for_migrations)
-    if url is None and not embedded:
-        raise CommandError(
-            "DATABASE_URL is not set, and allow_embedded = no refuses the embedded server: "
-            "set it in the environment or in .env"
-        )
-    if url is not None and tls and not is_private(url):
-        raise CommandError(
-            f"require_tls = yes refuses {url.set(query={}).render_as_string(hide_password=True)}: "
-            "the network in between may read along; add ?sslmode=verify-full (or require) to the URL"
-        )
-    return url or database_url(for_migrations=for_migrations)
-
-
-def is_private(url: URL) -> bool:
-    """Whether nobody in between can read along: TLS is insisted on, or nothing leaves the machine."""
-    # libpq fills in what the URL leaves open, from the environment (PGHOST, PGSSLMODE).
-    defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
-    _, given = url.get_dialect()().create_connect_args(url)
-    options = {**defaults, **given}
-    hosts = str(options.get("hostaddr") or options.get("host") or "").split(",")
-    local = all(host in LOOPBACK or host.startswith(("/", "@")) for host in hosts)
-    return local or options.get("sslmode") in ENCRYPTED
 
 
 def refuse_transaction_pooler(connection: Connection) -> None:

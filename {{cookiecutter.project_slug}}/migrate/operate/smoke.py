@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 import models  # noqa: F401  (puts every model on Base.registry)
 from database import Base, configured_url, make_engine
-from migrate.connection import allowed_url, cannot_connect
+from migrate.run.connection import cannot_connect
+from migrate.target import allowed_url
 
 LIMIT = "10s"  # for a query
 

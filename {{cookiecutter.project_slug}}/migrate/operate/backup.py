@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, NullPool, text
 
 from database import make_engine
-from migrate import client
-from migrate.client import ClientError
-from migrate.connection import major_version
+from migrate.run.connection import major_version
+from postgres import client
+from postgres.errors import ClientError
 
 LOCK_WAIT = "5min"  # how long pg_dump waits for a table that somebody has locked
 JOBS = 4  # tables restored at the same time
@@ -56,7 +56,7 @@ class Backup:
         Raises:
             ClientError: it is no backup, or pg_restore is too old for it.
         """
-        listed = client.run(self.pg_restore, None, "--list", str(self.path))
+        listed = client.output(self.pg_restore, None, "--list", str(self.path))
         return len(re.findall(r"^\d+; \d+ \d+ TABLE DATA ", listed, re.MULTILINE))
 
     def read(self) -> None:
@@ -67,11 +67,11 @@ class Backup:
         Raises:
             ClientError: a part is missing or broken.
         """
-        client.run(self.pg_restore, None, f"--file={os.devnull}", str(self.path))
+        client.output(self.pg_restore, None, f"--file={os.devnull}", str(self.path))
 
     def heads(self) -> tuple[str, ...]:
         """Return the revisions that its database was at."""
-        sql = client.run(
+        sql = client.output(
             self.pg_restore, None, "--data-only", "--table=alembic_version", "--file=-", str(self.path)
         )
         rows = re.search(r"^COPY \S+ \(version_num\) FROM stdin;\n(.*?)^\\\.$", sql, re.MULTILINE | re.DOTALL)
@@ -93,7 +93,7 @@ def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:
         # Who wants this name must hold the partial one first: nobody can take it from here on.
         if path.exists():
             raise FileExistsError(errno.EEXIST, "exists already", str(path))
-        client.run(
+        client.output(
             pg_dump, url, "--format=custom", "--no-password", f"--lock-wait-timeout={LOCK_WAIT}",
             f"--file={partial}",
         )  # fmt: skip
@@ -131,7 +131,7 @@ def restore(backup: Backup, url: URL) -> None:
         older = major_version(connection) < client.version(backup.pg_restore)
         stop = [] if older else ["--exit-on-error"]
         try:
-            client.run(backup.pg_restore, url, *stop, "--no-password", f"--jobs={JOBS}", str(backup.path))
+            client.output(backup.pg_restore, url, *stop, "--no-password", f"--jobs={JOBS}", str(backup.path))
         except ClientError as error:
             if not older or not _only_unknown_settings(str(error)):
                 raise

@@ -8,16 +8,18 @@ import sys
 import tempfile
 from urllib.parse import quote
 
+from alembic.util import CommandError
+
 from database import ROOT, configured_url
 
 log = logging.getLogger("migrate")
 
 
-class HookError(RuntimeError):
+class HookError(CommandError):
     """The command failed. The message says how."""
 
 
-def run(command: str, **environment: str) -> None:
+def execute(command: str, **environment: str) -> None:
     """Run a command in a shell, in the project's folder, and log what it prints, less passwords.
 
     Args:

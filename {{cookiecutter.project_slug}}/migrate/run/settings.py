@@ -1,6 +1,5 @@
 """How migrations run: what can be set, and where."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -8,9 +7,6 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.util import CommandError
-from dotenv import dotenv_values
-
-from database import ROOT
 
 UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -42,12 +38,15 @@ class Settings:
     show_queries: bool = False
 
     @classmethod
-    def load(cls, config: Config, arguments: Mapping[str, str]) -> "Settings":
-        """Return the settings from `-x`, else the environment, else `.env`, else the ini file.
+    def load(
+        cls, config: Config, arguments: Mapping[str, str], *environments: Mapping[str, str | None]
+    ) -> "Settings":
+        """Return the settings from `-x`, else from the environments in turn, else the ini file.
 
         Args:
             config: its file's section `[migrate]` is read.
             arguments: what was given as `-x name=value`.
+            environments: hold `MIGRATE_LOCK_TIMEOUT` and so on, such as `os.environ`.
 
         Raises:
             CommandError: a value does not fit its setting, or `-x` names none.
@@ -57,8 +56,7 @@ class Settings:
             raise CommandError(f"-x {min(unknown)}: no such setting; there are {', '.join(kinds)}")
         sources: list[Source] = [
             (arguments, lambda name: name),
-            (os.environ, lambda name: f"MIGRATE_{name.upper()}"),
-            (dotenv_values(ROOT / ".env", interpolate=False), lambda name: f"MIGRATE_{name.upper()}"),
+            *((environment, lambda name: f"MIGRATE_{name.upper()}") for environment in environments),
             (config.get_section("migrate", {}), lambda name: name),
         ]
         values: dict[str, Any] = {}

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 
 from database import ROOT
+from migrate.run.guard import in_autocommit
 
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
 
@@ -64,7 +65,7 @@ class Revision:
         Args:
             direction: "upgrade" or "downgrade".
         """
-        return "autocommit_block" in ast.unparse(self.functions[direction])
+        return in_autocommit(self.script, direction)
 
     @property
     def reversible(self) -> bool:
@@ -88,12 +89,12 @@ class Revision:
         return {name: " ".join(value.split()) for name, value in found}
 
 
-def config() -> Config:
+def project_config() -> Config:
     """Return the configuration of `alembic.ini`."""
     return Config(ROOT / "alembic.ini")
 
 
 def revisions() -> list[Revision]:
     """Return the chain, parents before children."""
-    scripts = ScriptDirectory.from_config(config())
+    scripts = ScriptDirectory.from_config(project_config())
     return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]

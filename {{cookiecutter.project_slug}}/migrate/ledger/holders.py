@@ -5,8 +5,8 @@ show what was let go before one could look: by a statement that commits on its w
 INDEX CONCURRENTLY, a DO block with COMMIT), or by the rollback to a savepoint that ends a
 block with EXCEPTION in PL/pgSQL.
 
-So each table is held in every mode by a session of its own, its guard. Whoever asks for a
-lock stands in `pg_locks` as waiting, for as long as it takes to read. Then the guard lets go
+So each table is held in every mode by a session of its own, its holder. Whoever asks for a
+lock stands in `pg_locks` as waiting, for as long as it takes to read. Then the holder lets go
 of just those modes that stand in the way of this one. Those that it keeps hold up every
 stronger one, so what is asked for next is seen too.
 """
@@ -21,13 +21,13 @@ from alembic.util import CommandError
 from psycopg import sql
 from sqlalchemy import URL
 
-from migrate.client import parameters
 from migrate.ledger.locks import CONFLICTS, MODES, stronger
+from postgres.client import parameters
 
 POLL_SECONDS = 0.0005
 
 SHARE = "ShareLock"
-# What a guard takes, a savepoint before each. Without SHARE, which the next rung includes.
+# What a holder takes, a savepoint before each. Without SHARE, which the next rung includes.
 LADDER = [mode for mode in MODES if mode != SHARE]
 SQL_NAMES: Mapping[str, LiteralString] = {
     "AccessShareLock": "ACCESS SHARE",
@@ -53,7 +53,7 @@ def compatible(rungs: list[str], mode: str | None) -> list[str]:
     return next((rungs[:n] for n, rung in enumerate(rungs) if mode in CONFLICTS[rung]), rungs)
 
 
-class Guard:
+class Holder:
     """One session that holds one table."""
 
     def __init__(self, connection: Connection, table: sql.Composable, rungs: list[str]) -> None:
@@ -94,12 +94,12 @@ class Guard:
         return sql.SQL("{} {}").format(sql.SQL(command), sql.Identifier(mode))
 
     def _lock(self, mode: str) -> sql.Composed:
-        # ONLY: the partitions have guards of their own.
+        # ONLY: the partitions have holders of their own.
         return sql.SQL("LOCK TABLE ONLY {} IN {} MODE").format(self.table, sql.SQL(SQL_NAMES[mode]))
 
 
 class Pool:
-    """Sessions for guards: as many as tables, kept for the next time."""
+    """Sessions for holders: as many as tables, kept for the next time."""
 
     def __init__(self, url: URL) -> None:
         self._parameters = parameters(url)
@@ -118,7 +118,7 @@ class Pool:
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(
-                f"no session to guard a table with, and each table needs one: {reason} (measure on a server "
+                f"no session to holder a table with, and each table needs one: {reason} (measure on a server "
                 "that allows more, by max_connections and by the role)"
             ) from error
 
@@ -133,7 +133,7 @@ class Pool:
 
 
 class Watch:
-    """What one session asks for, of tables that are guarded meanwhile.
+    """What one session asks for, of tables that are held meanwhile.
 
     Attributes:
         asked: the strongest mode by table; complete when the context is left.
@@ -145,14 +145,14 @@ class Watch:
         """Prepare.
 
         Args:
-            pool: where the guards' sessions come from.
+            pool: where the holders' sessions come from.
             pid: the session that is watched.
             tables: their names, by oid.
             held: the strongest mode that it already holds, by table.
         """
         self.asked: dict[int, str] = dict(held)
         self._pool, self._pid, self._tables = pool, pid, tables
-        self._guards: dict[int, list[Guard]] = {}
+        self._holders: dict[int, list[Holder]] = {}
         self._error: BaseException | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -161,7 +161,7 @@ class Watch:
         try:
             for table, name in self._tables.items():
                 rungs = compatible(LADDER, self.asked.get(table))
-                self._guards[table] = [Guard(self._pool.take(), name, rungs)]
+                self._holders[table] = [Holder(self._pool.take(), name, rungs)]
             self._look = self._pool.take()
         except BaseException:
             self._release()
@@ -188,43 +188,43 @@ class Watch:
             self._release()  # or the session that is watched would wait for ever
 
     def _let_pass(self, kind: str, table: int, mode: str, blockers: list[int]) -> bool:
-        """Note what is asked for, and let it be had; return whether a guard stood in its way."""
-        if kind == "relation" and table in self._guards:
+        """Note what is asked for, and let it be had; return whether a holder stood in its way."""
+        if kind == "relation" and table in self._holders:
             self.asked[table] = stronger(self.asked.get(table), mode)
-            guards = self._guards[table]
-            if mode == SHARE and CONFLICTS[SHARE].intersection(guards[0].rungs):
-                self._let_share_pass(guards)
+            holders = self._holders[table]
+            if mode == SHARE and CONFLICTS[SHARE].intersection(holders[0].rungs):
+                self._let_share_pass(holders)
                 return True
-            stepped = [guard.step_back(mode) for guard in guards]
+            stepped = [holder.step_back(mode) for holder in holders]
             return any(stepped)
         # What works concurrently waits for the transactions that hold the table to end.
-        relieved = [self._relieve(guards, blockers) for guards in self._guards.values()]
+        relieved = [self._relieve(holders, blockers) for holders in self._holders.values()]
         return any(relieved)
 
-    def _let_share_pass(self, guards: list[Guard]) -> None:
+    def _let_share_pass(self, holders: list[Holder]) -> None:
         """Let SHARE be had, and still keep out SHARE ROW EXCLUSIVE.
 
-        No rung does that but SHARE itself. So a second guard queues for it behind the
+        No rung does that but SHARE itself. So a second holder queues for it behind the
         session that is watched, and both get it in the moment when the first steps back.
         """
-        second = Guard(self._pool.take(), guards[0].table, [])
+        second = Holder(self._pool.take(), holders[0].table, [])
         second.queue_for(SHARE)
         while not self._look.execute(WAITS, [second.pid]).fetchone():
             time.sleep(POLL_SECONDS)
-        guards[0].step_back(SHARE)
+        holders[0].step_back(SHARE)
         second.get_queued()
-        guards.append(second)
+        holders.append(second)
 
-    def _relieve(self, guards: list[Guard], blockers: Iterable[int]) -> bool:
+    def _relieve(self, holders: list[Holder], blockers: Iterable[int]) -> bool:
         """Have other sessions take over, and only then end the transactions that are waited for."""
-        tired = [place for place, guard in enumerate(guards) if guard.pid in blockers]
+        tired = [place for place, holder in enumerate(holders) if holder.pid in blockers]
         for place in tired:
-            guard = guards[place]
-            guards[place] = Guard(self._pool.take(), guard.table, guard.rungs)
-            self._pool.give(guard.release())
+            holder = holders[place]
+            holders[place] = Holder(self._pool.take(), holder.table, holder.rungs)
+            self._pool.give(holder.release())
         return bool(tired)
 
     def _release(self) -> None:
-        for guards in self._guards.values():
-            while guards:
-                self._pool.give(guards.pop().release())
+        for holders in self._holders.values():
+            while holders:
+                self._pool.give(holders.pop().release())

@@ -14,18 +14,19 @@ from sqlalchemy import URL, Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
-from migrate import backup, client
-from migrate.backup import Backup
-from migrate.client import ClientError
-from migrate.connection import connect, major_version
-from migrate.guard import one_line
-from migrate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
-from migrate.revisions import Revision
+from migrate.chain import Revision
+from migrate.operate import backup
+from migrate.operate.backup import Backup
+from migrate.operate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
+from migrate.run.connection import connect, major_version
+from migrate.run.guard import one_line
+from postgres import client
+from postgres.errors import ClientError
 
 log = logging.getLogger("migrate")
 
 # Those that a backup has the rows of: not an extension's, not the partitioned ones themselves.
-TABLES = text("""
+TABLE_COUNT = text("""
     SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
     WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
     AND NOT EXISTS (
@@ -237,7 +238,7 @@ class Restore(Operation):
         """
         if self.options.into:
             with connect(self.new_engine) as connection:
-                if self.new == self.database or connection.scalar(TABLES):
+                if self.new == self.database or connection.scalar(TABLE_COUNT):
                     raise CommandError(f"{self.new} is not empty: --into takes an empty database")
         else:
             with connect(self.beside) as connection:
@@ -258,7 +259,7 @@ class Restore(Operation):
             CommandError: it does not.
         """
         with quiet(), connect(self.new_engine) as connection:
-            tables = connection.scalar(TABLES)
+            tables = connection.scalar(TABLE_COUNT)
         heads = self.heads(self.new_engine)
         if (tables, heads) != (self.tables, self.heads_then):
             raise CommandError(

@@ -23,20 +23,22 @@ from alembic.util import CommandError
 from sqlalchemy import Engine, NullPool
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import ROOT, DatabaseURLError, make_engine
-from migrate import hooks, ledger
-from migrate import log as logs
-from migrate.client import ClientError
-from migrate.connection import address, allowed_url, connect
-from migrate.guard import interruptible, one_line
-from migrate.hooks import HookError
+from database import ROOT, make_engine
+from migrate import ledger
+from migrate.alembic_internals import downgrade_steps, upgrade_steps
+from migrate.chain import Revision
 from migrate.ledger.table import UNMEASURED
-from migrate.revisions import Revision
+from migrate.operate import hooks
+from migrate.operate import log as logs
+from migrate.run.connection import address, connect
+from migrate.run.guard import interruptible, one_line
+from migrate.target import allowed_url
+from postgres.errors import PostgresError
 
 log = logging.getLogger("migrate")
 
 # What is not a fault of our own, nor of a revision: the message says it all.
-EXPECTED = (CommandError, ClientError, DatabaseURLError, HookError, SQLAlchemyError)
+EXPECTED = (CommandError, PostgresError, SQLAlchemyError)
 
 SETTINGS = {"backup_dir", "on_start", "on_finish", "smoke_test"}
 
@@ -161,7 +163,7 @@ class Operation(ABC):
             self.step(finish)
             try:
                 self.hook("on_finish", "failed")
-            except HookError as error:  # the first failure is the one to report
+            except hooks.HookError as error:  # the first failure is the one to report
                 self.hook_failed = str(error)
             self.number = failed_in
             raise
@@ -175,7 +177,7 @@ class Operation(ABC):
             HookError: it failed.
         """
         if command := self.section.get(name):
-            hooks.run(command, **({"DEPLOY_RESULT": result} if result else {}))
+            hooks.execute(command, **({"DEPLOY_RESULT": result} if result else {}))
             log.info("    done: %s", command)
         else:
             log.info("    none in %s", shown(self.options.config))
@@ -221,7 +223,7 @@ class Operation(ABC):
         Raises:
             CommandError: there is no such revision, or it is not above.
         """
-        return _revisions(self.scripts._upgrade_revs(target, heads))  # type: ignore[arg-type]
+        return _revisions(upgrade_steps(self.scripts, target, heads))
 
     def below(self, heads: tuple[str, ...], target: str) -> list[Revision]:
         """Return the revisions to undo from there down to the target, in the order they run.
@@ -229,7 +231,7 @@ class Operation(ABC):
         Raises:
             CommandError: there is no such revision, or it is not below.
         """
-        return _revisions(self.scripts._downgrade_revs(target, heads))  # type: ignore[arg-type]
+        return _revisions(downgrade_steps(self.scripts, target, heads))
 
     def state(self) -> tuple[tuple[str, ...] | None, str]:
         """Return where the database is after a failure, as revisions and in words."""

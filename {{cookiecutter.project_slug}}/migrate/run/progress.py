@@ -10,11 +10,10 @@ from contextlib import suppress
 from types import TracebackType
 
 from psycopg.errors import Diagnostic
-from sqlalchemy import Connection, NullPool, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import make_engine
-from migrate.settings import Settings
+from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
 
@@ -85,7 +84,7 @@ class Progress:
         return self._blockers or "nobody that is still there"
 
     def _watch(self) -> None:
-        engine = make_engine(self._connection.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        engine = self._connection.engine.execution_options(isolation_level="AUTOCOMMIT")
         with suppress(SQLAlchemyError):  # what is only for show must not end the run
             if self._stop.wait(self._interval):
                 return

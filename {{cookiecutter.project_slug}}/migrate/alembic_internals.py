@@ -1,0 +1,77 @@
+"""Every private name of Alembic that the project uses; a test holds Alembic to them.
+
+`pyproject.toml` keeps Alembic below the next minor version, because these may change with it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script import ScriptDirectory
+
+
+class StatementHooks(PostgresqlImpl):
+    """Alembic's PostgreSQL, with statements of one's own around each that a revision executes."""
+
+    __dialect__ = "postgresql"  # takes the place of Alembic's own
+
+    def around(self, statement: str) -> tuple[Iterable[str], Iterable[str]]:  # noqa: ARG002
+        """Return what runs before and after a statement, online and in `--sql`."""
+        return (), ()
+
+    def plain(self, statement: str) -> None:
+        """Execute a statement with nothing around it."""
+        super()._exec(statement)
+
+    def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
+        statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
+        before, after = self.around(statement)
+        for each in before:
+            super()._exec(each)
+        result = super()._exec(construct, *args, **options)
+        for each in after:
+            super()._exec(each)
+        return result
+
+
+def planned(migration: MigrationContext) -> list[RevisionStep]:
+    """Return the steps that a command would take from where the database is.
+
+    Only upgrade, downgrade and stamp have a destination; for other commands it is empty. So it
+    is inside a transaction that the caller has begun.
+    """
+    if "destination_rev" not in migration.opts or migration._in_external_transaction:
+        return []
+    assert migration._migrations_fn is not None
+    return list(migration._migrations_fn(migration.get_current_heads(), migration))
+
+
+def replace_plan(migration: MigrationContext, steps: Any) -> None:
+    """Have `run_migrations` take these steps: a function of heads and context, as Alembic's own."""
+    migration._migrations_fn = steps
+
+
+def upgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str]) -> list[RevisionStep]:
+    """Return the steps from the heads up to a revision.
+
+    Raises:
+        CommandError: there is no such revision, or it is not above.
+    """
+    return scripts._upgrade_revs(target, tuple(heads))  # type: ignore[arg-type]
+
+
+def downgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str]) -> list[RevisionStep]:
+    """Return the steps from the heads down to a revision.
+
+    Raises:
+        CommandError: there is no such revision, or it is not below.
+    """
+    return scripts._downgrade_revs(target, tuple(heads))  # type: ignore[arg-type]
+
+
+def revision_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str, created: datetime) -> Path:
+    """Return the path that `alembic revision` would give to a revision, by `file_template`."""
+    return Path(scripts._rev_path(str(folder), id_, message, created))
