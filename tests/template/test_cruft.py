@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BACKEND, TEMPLATE, config, shell
-from tests.test_backend import commands
+from tests.template.test_backend import commands
 
 CRUFT = Path(sys.executable).with_name("cruft")
 
