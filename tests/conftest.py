@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
 
+import fasteners
 import pytest
 from cookiecutter.main import cookiecutter
 
@@ -29,6 +31,54 @@ FOREIGN = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "
 
 
 @dataclass(frozen=True)
+class Project:
+    """A generated backend, and what its user does in it."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside the one of the tests
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file or folder."""
+        return (self.folder / name).exists()
+
+    def read(self, name: str) -> str:
+        """Return the text of a file."""
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def files(self) -> set[str]:
+        """Return the names of all files."""
+        return files(self.folder)
+
+    def revisions(self) -> list[Path]:
+        """Return the files of the chain, in their order."""
+        return sorted(self.folder.glob("alembic/versions/*.py"))
+
+    def run(self, script: str, **environment: str) -> str:
+        """Run a script in it, its virtual environment activated, and return all that it printed."""
+        programs = f"{self.folder / '.venv/bin'}{os.pathsep}{os.environ['PATH']}"
+        return shell(script, self.folder, **{"PATH": programs, **self.environment, **environment})
+
+    def install(self, python: str = sys.executable) -> None:
+        """Give it the `.venv` that `make install` would make, without installing anything once more."""
+        link_environment(self.folder, self.folder / "requirements-dev.txt", python)
+
+    def remove_server(self) -> None:
+        """Stop its embedded server, and remove the data."""
+        if self.has(".venv"):
+            self.run("python -m migrate stop --remove")
+
+
+@dataclass(frozen=True)
 class Generation:
     """What came of one call of cookiecutter."""
 
@@ -38,10 +88,10 @@ class Generation:
     folder: Path  # the one that it was told to write into
 
     @property
-    def project(self) -> Path:
-        """The folder that it made."""
+    def project(self) -> Project:
+        """What it made."""
         [project] = self.folder.iterdir()
-        return project
+        return Project(project)
 
 
 def generate(folder: Path, template: Path = TEMPLATE, /, **answers: str) -> Generation:
@@ -59,14 +109,13 @@ def generate(folder: Path, template: Path = TEMPLATE, /, **answers: str) -> Gene
     return Generation(done.returncode, done.stdout, done.stderr, folder)
 
 
-def generate_here(folder: Path, template: Path = TEMPLATE, /, **answers: str) -> Path:
+def generate_here(folder: Path, template: Path = TEMPLATE, /, **answers: str) -> Project:
     """Do as `generate` does, in this process: quicker, and what goes wrong is raised."""
-    return Path(
-        cookiecutter(
-            str(template), no_input=True, config_file=str(config(folder)), output_dir=str(folder),
-            extra_context=answers,
-        )
+    made = cookiecutter(
+        str(template), no_input=True, config_file=str(config(folder)), output_dir=str(folder),
+        extra_context=answers,
     )  # fmt: skip
+    return Project(Path(made))
 
 
 def copy_template(folder: Path) -> Path:
@@ -128,7 +177,7 @@ def config(folder: Path) -> Path:
     return path
 
 
-def shell(script: str, folder: Path, **environment: str) -> str:
+def shell(script: str, folder: str | os.PathLike[str], **environment: str) -> str:
     """Run a script as a user would type it, and return all that it printed."""
     inherited: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in FOREIGN}
     done = subprocess.run(
@@ -143,6 +192,63 @@ def shell(script: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
+def locked(requirements: Path) -> dict[str, str]:
+    """Return the version of each distribution that a file of requirements locks."""
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", requirements.read_text(encoding="utf-8"), re.M))
+
+
+def link_environment(folder: Path, requirements: Path, python: str = sys.executable) -> None:
+    """Give a folder a `.venv` that holds what a file requires, and that make need not install.
+
+    It has links to a shared environment in it, and is no link itself: make looks at the time of
+    its `installed`, which is the folder's own.
+    """
+    shared = environment(requirements, python)
+    (folder / ".venv").mkdir()
+    for path in shared.iterdir():
+        if path.name != "installed":
+            (folder / ".venv" / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    (folder / ".venv/installed").touch()
+
+
+def environment(requirements: Path, python: str = sys.executable, *, exact: bool = False) -> Path:
+    """Return a virtual environment with what a file requires.
+
+    It is the one that the tests run in, where that will do, else one in build/environments,
+    which is there for all tests and for the next time.
+
+    Args:
+        requirements: the file.
+        python: what it is to run.
+        exact: nothing else may be installed in it.
+    """
+    ours = sys.prefix != sys.base_prefix and python == sys.executable and not exact
+    if ours and locked(requirements).items() <= locked(TEMPLATE / "requirements.txt").items():
+        return Path(sys.prefix)
+    version = subprocess.run([python, "-V"], check=True, capture_output=True).stdout
+    name = sha256(version + requirements.read_bytes()).hexdigest()[:16]
+    folder = TEMPLATE / "build/environments" / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with fasteners.InterProcessLock(folder.with_name(f"{name}.lock")):
+        if not (folder / "installed").exists():
+            pip = f"{name}/bin/pip install --quiet --disable-pip-version-check --require-hashes"
+            shell(f"rm -rf {name} && '{python}' -m venv {name}", folder.parent)
+            shell(f"{pip} -r '{requirements}' && touch {name}/installed", folder.parent)
+    return folder
+
+
+def commands(document: Path) -> list[str]:
+    """Return the shell blocks of a Markdown file, in their order."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", document.read_text(encoding="utf-8"), re.M | re.S)
+    return ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
+
+
+def assert_passed(printed: str) -> None:
+    """Check that what pytest printed says that tests have run, and all passed."""
+    assert re.search(r"\d+ passed", printed)
+    assert not re.search(r"\d+ (failed|errors?)", printed)
+
+
 def assert_links(document: Path) -> None:
     """Check that every link of a Markdown file leads to a file, or into the web."""
     for link in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
@@ -150,14 +256,8 @@ def assert_links(document: Path) -> None:
         assert there, f"{document}: {link}"
 
 
-def remove_server(project: Path) -> None:
-    """Stop a generated backend's embedded server, and remove its data."""
-    if (project / ".venv").exists():
-        shell(".venv/bin/python -m migrate stop --remove", project)
-
-
 @pytest.fixture(scope="session")
-def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def default(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The backend of the default answers. Not for tests that change it."""
     generation = generate(tmp_path_factory.mktemp("default"))
     assert generation.code == 0, generation.output + generation.errors
@@ -165,9 +265,9 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Iterator[Path]:
+def installed(tmp_path: Path) -> Iterator[Project]:
     """A backend of the default answers, of the test's own, with its `.venv`."""
-    project = generate(tmp_path).project
-    shell("make install", project)
+    project = generate_here(tmp_path)
+    project.install()
     yield project
-    remove_server(project)
+    project.remove_server()

@@ -13,7 +13,7 @@ from cookiecutter.exceptions import FailedHookException
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import BACKEND, CHOICES, QUESTIONS, copy_template, generate, generate_here
+from tests.conftest import BACKEND, CHOICES, QUESTIONS, Project, copy_template, generate, generate_here
 
 ASKED = [name for name in QUESTIONS["__prompts__"] if name not in CHOICES]
 
@@ -80,25 +80,25 @@ def test_any_answer_gives_a_sound_project_or_one_line(answers: dict[str, str], r
             assert len(line) < 250
             assert list(out.iterdir()) == []
         else:
-            assert list(out.iterdir()) == [project]
+            assert list(out.iterdir()) == [project.folder]
             assert_sound(project, answers)
         assert {path.name for path in Path(folder).iterdir()} == {"out", "out_cookiecutter"}
 
 
-def assert_sound(project: Path, answers: dict[str, str]) -> None:
+def assert_sound(project: Project, answers: dict[str, str]) -> None:
     """Check that each answer stands where it belongs, and nowhere as anything but text."""
     given = {name: " ".join(text.split()) for name, text in (QUESTIONS | answers).items() if name in ASKED}
-    readme = (project / "README.md").read_text(encoding="utf-8")
-    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    ini = configparser.ConfigParser({"here": str(project)})
+    readme = project.read("README.md")
+    settings = tomllib.loads(project.read("pyproject.toml"))
+    ini = configparser.ConfigParser({"here": str(project.folder)})
     ini.read(project / "alembic.ini", encoding="utf-8")
     assert readme.startswith(f"# {given['project_name']}\n\n{given['description']}\n")
     assert settings["project"]["name"] == project.name
     assert settings["project"]["description"] == given["description"]
     assert settings["project"]["authors"] == [{"name": given["author_name"]}]
     assert settings["project"]["requires-python"] == ">=3.11"
-    assert ini["alembic"]["script_location"] == f"{project}/alembic"
-    assert given["author_name"] in (project / "LICENSE").read_text(encoding="utf-8")
+    assert ini["alembic"]["script_location"] == f"{project.folder}/alembic"
+    assert given["author_name"] in project.read("LICENSE")
     if "database_name" in answers:
         assert settings["tool"]["migrate"]["database_name"] == answers["database_name"]
     if "project_slug" in answers:

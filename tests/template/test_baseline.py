@@ -3,17 +3,15 @@
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import BACKEND, shell
+from tests.conftest import BACKEND, Project
 
 FOLDER = BACKEND / "alembic/baseline"
-PYTHON = f"'{sys.executable}'"
 
 # Run in a backend: take a database up by the revisions of a folder, or up, down and up, and
 # print what it holds then.
@@ -50,26 +48,27 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def backend(default: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def backend(default: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A backend with the chain, and the baseline beside it; it runs on what these tests run on."""
-    project = tmp_path_factory.mktemp("baseline") / "backend"
+    project = Project(tmp_path_factory.mktemp("baseline") / "backend")
     shutil.copytree(default, project, ignore=shutil.ignore_patterns("baseline"))
     shutil.copytree(FOLDER, project / "baseline", ignore=shutil.ignore_patterns("__pycache__"))
     (project / "build.py").write_text(BUILD)
+    project.install()
     yield project
-    shell(f"{PYTHON} -m migrate stop --remove", project)
+    project.remove_server()
 
 
-def build(backend: Path, folder: str, *steps: str) -> list[Any]:
+def build(backend: Project, folder: str, *steps: str) -> list[Any]:
     """Return the schema and the rows after each step."""
-    printed = shell(f"{PYTHON} build.py {folder} {' '.join(steps)}", backend, PYTHONPATH=str(backend))
+    printed = backend.run(f"python build.py {folder} {' '.join(steps)}", PYTHONPATH=str(backend.folder))
     found: list[Any] = json.loads(printed.splitlines()[-1])
     # PostgreSQL 18 names each NOT NULL, after a table and a column that are called so no more.
     names = re.compile(r" CONSTRAINT \w+_not_null(?= NOT NULL\b)")
     return [[names.sub("", schema), rows] for schema, rows in found]
 
 
-def test_it_builds_what_the_chain_builds_and_the_models_say(backend: Path) -> None:
+def test_it_builds_what_the_chain_builds_and_the_models_say(backend: Project) -> None:
     [chain] = build(backend, "alembic/versions", "up")
     [baseline] = build(backend, "baseline", "up")
     assert baseline == chain
@@ -78,7 +77,7 @@ def test_it_builds_what_the_chain_builds_and_the_models_say(backend: Path) -> No
     assert "INSERT INTO public.roles VALUES (3, 'reviewer');" in rows
 
 
-def test_it_goes_down_to_nothing_and_up_again(backend: Path) -> None:
+def test_it_goes_down_to_nothing_and_up_again(backend: Project) -> None:
     up, down, again = build(backend, "baseline", "up", "down", "up")
     assert again == up
     [nothing] = build(backend, "baseline", "none")
@@ -86,18 +85,19 @@ def test_it_goes_down_to_nothing_and_up_again(backend: Path) -> None:
     assert "CREATE" not in down[0]
 
 
-def test_it_is_what_make_baseline_would_write(backend: Path) -> None:
+def test_it_is_what_make_baseline_would_write(backend: Project) -> None:
     [path] = FOLDER.glob("*.py")
     last = max((BACKEND / "alembic/versions").glob("*.py"))
     assert path.name == f"{last.name[:13]}_baseline.py"
-    printed = shell(f"{PYTHON} -m migrate squash --dry-run 2> /dev/null", backend)
+    printed = backend.run("python -m migrate squash --dry-run 2> /dev/null")
     assert printed == path.read_text(encoding="utf-8"), "make baseline"
 
 
-def test_its_readme_lists_it(backend: Path, tmp_path: Path) -> None:
-    project = tmp_path / "backend"
-    shutil.copytree(backend, project, ignore=shutil.ignore_patterns("versions", ".postgres*"))
+def test_its_readme_lists_it(backend: Project, tmp_path: Path) -> None:
+    project = Project(tmp_path / "backend")
+    shutil.copytree(backend, project, ignore=shutil.ignore_patterns("versions", ".postgres*", ".venv"))
+    project.install()
     shutil.copytree(FOLDER, project / "alembic/versions")
-    shell(f"{PYTHON} -m migrate index", project)
-    written = (project / "alembic/versions/README.md").read_text(encoding="utf-8")
+    project.run("python -m migrate index")
+    written = project.read("alembic/versions/README.md")
     assert written == (FOLDER / "README.md").read_text(encoding="utf-8"), "make baseline"

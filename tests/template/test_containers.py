@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import generate
+from tests.conftest import Project, generate_here
 
 BIN = Path(sys.executable).parent
 
@@ -18,7 +18,7 @@ CHECKS = {
 }
 
 
-def check(project: Path, name: str) -> subprocess.CompletedProcess[str]:
+def check(project: Project, name: str) -> subprocess.CompletedProcess[str]:
     program, *options = CHECKS[name]
     return subprocess.run(
         [str(BIN / program), *options, name],
@@ -30,14 +30,14 @@ def check(project: Path, name: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module", params=["default", "long names"])
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
     name = "a" + "_b2" * 16
     answers = {"project_slug": name, "database_name": name} if request.param == "long names" else {}
-    return generate(tmp_path_factory.mktemp("containers"), **answers).project
+    return generate_here(tmp_path_factory.mktemp("containers"), **answers)
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_it_keeps_to_its_specification(name: str, project: Path) -> None:
+def test_it_keeps_to_its_specification(name: str, project: Project) -> None:
     done = check(project, name)
     assert done.returncode == 0, done.stdout
 
@@ -52,7 +52,7 @@ def test_it_keeps_to_its_specification(name: str, project: Path) -> None:
     ],
 )
 def test_a_slip_would_be_seen(name: str, right: str, wrong: str, tmp_path: Path) -> None:
-    project = generate(tmp_path).project
+    project = generate_here(tmp_path)
     path = project / name
     text = path.read_text()
     assert right in text

@@ -8,25 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BACKEND, TEMPLATE, config, shell
-from tests.template.test_backend import commands
+from tests.conftest import BACKEND, TEMPLATE, Project, commands, config, shell
 
 CRUFT = Path(sys.executable).with_name("cruft")
 
 
-class Checkout:
-    """A git working tree, the way one at a keyboard uses it."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self.environment = environment
-
-    def __truediv__(self, path: str) -> Path:
-        return self.folder / path
-
-    def run(self, script: str) -> str:
-        """Run a script in the working tree, and return what it printed."""
-        return shell(script, self.folder, **self.environment)
+class Checkout(Project):
+    """One in a git working tree, the way one at a keyboard uses it. The template is such a one too."""
 
     def commit(self, message: str) -> None:
         self.run(f"git add --all && git commit --quiet --message='{message}'")
@@ -143,13 +131,13 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     project.commit("Improvements of the template")
 
     # What is new has come …
-    readme = (project / "README.md").read_text()
+    readme = project.read("README.md")
     assert readme.startswith("# PAPER MILL\n")
     assert "A line of the template." in readme
-    assert (project / "migrate/__init__.py").read_text().startswith('"""Improved. ')
-    assert (project / "migrate/improvement.py").exists()
-    assert (project / "tests/test_improvement.py").exists()
-    settings = (project / "pyproject.toml").read_text()
+    assert project.read("migrate/__init__.py").startswith('"""Improved. ')
+    assert project.has("migrate/improvement.py")
+    assert project.has("tests/test_improvement.py")
+    settings = project.read("pyproject.toml")
     assert "line-length = 111" in settings
     # … and what is the user's has stayed.
     assert "A line of the user's." in readme
@@ -160,8 +148,8 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     assert {p.name for p in (project / "alembic/versions").glob("*.py")} == {
         Path(path).name for path in kept if path.startswith("alembic/versions") and path.endswith(".py")
     }
-    assert not (project / "tests/test_embedded.py").exists()
-    assert not (project / "tests/scenarios/test_of_the_template.py").exists()
+    assert not project.has("tests/test_embedded.py")
+    assert not project.has("tests/scenarios/test_of_the_template.py")
     assert not list(project.folder.rglob("*.rej"))
     assert "<<<<<<<" not in project.run("git show")
     assert "up to date" in project.run("cruft check")
@@ -175,10 +163,10 @@ def test_an_update_of_a_line_that_the_user_has_changed_too_is_a_conflict_that_gi
     improve(template)
     project.run("cruft update --skip-apply-ask")
     assert project.run("git diff --name-only --diff-filter=U").split() == ["migrate/__init__.py"]
-    text = (project / "migrate/__init__.py").read_text()
+    text = project.read("migrate/__init__.py")
     assert '"""Ours. ' in text
     assert '"""Improved. ' in text
-    assert (project / "migrate/improvement.py").exists()
+    assert project.has("migrate/improvement.py")
 
 
 def test_an_update_over_work_that_is_not_committed_is_refused(project: Checkout, template: Checkout) -> None:
@@ -200,4 +188,4 @@ def test_a_backend_made_by_cookiecutter_can_be_linked(
     made.commit("Link")
     improve(template)
     made.run("cruft update --skip-apply-ask")
-    assert (made / "migrate/improvement.py").exists()
+    assert made.has("migrate/improvement.py")

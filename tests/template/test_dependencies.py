@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BACKEND, TEMPLATE
+from tests.conftest import BACKEND, TEMPLATE, locked
 
 # What only development asks for, imported where it is asked for.
 DEVELOPMENT = ("embedded.py",)
@@ -38,7 +38,7 @@ def imported(files: Iterable[Path]) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 modules.add(node.module.split(".")[0])
-    ours = {"database", "hooks", "migrate", "models", "tests"}
+    ours = {"database", "hooks", "migrate", "models", "postgres", "tests"}
     known = packages_distributions()
     return {normal(known[module][0]) for module in modules - ours - sys.stdlib_module_names}
 
@@ -95,10 +95,6 @@ def test_every_range_has_an_end_and_every_dependency_its_reason() -> None:
         for name, limits, reason in lines:
             assert re.fullmatch(r">=[\d.]+,<[\d.]+", limits), name
             assert reason.startswith("  # "), f"{name}: why?"
-
-
-def locked(path: Path) -> dict[str, str]:
-    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", path.read_text(), re.M))
 
 
 @pytest.mark.parametrize("path", [*TEMPLATE.glob("requirements*.txt"), *BACKEND.glob("requirements*.txt")])

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 from alembic.config import CommandLine
 
-from tests.conftest import BACKEND, TEMPLATE
+from tests.conftest import BACKEND, TEMPLATE, Project
 
 IGNORED = {".git", ".venv", "build", "node_modules"}
 FILES = [p for p in TEMPLATE.rglob("*.md") if not IGNORED.intersection(p.relative_to(TEMPLATE).parts)]
@@ -51,9 +51,9 @@ def links(path: Path) -> list[str]:
     return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"^\[[^\]]+\]: +(\S+)", text, re.M)
 
 
-def test_every_link_leads_somewhere(default: Path) -> None:
+def test_every_link_leads_somewhere(default: Project) -> None:
     # As generated: some files get their name only then.
-    generated = [path for path in default.rglob("*.md") if not IGNORED.intersection(path.parts)]
+    generated = [path for path in default.folder.rglob("*.md") if not IGNORED.intersection(path.parts)]
     ours = [path for path in FILES if not path.is_relative_to(BACKEND)]
     assert ours
     assert generated
@@ -156,7 +156,7 @@ def complain(parser: argparse.ArgumentParser, message: str) -> None:
     pytest.fail(f"{parser.prog}: {message}")
 
 
-def test_migrate_understands_every_command_that_is_for_it(default: Path) -> None:
+def test_migrate_understands_every_command_that_is_for_it(default: Project) -> None:
     given = {tuple(words) for path in FILES for words in calls(path, "python", "-m", "migrate")}
     assert given
     for words in sorted(given - {("COMMAND",)}):

@@ -16,6 +16,7 @@ from tests.conftest import (
     QUESTIONS,
     TEMPLATE,
     Generation,
+    Project,
     config,
     copy_template,
     files,
@@ -41,38 +42,38 @@ AWKWARD = {
 def assert_sound(generation: Generation) -> None:
     assert generation.code == 0, generation.output + generation.errors
     project = generation.project
-    tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    configparser.ConfigParser({"here": str(project)}).read(project / "alembic.ini", encoding="utf-8")
-    for path in project.rglob("*.py"):
+    tomllib.loads(project.read("pyproject.toml"))
+    configparser.ConfigParser({"here": str(project.folder)}).read(project / "alembic.ini", encoding="utf-8")
+    for path in project.folder.rglob("*.py"):
         ast.parse(path.read_text(encoding="utf-8"))
 
 
-def test_exactly_the_expected_files_are_written(default: Path) -> None:
+def test_exactly_the_expected_files_are_written(default: Project) -> None:
     default_choices = {question: choices[0] for question, choices in CHOICES.items()}
-    assert files(default) == files_of(default_choices, tracked_files()).keys()
+    assert default.files() == files_of(default_choices, tracked_files()).keys()
 
 
-def test_the_default_answers_give_the_default_names(default: Path) -> None:
-    project = tomllib.loads((default / "pyproject.toml").read_text())
+def test_the_default_answers_give_the_default_names(default: Project) -> None:
+    project = tomllib.loads(default.read("pyproject.toml"))
     assert default.name == "ocr_backend"
     assert project["project"]["name"] == "ocr_backend"
     assert project["tool"]["migrate"]["database_name"] == "ocr_db"
 
 
-def test_nothing_is_left_unrendered(default: Path) -> None:
-    for name in files(default):
+def test_nothing_is_left_unrendered(default: Project) -> None:
+    for name in default.files():
         assert "cookiecutter" not in name
-        text = (default / name).read_text(encoding="utf-8")
+        text = default.read(name)
         assert "cookiecutter." not in text, name
         if not name.startswith((".github", "alembic/script.py.mako")):
             assert "{%" not in text, name
 
 
-def test_python_is_copied_byte_for_byte(default: Path) -> None:
-    copied = [path for path in default.rglob("*") if path.suffix in (".py", ".mako")]
+def test_python_is_copied_byte_for_byte(default: Project) -> None:
+    copied = [path for path in default.folder.rglob("*") if path.suffix in (".py", ".mako")]
     assert len(copied) > 150
     for path in copied:
-        assert path.read_bytes() == (BACKEND / path.relative_to(default)).read_bytes()
+        assert path.read_bytes() == (BACKEND / path.relative_to(default.folder)).read_bytes()
 
 
 def test_it_says_what_to_do_next(tmp_path: Path) -> None:
@@ -89,14 +90,14 @@ def test_awkward_answers_give_a_sound_project(question: str, answer: str, tmp_pa
         tmp_path, **{"project_slug": "awkward", "database_name": "awkward_db", question: answer}
     )
     assert_sound(generation)
-    project = tomllib.loads((generation.project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads(generation.project.read("pyproject.toml"))["project"]
     one_line = " ".join(answer.split())
     if question == "description":
         assert project["description"] == one_line
     if question == "author_name":
         assert project["authors"] == [{"name": one_line}]
     if question == "project_name":
-        assert (generation.project / "README.md").read_text(encoding="utf-8").startswith(f"# {one_line}\n")
+        assert generation.project.read("README.md").startswith(f"# {one_line}\n")
 
 
 def test_no_answer_runs_as_code(tmp_path: Path) -> None:
@@ -165,10 +166,10 @@ def test_a_project_that_exists_is_not_touched(tmp_path: Path) -> None:
     generation = generate(tmp_path)
     assert generation.code == 1
     assert "already exists" in generation.output + generation.errors
-    assert (project / "README.md").read_text() == "mine"
+    assert project.read("README.md") == "mine"
 
 
-def test_caches_of_a_working_copy_are_not_copied(tmp_path: Path, default: Path) -> None:
+def test_caches_of_a_working_copy_are_not_copied(tmp_path: Path, default: Project) -> None:
     copy, out = copy_template(tmp_path / "template"), tmp_path / "out"
     for folder in ("__pycache__", "migrate/__pycache__", ".mypy_cache", ".ruff_cache"):
         cache = copy / BACKEND.name / folder
@@ -177,7 +178,7 @@ def test_caches_of_a_working_copy_are_not_copied(tmp_path: Path, default: Path) 
     out.mkdir()
     generation = generate(out, copy)
     assert generation.code == 0, generation.errors
-    assert files(generation.project) == files(default)
+    assert generation.project.files() == default.files()
 
 
 def test_every_question_has_a_prompt_and_every_choice_a_label() -> None:
@@ -189,7 +190,7 @@ def test_every_question_has_a_prompt_and_every_choice_a_label() -> None:
         assert all(re.match(rf"{re.escape(choice)}( or later)?:? ?", labels[choice]) for choice in choices)
 
 
-def test_who_presses_enter_at_every_question_gets_the_defaults(tmp_path: Path, default: Path) -> None:
+def test_who_presses_enter_at_every_question_gets_the_defaults(tmp_path: Path, default: Project) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "cookiecutter", str(TEMPLATE),
@@ -204,4 +205,4 @@ def test_who_presses_enter_at_every_question_gets_the_defaults(tmp_path: Path, d
         asked = question if isinstance(question, str) else question["__prompt__"]
         assert asked in " ".join(done.stdout.split())
     [project] = tmp_path.iterdir()
-    assert files(project) == files(default)
+    assert files(project) == default.files()

@@ -67,11 +67,11 @@ def manifest_paths() -> set[str]:
 @pytest.mark.parametrize("choices", COMBINATIONS, ids=lambda choices: "-".join(choices.values()))
 def test_what_was_not_chosen_leaves_no_trace(choices: dict[str, str], complete: Path, tmp_path: Path) -> None:
     project = generate_here(tmp_path, complete, author_name="Ada 3.11", description="3.11", **choices)
-    names = files(project)
+    names = project.files()
     assert names == files_of(choices, files(complete / BACKEND.name)).keys()
-    assert [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
+    assert [path for path in project.folder.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
 
-    texts = {name: (project / name).read_text(encoding="utf-8") for name in names}
+    texts = {name: project.read(name) for name in names}
     for (question, choice), trace in TRACES.items():
         if choices[question] != choice:
             found = [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import BACKEND, TEMPLATE, shell
+from tests.conftest import BACKEND, TEMPLATE, Project
 
 LAYERS = [TEMPLATE, BACKEND]
 WORKFLOWS = [path for layer in LAYERS for path in sorted((layer / ".github/workflows").glob("*.yml"))]
@@ -98,7 +98,7 @@ def steps() -> list[str]:
     ]
 
 
-def hooks(project: Path) -> dict[str, str]:
+def hooks(project: Path | Project) -> dict[str, str]:
     """Return the commands of the pre-commit hooks, by their ids."""
     [repository] = read(project / ".pre-commit-config.yaml")["repos"]
     assert repository["repo"] == "local"
@@ -106,32 +106,29 @@ def hooks(project: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_steps_work_and_notice_what_they_are_there_for(installed: Path) -> None:
-    shell(
-        "git init -q && git add . && git -c user.name=T -c user.email=t@example.com commit -qm T", installed
-    )
+def test_the_steps_work_and_notice_what_they_are_there_for(installed: Project) -> None:
+    installed.run("git init -q && git add . && git -c user.name=T -c user.email=t@example.com commit -qm T")
     assert set(LOCAL) < set(steps())
     for step in dict.fromkeys(steps()):
         if step not in LOCAL:
-            shell(step, installed)
+            installed.run(step)
 
     def fails(name: str, *inside: str) -> str:
         """Run the step that has these words in it, and return what it says when it fails."""
         [step] = {step for step in steps() if name in step}
-        said = shell(f"({step}) && exit 1 || true", installed)
+        said = installed.run(f"({step}) && exit 1 || true")
         assert all(words in said for words in inside), said
         return said
 
     versions = installed / "alembic/versions"
-    heads = shell(".venv/bin/alembic heads", installed).split()[0]
-    first = shell(".venv/bin/alembic history -r base:base+1 | tail -1", installed)
+    heads = installed.run("alembic heads").split()[0]
+    first = installed.run("alembic history -r base:base+1 | tail -1")
     below = re.findall(r"[0-9a-f]{12}", first)[0]
-    revision = f".venv/bin/alembic revision -m another --head {below} --splice"
-    shell(revision, installed)
+    installed.run(f"alembic revision -m another --head {below} --splice")
     [another] = versions.glob("*_another.py")
     fails("alembic heads", heads)
     fails("alembic upgrade", "Multiple head revisions")
-    assert "(head)" in shell(f"({hooks(installed)['one-head']}) && exit 1 || true", installed)
+    assert "(head)" in installed.run(f"({hooks(installed)['one-head']}) && exit 1 || true")
     another.unlink()
 
     model = installed / "models/auth.py"
@@ -142,10 +139,10 @@ def test_the_steps_work_and_notice_what_they_are_there_for(installed: Path) -> N
 
 
 @pytest.mark.slow
-def test_the_hooks_pass(installed: Path) -> None:
-    sources = " ".join(str(path.relative_to(installed)) for path in installed.glob("*.py"))
+def test_the_hooks_pass(installed: Project) -> None:
+    sources = " ".join(path.name for path in installed.folder.glob("*.py"))
     for name, entry in hooks(installed).items():
-        shell(entry if name in ("mypy", "one-head") else f"{entry} {sources}", installed)
+        installed.run(entry if name in ("mypy", "one-head") else f"{entry} {sources}")
 
 
 def test_the_hooks_of_both_layers_run_what_make_lint_runs() -> None:
