@@ -112,7 +112,7 @@ def interpreter(version: str) -> str:
     pytest.skip(f"there is no Python {version} on this machine")
 
 
-DEPEND_ON_CHOICES = ("chain", "cli", "database", "index", "judges", "ledger", "models", "sample")
+DEPEND_ON_CHOICES = ("chain", "cli", "database", "index", "ledger", "models", "sample")
 
 
 def test_the_smallest_backend_is_whole(tmp_path: Path) -> None:

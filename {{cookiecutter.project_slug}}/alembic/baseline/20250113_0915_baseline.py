@@ -247,69 +247,53 @@ def upgrade() -> None:
     op.execute("SELECT setval('public.roles_id_seq', 3, true)")
 
     # Indexes
-    op.execute("""
-        CREATE INDEX idx_audit_logs_ip_address ON audit_logs USING spgist (ip_address)
-    """)  # zdm: ignore R003, a new table
+    op.execute("CREATE INDEX idx_audit_logs_ip_address ON audit_logs USING spgist (ip_address)")
     op.execute("""
         CREATE INDEX idx_audit_logs_timestamp_brin ON audit_logs USING brin ("timestamp")
             WITH (pages_per_range='32', autosummarize='true')
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         CREATE INDEX idx_audit_logs_user_id_timestamp ON audit_logs USING btree (user_id, "timestamp")
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_document_pages_document_id ON document_pages USING btree (document_id)
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_documents_category_id ON documents USING btree (category_id)
-    """)  # zdm: ignore R003, a new table
+    """)
+    op.execute("CREATE INDEX idx_document_pages_document_id ON document_pages USING btree (document_id)")
+    op.execute("CREATE INDEX idx_documents_category_id ON documents USING btree (category_id)")
     op.execute("""
         CREATE INDEX idx_documents_list ON documents USING btree (created_at) INCLUDE (user_id, title)
             WHERE (deleted_at IS NULL)
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_documents_metadata ON documents USING gin (metadata jsonb_path_ops)
-    """)  # zdm: ignore R003, a new table
+    """)
+    op.execute("CREATE INDEX idx_documents_metadata ON documents USING gin (metadata jsonb_path_ops)")
     op.execute("""
         CREATE INDEX idx_documents_pending ON documents USING btree (created_at)
             WHERE (status = 'pending'::document_status_enum)
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_documents_search ON documents USING gin (search)
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_documents_tags ON documents USING gin (tags)
-    """)  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_documents_title_trigram ON documents USING gin (title gin_trgm_ops)
-    """)  # zdm: ignore R003, a new table
+    """)
+    op.execute("CREATE INDEX idx_documents_search ON documents USING gin (search)")
+    op.execute("CREATE INDEX idx_documents_tags ON documents USING gin (tags)")
+    op.execute("CREATE INDEX idx_documents_title_trigram ON documents USING gin (title gin_trgm_ops)")
     op.execute("""
         CREATE INDEX idx_documents_user_id_created_at_id ON documents USING btree (user_id, created_at, id)
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         CREATE INDEX idx_users_name_lower ON users
             USING btree (lower((last_name)::text), lower((first_name)::text))
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         CREATE INDEX idx_webhook_deliveries_webhook_id_delivered_at ON ONLY webhook_deliveries
             USING btree (webhook_id, delivered_at)
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         CREATE INDEX idx_webhook_deliveries_2025_02_webhook_id_delivered_at ON webhook_deliveries_2025_02
             USING btree (webhook_id, delivered_at)
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         CREATE INDEX idx_webhook_deliveries_default_webhook_id_delivered_at ON webhook_deliveries_default
             USING btree (webhook_id, delivered_at)
-    """)  # zdm: ignore R003, a new table
-    op.execute("CREATE INDEX idx_webhooks_url ON webhooks USING hash (url)")  # zdm: ignore R003, a new table
-    op.execute("""
-        CREATE INDEX idx_webhooks_user_id ON webhooks USING btree (user_id)
-    """)  # zdm: ignore R003, a new table
+    """)
+    op.execute("CREATE INDEX idx_webhooks_url ON webhooks USING hash (url)")
+    op.execute("CREATE INDEX idx_webhooks_user_id ON webhooks USING btree (user_id)")
     op.execute("""
         CREATE UNIQUE INDEX uq_webhooks_user_id_url_active ON webhooks USING btree (user_id, url)
             WHERE is_active
-    """)  # zdm: ignore R003, a new table
+    """)
     op.execute("""
         ALTER INDEX idx_webhook_deliveries_webhook_id_delivered_at
             ATTACH PARTITION idx_webhook_deliveries_2025_02_webhook_id_delivered_at

@@ -25,7 +25,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore prefer-timestamp-tz, a flaw of first drafts; use_timestamptz_for_… mends it
     op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -43,7 +42,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(100), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_categories"),
     )
-    # squawk: ignore prefer-timestamp-tz, a flaw of first drafts; use_timestamptz_for_… mends it
     op.create_table(
         "documents",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -73,7 +71,6 @@ def upgrade() -> None:
         ),
     )
     op.create_index("idx_doc_pages_document_id", "doc_pages", ["document_id"])
-    # squawk: ignore prefer-timestamp-tz, a flaw of first drafts; use_timestamptz_for_… mends it
     op.create_table(
         "legacy_exports",
         sa.Column("id", sa.Integer(), sa.Identity(), nullable=False),
@@ -84,8 +81,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("legacy_exports")  # zdm: ignore R019, the way back
-    op.drop_table("doc_pages")  # zdm: ignore R019, the way back
-    op.drop_table("documents")  # zdm: ignore R019, the way back
-    op.drop_table("categories")  # zdm: ignore R019, the way back
-    op.drop_table("users")  # zdm: ignore R019, the way back
+    op.drop_table("legacy_exports")
+    op.drop_table("doc_pages")
+    op.drop_table("documents")
+    op.drop_table("categories")
+    op.drop_table("users")

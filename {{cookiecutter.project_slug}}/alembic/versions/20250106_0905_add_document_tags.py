@@ -32,4 +32,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("documents", "tags")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "tags")

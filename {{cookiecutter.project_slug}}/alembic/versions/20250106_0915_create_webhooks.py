@@ -46,7 +46,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(
-        op.f("idx_webhooks_user_id"), table_name="webhooks"
-    )  # zdm: ignore R016, the way back; the table goes too
-    op.drop_table("webhooks")  # zdm: ignore R019, the way back
+    op.drop_index(op.f("idx_webhooks_user_id"), table_name="webhooks")
+    op.drop_table("webhooks")

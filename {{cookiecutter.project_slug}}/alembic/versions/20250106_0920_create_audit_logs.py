@@ -40,10 +40,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index(
-        "idx_audit_logs_timestamp", table_name="audit_logs"
-    )  # zdm: ignore R016, the way back; the table goes too
-    op.drop_index(
-        "idx_audit_logs_user_id", table_name="audit_logs"
-    )  # zdm: ignore R016, the way back; the table goes too
-    op.drop_table("audit_logs")  # zdm: ignore R019, the way back
+    op.drop_index("idx_audit_logs_timestamp", table_name="audit_logs")
+    op.drop_index("idx_audit_logs_user_id", table_name="audit_logs")
+    op.drop_table("audit_logs")

@@ -29,4 +29,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("documents", "priority")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "priority")

@@ -24,4 +24,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("users", "phone")  # zdm: ignore R005, the way back
+    op.drop_column("users", "phone")

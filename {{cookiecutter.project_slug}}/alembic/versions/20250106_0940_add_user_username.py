@@ -35,4 +35,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("users", "username")  # zdm: ignore R005, the way back
+    op.drop_column("users", "username")

@@ -28,16 +28,12 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint(op.f("ck_users_username_not_null"), "users", type_="check", if_exists=True)
         op.create_check_constraint(
             op.f("ck_users_username_not_null"), "users", "username IS NOT NULL", postgresql_not_valid=True
         )
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT ck_users_username_not_null")
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        op.alter_column("users", "username", nullable=False)  # zdm: ignore R015, a valid CHECK has said so
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        # squawk: ignore ban-drop-constraint, has done its work
+        op.alter_column("users", "username", nullable=False)
         op.drop_constraint(op.f("ck_users_username_not_null"), "users", type_="check")
 
 

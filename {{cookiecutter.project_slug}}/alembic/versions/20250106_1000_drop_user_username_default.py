@@ -24,7 +24,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-default, the code that relied on it is gone
     op.alter_column("users", "username", server_default=None)
 
 

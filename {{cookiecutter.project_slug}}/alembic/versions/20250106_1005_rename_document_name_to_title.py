@@ -28,15 +28,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore renaming-column, see Deploy: both names cannot be had
-    op.alter_column(
-        "documents", "name", new_column_name="title"
-    )  # zdm: ignore R011, see Deploy: both names cannot be had
+    op.alter_column("documents", "name", new_column_name="title")
     rename_constraint_if_there("documents_name_not_null", "documents_title_not_null")
 
 
 def downgrade() -> None:
-    op.alter_column("documents", "title", new_column_name="name")  # zdm: ignore R011, the way back
+    op.alter_column("documents", "title", new_column_name="name")
     rename_constraint_if_there("documents_title_not_null", "documents_name_not_null")
 
 

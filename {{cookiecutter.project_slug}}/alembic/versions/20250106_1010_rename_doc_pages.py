@@ -57,13 +57,9 @@ def downgrade() -> None:
 
 
 def rename(old: str, new: str) -> None:
-    # squawk: ignore renaming-table, a view has the old name
     op.rename_table(old, new)
-    # squawk: ignore renaming-object, no code names it
     op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT pk_{old} TO pk_{new}")
-    # squawk: ignore renaming-object, no code names it
     op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT fk_{old}_document_id TO fk_{new}_document_id")
-    # squawk: ignore renaming-object, no code names it
     op.execute(f"ALTER INDEX idx_{old}_document_id RENAME TO idx_{new}_document_id")
     op.execute(f"""
         DO $$

@@ -23,7 +23,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-view, nothing reads it any more
     op.execute("DROP VIEW doc_pages")
 
 

@@ -73,5 +73,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER users_sync_name ON users")
     op.execute("DROP FUNCTION users_sync_name()")
-    op.drop_column("users", "last_name")  # zdm: ignore R005, the way back
-    op.drop_column("users", "first_name")  # zdm: ignore R005, the way back
+    op.drop_column("users", "last_name")
+    op.drop_column("users", "first_name")

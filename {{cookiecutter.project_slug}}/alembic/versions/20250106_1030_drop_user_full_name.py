@@ -31,10 +31,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("DROP TRIGGER users_sync_name ON users")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION users_sync_name()")
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("users", "full_name")  # zdm: ignore R005, the contract step; see Deploy
+    op.drop_column("users", "full_name")
 
 
 def downgrade() -> None:

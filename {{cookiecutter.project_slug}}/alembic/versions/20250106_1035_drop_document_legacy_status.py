@@ -29,8 +29,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("documents", "legacy_status")  # zdm: ignore R005, the contract step; see Deploy
+    op.drop_column("documents", "legacy_status")
 
 
 def downgrade() -> None:

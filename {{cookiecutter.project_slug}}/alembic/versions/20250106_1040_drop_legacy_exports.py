@@ -25,8 +25,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-table, the contract step; see Deploy
-    op.drop_table("legacy_exports")  # zdm: ignore R019, the contract step; see Deploy
+    op.drop_table("legacy_exports")
 
 
 def downgrade() -> None:

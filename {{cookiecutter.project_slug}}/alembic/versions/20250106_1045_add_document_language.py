@@ -63,4 +63,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER sync_document_language ON documents")
     op.execute("DROP FUNCTION sync_document_language()")
-    op.drop_column("documents", "language")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "language")

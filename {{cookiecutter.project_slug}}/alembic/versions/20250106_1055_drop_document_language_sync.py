@@ -24,7 +24,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("DROP TRIGGER sync_document_language ON documents")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION sync_document_language()")
 
 

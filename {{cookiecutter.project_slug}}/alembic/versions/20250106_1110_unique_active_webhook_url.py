@@ -34,7 +34,6 @@ def upgrade() -> None:
             if_exists=True,
             postgresql_concurrently=True,
         )
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "uq_webhooks_user_id_url_active",
             "webhooks",

@@ -52,4 +52,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER documents_search_update ON documents")
     op.execute("DROP FUNCTION documents_search_update()")
-    op.drop_column("documents", "search")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "search")

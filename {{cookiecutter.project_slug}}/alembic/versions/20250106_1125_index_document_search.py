@@ -29,7 +29,6 @@ def upgrade() -> None:
         op.drop_index(
             "idx_documents_search", table_name="documents", if_exists=True, postgresql_concurrently=True
         )
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "idx_documents_search",
             "documents",

@@ -50,5 +50,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("users", "role_id")  # zdm: ignore R005, the way back
-    op.drop_table("roles")  # zdm: ignore R019, the way back
+    op.drop_column("users", "role_id")
+    op.drop_table("roles")

@@ -30,19 +30,14 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint(op.f("ck_users_role_id_not_null"), "users", type_="check", if_exists=True)
         op.create_check_constraint(
             op.f("ck_users_role_id_not_null"), "users", "role_id IS NOT NULL", postgresql_not_valid=True
         )
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT ck_users_role_id_not_null")
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        op.alter_column("users", "role_id", nullable=False)  # zdm: ignore R015, a valid CHECK has said so
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        # squawk: ignore ban-drop-constraint, has done its work
+        op.alter_column("users", "role_id", nullable=False)
         op.drop_constraint(op.f("ck_users_role_id_not_null"), "users", type_="check")
 
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint("fk_users_role_id", "users", type_="foreignkey", if_exists=True)
         op.create_foreign_key(
             "fk_users_role_id", "users", "roles", ["role_id"], ["id"], postgresql_not_valid=True

@@ -26,7 +26,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
+        # An earlier run that failed may have left it.
         op.drop_constraint(op.f("ck_users_email_lowercase"), "users", type_="check", if_exists=True)
         op.create_check_constraint(
             op.f("ck_users_email_lowercase"), "users", "email = lower(email)", postgresql_not_valid=True

@@ -29,10 +29,8 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint("uq_users_email", "users", type_="unique", if_exists=True)
         op.drop_index("uq_users_email", table_name="users", if_exists=True, postgresql_concurrently=True)
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index("uq_users_email", "users", ["email"], unique=True, postgresql_concurrently=True)
         op.execute("ALTER TABLE users ADD CONSTRAINT uq_users_email UNIQUE USING INDEX uq_users_email")
 

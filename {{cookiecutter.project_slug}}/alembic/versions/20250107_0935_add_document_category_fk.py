@@ -31,11 +31,9 @@ def upgrade() -> None:
         op.drop_index(
             "idx_documents_category_id", table_name="documents", if_exists=True, postgresql_concurrently=True
         )
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "idx_documents_category_id", "documents", ["category_id"], postgresql_concurrently=True
         )
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey", if_exists=True)
         op.create_foreign_key(
             "fk_documents_category_id",
@@ -50,4 +48,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey")
-    op.drop_index("idx_documents_category_id", table_name="documents")  # zdm: ignore R016, the way back
+    op.drop_index("idx_documents_category_id", table_name="documents")

@@ -28,8 +28,6 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        # squawk: ignore ban-drop-not-null, the point of it; see Deploy
         op.alter_column("audit_logs", "user_id", nullable=True)
         _replace_foreign_key("SET NULL")
 
@@ -57,14 +55,12 @@ def downgrade() -> None:
             postgresql_not_valid=True,
         )
         op.execute("ALTER TABLE audit_logs VALIDATE CONSTRAINT ck_audit_logs_user_id_not_null")
-        op.alter_column(
-            "audit_logs", "user_id", nullable=False
-        )  # zdm: ignore R015, the way back; see Rollback
+        op.alter_column("audit_logs", "user_id", nullable=False)
         op.drop_constraint(op.f("ck_audit_logs_user_id_not_null"), "audit_logs", type_="check")
 
 
 def _replace_foreign_key(on_delete: str) -> None:
-    # squawk: ignore ban-drop-constraint, what an earlier try left
+    # An earlier run that failed may have left it.
     op.drop_constraint("fk_audit_logs_user_id_new", "audit_logs", type_="foreignkey", if_exists=True)
     op.create_foreign_key(
         "fk_audit_logs_user_id_new",

@@ -88,6 +88,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER copy_user_password ON users")
-    op.drop_table("auth_providers")  # zdm: ignore R019, the way back
+    op.drop_table("auth_providers")
     op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")
     op.alter_column("users", "password", server_default=None)

@@ -64,10 +64,8 @@ TRIGGERS = (
 def upgrade() -> None:
     op.execute("DROP TRIGGER copy_local_credentials ON auth_providers")
     op.execute("DROP TRIGGER copy_user_password ON users")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("users", "password")  # zdm: ignore R005, the contract step; see Deploy
+    op.drop_column("users", "password")
 
 
 def downgrade() -> None:

@@ -53,4 +53,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER documents_copy_file_size ON documents")
     op.execute("DROP FUNCTION documents_copy_file_size()")
-    op.drop_column("documents", "new_file_size")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "new_file_size")

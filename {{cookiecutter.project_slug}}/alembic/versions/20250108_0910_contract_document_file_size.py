@@ -35,16 +35,10 @@ depends_on = None
 def upgrade() -> None:
     op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_new_file_size_not_null")
     op.execute("DROP TRIGGER documents_copy_file_size ON documents")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION documents_copy_file_size()")
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("documents", "file_size")  # zdm: ignore R005, the contract step; see Deploy
-    # squawk: ignore renaming-column, the swap: code finds the name that it knows
-    op.alter_column(
-        "documents", "new_file_size", new_column_name="file_size"
-    )  # zdm: ignore R011, the swap: code finds the name that it knows
-    op.alter_column("documents", "file_size", nullable=False)  # zdm: ignore R015, a valid CHECK has said so
-    # squawk: ignore ban-drop-constraint, has done its work
+    op.drop_column("documents", "file_size")
+    op.alter_column("documents", "new_file_size", new_column_name="file_size")
+    op.alter_column("documents", "file_size", nullable=False)
     op.drop_constraint(op.f("ck_documents_new_file_size_not_null"), "documents", type_="check")
 
 
@@ -59,9 +53,7 @@ def downgrade() -> None:
         $$
     """)
     op.alter_column("documents", "file_size", nullable=True)
-    op.alter_column(
-        "documents", "file_size", new_column_name="new_file_size"
-    )  # zdm: ignore R011, the way back
+    op.alter_column("documents", "file_size", new_column_name="new_file_size")
     # A generated column comes with its values; without its expression it is one like any other.
     op.execute(
         "ALTER TABLE documents ADD COLUMN file_size integer NOT NULL "

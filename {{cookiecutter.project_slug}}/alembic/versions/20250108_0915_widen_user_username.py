@@ -28,8 +28,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore changing-column-type, longer is a change of the catalogue
-    op.alter_column("users", "username", type_=sa.String(150))  # zdm: ignore R015, not about NULL
+    op.alter_column("users", "username", type_=sa.String(150))
 
 
 def downgrade() -> None:
@@ -42,4 +41,4 @@ def downgrade() -> None:
         END
         $$
     """)
-    op.alter_column("users", "username", type_=sa.String(50))  # zdm: ignore R015, the way back; see Rollback
+    op.alter_column("users", "username", type_=sa.String(50))

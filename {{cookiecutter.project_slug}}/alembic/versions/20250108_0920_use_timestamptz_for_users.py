@@ -31,17 +31,11 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("SET LOCAL TIME ZONE 'UTC'")
-    # squawk: ignore changing-column-type, no rewrite in UTC
-    op.alter_column(
-        "users", "created_at", type_=sa.DateTime(timezone=True)
-    )  # zdm: ignore R015, not about NULL
-    # squawk: ignore changing-column-type, no rewrite in UTC
-    op.alter_column(
-        "users", "updated_at", type_=sa.DateTime(timezone=True)
-    )  # zdm: ignore R015, not about NULL
+    op.alter_column("users", "created_at", type_=sa.DateTime(timezone=True))
+    op.alter_column("users", "updated_at", type_=sa.DateTime(timezone=True))
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL TIME ZONE 'UTC'")
-    op.alter_column("users", "created_at", type_=sa.DateTime())  # zdm: ignore R015, not about NULL
-    op.alter_column("users", "updated_at", type_=sa.DateTime())  # zdm: ignore R015, not about NULL
+    op.alter_column("users", "created_at", type_=sa.DateTime())
+    op.alter_column("users", "updated_at", type_=sa.DateTime())

@@ -24,7 +24,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-not-null, the point of it; see Deploy
     op.alter_column("documents", "file_size", nullable=True)
 
 
@@ -63,7 +62,5 @@ def downgrade() -> None:
             postgresql_not_valid=True,
         )
         op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_file_size_not_null")
-        op.alter_column(
-            "documents", "file_size", nullable=False
-        )  # zdm: ignore R015, the way back; see Rollback
+        op.alter_column("documents", "file_size", nullable=False)
         op.drop_constraint(op.f("ck_documents_file_size_not_null"), "documents", type_="check")

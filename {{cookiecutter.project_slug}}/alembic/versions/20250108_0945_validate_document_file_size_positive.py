@@ -24,7 +24,6 @@ depends_on = None
 def upgrade() -> None:
     op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_file_size_positive")
     op.execute("DROP TRIGGER documents_unknown_file_size ON documents")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION documents_unknown_file_size()")
 
 

@@ -25,7 +25,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
+        # An earlier run that failed may have left it.
         op.drop_constraint(op.f("ck_documents_priority_range"), "documents", type_="check", if_exists=True)
         op.create_check_constraint(
             op.f("ck_documents_priority_range"),

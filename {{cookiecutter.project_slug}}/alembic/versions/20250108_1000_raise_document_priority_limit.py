@@ -25,14 +25,11 @@ depends_on = None
 
 def replace_check(condition: str) -> None:
     new = op.f("ck_documents_priority_range_new")
-    # squawk: ignore ban-drop-constraint, what an earlier try left
+    # An earlier run that failed may have left the new one, or dropped the old one.
     op.drop_constraint(new, "documents", type_="check", if_exists=True)
     op.create_check_constraint(new, "documents", condition, postgresql_not_valid=True)
     op.execute(f"ALTER TABLE documents VALIDATE CONSTRAINT {new}")
-    # squawk: ignore ban-drop-constraint, what an earlier try left
     op.drop_constraint(op.f("ck_documents_priority_range"), "documents", type_="check", if_exists=True)
-    # squawk: ignore prefer-robust-stmts, does no harm a second time
-    # squawk: ignore renaming-object, no code names it
     op.execute(f"ALTER TABLE documents RENAME CONSTRAINT {new} TO ck_documents_priority_range")
 
 

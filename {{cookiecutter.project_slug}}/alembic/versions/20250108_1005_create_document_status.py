@@ -38,5 +38,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("documents", "status")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "status")
     status.drop(op.get_bind(), checkfirst=False)

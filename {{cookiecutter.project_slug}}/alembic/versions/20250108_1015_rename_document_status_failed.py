@@ -25,7 +25,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore renaming-object, see Deploy
     op.execute("ALTER TYPE document_status_enum RENAME VALUE 'failed' TO 'error'")
 
 

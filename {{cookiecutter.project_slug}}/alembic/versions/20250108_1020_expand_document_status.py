@@ -53,5 +53,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER documents_copy_status ON documents")
     op.execute("DROP FUNCTION documents_copy_status()")
-    op.drop_column("documents", "new_status")  # zdm: ignore R005, the way back
+    op.drop_column("documents", "new_status")
     op.execute("DROP TYPE document_status_enum_new")

@@ -31,26 +31,18 @@ depends_on = None
 def upgrade() -> None:
     op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_new_status_not_null")
     op.execute("DROP TRIGGER documents_copy_status ON documents")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION documents_copy_status()")
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("documents", "status")  # zdm: ignore R005, the contract step; see Deploy
-    # squawk: ignore ban-drop-type, nothing has it any more
+    op.drop_column("documents", "status")
     op.execute("DROP TYPE document_status_enum")
-    # squawk: ignore renaming-object, no code names it
     op.execute("ALTER TYPE document_status_enum_new RENAME TO document_status_enum")
-    # squawk: ignore renaming-column, the swap: code finds the name that it knows
-    op.alter_column(
-        "documents", "new_status", new_column_name="status", server_default="pending"
-    )  # zdm: ignore R011, the swap: code finds the name that it knows
-    op.alter_column("documents", "status", nullable=False)  # zdm: ignore R015, a valid CHECK has said so
-    # squawk: ignore ban-drop-constraint, has done its work
+    op.alter_column("documents", "new_status", new_column_name="status", server_default="pending")
+    op.alter_column("documents", "status", nullable=False)
     op.drop_constraint(op.f("ck_documents_new_status_not_null"), "documents", type_="check")
 
 
 def downgrade() -> None:
     op.alter_column("documents", "status", nullable=True, server_default=None)
-    op.alter_column("documents", "status", new_column_name="new_status")  # zdm: ignore R011, the way back
+    op.alter_column("documents", "status", new_column_name="new_status")
     op.execute("ALTER TYPE document_status_enum RENAME TO document_status_enum_new")
     op.execute(
         "CREATE TYPE document_status_enum AS ENUM ('pending', 'processing', 'completed', 'archived', 'error')"

@@ -29,7 +29,6 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint("uq_document_pages_document_id_page_number", "document_pages", if_exists=True)
         op.drop_index(
             "uq_document_pages_document_id_page_number",
@@ -37,7 +36,6 @@ def upgrade() -> None:
             if_exists=True,
             postgresql_concurrently=True,
         )
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "uq_document_pages_document_id_page_number",
             "document_pages",

@@ -26,7 +26,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore adding-foreign-key-constraint, a new column has nothing to check
     op.execute(
         "ALTER TABLE categories ADD COLUMN parent_id integer "
         "CONSTRAINT fk_categories_parent_id REFERENCES categories (id)"
@@ -34,4 +33,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("categories", "parent_id")  # zdm: ignore R005, the way back
+    op.drop_column("categories", "parent_id")

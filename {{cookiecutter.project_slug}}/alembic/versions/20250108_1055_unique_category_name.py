@@ -28,9 +28,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore constraint-missing-not-valid, a small table
-    # squawk: ignore disallowed-unique-constraint, a small table
-    op.create_unique_constraint(  # zdm: ignore R002, a small table
+    op.create_unique_constraint(
         "uq_categories_parent_id_name",
         "categories",
         ["parent_id", "name"],

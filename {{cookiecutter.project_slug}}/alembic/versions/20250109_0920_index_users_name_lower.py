@@ -27,10 +27,10 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index: drop it first.
         op.drop_index(
             "idx_users_name_lower", table_name="users", if_exists=True, postgresql_concurrently=True
         )
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "idx_users_name_lower",
             "users",

@@ -29,4 +29,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("audit_logs", "ip_address")  # zdm: ignore R005, the way back
+    op.drop_column("audit_logs", "ip_address")

@@ -24,7 +24,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-view, nothing reads it any more
     op.execute("DROP VIEW active_documents")
 
 

@@ -22,7 +22,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore ban-drop-view, nothing reads it any more
     op.execute("DROP MATERIALIZED VIEW document_stats")
 
 
@@ -32,6 +31,4 @@ def downgrade() -> None:
         SELECT user_id, count(*) AS documents, sum(file_size)::bigint AS total_size, max(created_at) AS latest
         FROM documents WHERE deleted_at IS NULL GROUP BY user_id
     """)
-    op.create_index(
-        "uq_document_stats_user_id", "document_stats", ["user_id"], unique=True
-    )  # zdm: ignore R001, nobody can see the view yet
+    op.create_index("uq_document_stats_user_id", "document_stats", ["user_id"], unique=True)

@@ -59,4 +59,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP TRIGGER users_sync_email ON users")
     op.execute("DROP FUNCTION users_sync_email()")
-    op.drop_column("users", "new_email")  # zdm: ignore R005, the way back
+    op.drop_column("users", "new_email")

@@ -28,10 +28,8 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore ban-drop-constraint, what an earlier try left
         op.drop_constraint("uq_users_new_email", "users", type_="unique", if_exists=True)
         op.drop_index("uq_users_new_email", table_name="users", if_exists=True, postgresql_concurrently=True)
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(
             "uq_users_new_email", "users", ["new_email"], unique=True, postgresql_concurrently=True
         )
@@ -43,14 +41,10 @@ def upgrade() -> None:
             ("ck_users_new_email_lowercase", "new_email = lower(new_email)"),
             ("ck_users_new_email_not_null", "new_email IS NOT NULL"),
         ]:
-            # squawk: ignore ban-drop-constraint, what an earlier try left
             op.drop_constraint(op.f(name), "users", type_="check", if_exists=True)
             op.create_check_constraint(op.f(name), "users", rule, postgresql_not_valid=True)
             op.execute(f"ALTER TABLE users VALIDATE CONSTRAINT {name}")
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        op.alter_column("users", "new_email", nullable=False)  # zdm: ignore R015, a valid CHECK has said so
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        # squawk: ignore ban-drop-constraint, has done its work
+        op.alter_column("users", "new_email", nullable=False)
         op.drop_constraint(op.f("ck_users_new_email_not_null"), "users", type_="check")
 
 

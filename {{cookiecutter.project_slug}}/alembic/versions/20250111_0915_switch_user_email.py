@@ -37,18 +37,12 @@ CONSTRAINTS = [
 
 def swap() -> None:
     """Swap the columns' names and their constraints'."""
-    # squawk: ignore renaming-column, the swap: code finds the name that it knows
     op.execute("ALTER TABLE users RENAME COLUMN email TO old_email")
-    # squawk: ignore renaming-column, the swap: code finds the name that it knows
     op.execute("ALTER TABLE users RENAME COLUMN new_email TO email")
-    # squawk: ignore renaming-column, the swap: code finds the name that it knows
     op.execute("ALTER TABLE users RENAME COLUMN old_email TO new_email")
     for one, other in CONSTRAINTS:
-        # squawk: ignore renaming-object, no code names it
         op.execute(f"ALTER TABLE users RENAME CONSTRAINT {one} TO swapped")
-        # squawk: ignore renaming-object, no code names it
         op.execute(f"ALTER TABLE users RENAME CONSTRAINT {other} TO {one}")
-        # squawk: ignore renaming-object, no code names it
         op.execute(f"ALTER TABLE users RENAME CONSTRAINT swapped TO {other}")
     op.execute("""
         DO $$

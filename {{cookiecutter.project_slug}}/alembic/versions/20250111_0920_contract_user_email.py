@@ -29,10 +29,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("DROP TRIGGER users_sync_email ON users")
-    # squawk: ignore ban-drop-function, its trigger is gone
     op.execute("DROP FUNCTION users_sync_email()")
-    # squawk: ignore ban-drop-column, the contract step; see Deploy
-    op.drop_column("users", "new_email")  # zdm: ignore R005, the contract step; see Deploy
+    op.drop_column("users", "new_email")
 
 
 def downgrade() -> None:
@@ -104,5 +102,5 @@ def downgrade() -> None:
             op.drop_constraint(op.f(name), "users", type_="check", if_exists=True)
             op.create_check_constraint(op.f(name), "users", rule, postgresql_not_valid=True)
             op.execute(f"ALTER TABLE users VALIDATE CONSTRAINT {name}")
-        op.alter_column("users", "new_email", nullable=False)  # zdm: ignore R015, the way back; see Rollback
+        op.alter_column("users", "new_email", nullable=False)
         op.drop_constraint(op.f("ck_users_new_email_not_null"), "users", type_="check")

@@ -27,10 +27,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore constraint-missing-not-valid, a small table
-    op.create_check_constraint(
-        op.f("ck_roles_name_not_blank"), "roles", "btrim(name) <> ''"
-    )  # zdm: ignore R017, a small table
+    op.create_check_constraint(op.f("ck_roles_name_not_blank"), "roles", "btrim(name) <> ''")
 
 
 def downgrade() -> None:

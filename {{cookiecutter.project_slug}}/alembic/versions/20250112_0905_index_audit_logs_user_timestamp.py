@@ -27,8 +27,8 @@ NAME = "idx_audit_logs_user_id_timestamp"
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index: drop it first.
         op.drop_index(NAME, table_name="audit_logs", if_exists=True, postgresql_concurrently=True)
-        # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
         op.create_index(NAME, "audit_logs", ["user_id", "timestamp"], postgresql_concurrently=True)
 
 

@@ -51,9 +51,8 @@ def upgrade() -> None:
     """)
     op.execute("CREATE TABLE webhook_deliveries_default PARTITION OF webhook_deliveries DEFAULT")
     for partition in ("webhook_deliveries_2025_01", "webhook_deliveries_default"):
-        # squawk: ignore renaming-object, no code names it
         op.execute(f"ALTER INDEX {partition}_pkey RENAME TO pk_{partition}")
 
 
 def downgrade() -> None:
-    op.drop_table("webhook_deliveries")  # zdm: ignore R019, the way back
+    op.drop_table("webhook_deliveries")

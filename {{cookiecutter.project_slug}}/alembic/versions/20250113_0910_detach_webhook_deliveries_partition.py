@@ -30,10 +30,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # squawk: ignore require-concurrent-partition-detach, refused while there is a DEFAULT partition
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_01")
-    # squawk: ignore ban-drop-table, the point of it
-    op.drop_table("webhook_deliveries_2025_01")  # zdm: ignore R019, the point of it; see Deploy
+    op.drop_table("webhook_deliveries_2025_01")
 
 
 def downgrade() -> None:

@@ -36,19 +36,14 @@ PARTITIONS = {
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # squawk: ignore require-concurrent-index-deletion, partitioned indexes know no other way
-        op.drop_index(
-            NAME, table_name="webhook_deliveries", if_exists=True
-        )  # zdm: ignore R016, partitioned indexes know no other way
-        # squawk: ignore prefer-robust-stmts, does no harm a second time
-        # squawk: ignore require-concurrent-index-creation, ON ONLY builds nothing
+        # PostgreSQL drops no index of a partitioned table concurrently.
+        op.drop_index(NAME, table_name="webhook_deliveries", if_exists=True)
         op.execute(f"CREATE INDEX {NAME} ON ONLY webhook_deliveries (webhook_id, delivered_at)")
         for partition, name in PARTITIONS.items():
             op.drop_index(name, table_name=partition, if_exists=True, postgresql_concurrently=True)
-            # squawk: ignore prefer-robust-stmts, what an earlier try left is dropped above
             op.create_index(name, partition, ["webhook_id", "delivered_at"], postgresql_concurrently=True)
             op.execute(f"ALTER INDEX {NAME} ATTACH PARTITION {name}")
 
 
 def downgrade() -> None:
-    op.drop_index(NAME, table_name="webhook_deliveries")  # zdm: ignore R016, the way back
+    op.drop_index(NAME, table_name="webhook_deliveries")

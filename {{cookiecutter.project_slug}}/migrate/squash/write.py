@@ -24,7 +24,6 @@ SECTIONS = {
     "Row security": r"CREATE POLICY|ALTER TABLE .* ENABLE ROW LEVEL SECURITY",
     "Privileges": r"GRANT|REVOKE|ALTER DEFAULT PRIVILEGES",
 }
-INDEX = re.compile(r"CREATE (UNIQUE )?INDEX ")
 FUNCTION = re.compile(r"CREATE (FUNCTION|PROCEDURE) ")
 
 # Where a long line is best broken, and where it can be.
@@ -178,11 +177,10 @@ def _sections(statements: list[str]) -> Iterator[str]:
 
 def _call(statement: str) -> str:
     """Return the line or lines that execute a statement, with what is quoted as it is."""
-    remark = "  # zdm: ignore R003, a new table" if INDEX.match(statement) else ""
     statement = QUOTED.sub(_visible, statement)
     text = BIND.sub(r"\\:", statement)
     quote = "'" if '"' in text else '"'
-    line = f"    op.execute({quote}{text}{quote}){remark}"
+    line = f"    op.execute({quote}{text}{quote})"
     if len(line) <= WIDTH and not re.search(rf"[\n\r\\{quote}]", text):
         return line
     text = BIND.sub(r"\\:", "\n".join(_wrapped(statement)))
@@ -193,7 +191,7 @@ def _call(statement: str) -> str:
     else:
         prefix = "r" if "\\" in text else ""
     lines = [f"    op.execute({prefix}{quotes}", *text.split("\n"), f"    {quotes})"]
-    return "\n".join(lines) + _silence(lines) + remark
+    return "\n".join(lines) + _silence(lines)
 
 
 def _visible(found: re.Match[str]) -> str:
