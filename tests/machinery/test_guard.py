@@ -23,9 +23,7 @@ from migrate.run.guard import PATIENT
 from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from postgres import embedded
-from tests.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
 
 HEAD = REVISIONS[-1].id
 

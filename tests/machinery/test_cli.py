@@ -13,9 +13,7 @@ from sqlalchemy import URL
 
 from database import ROOT
 from migrate.run import connection
-from tests.support import REVISIONS, Database
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import REVISIONS, Database
 
 SECRET = "s3cr3t"
 

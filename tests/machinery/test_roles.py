@@ -14,9 +14,7 @@ from database import ROOT, Base
 from migrate.sample import fill
 from models import AuditLog, User
 from postgres import client
-from tests.support import REVISIONS, Database, run, start
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import REVISIONS, Database, run, start
 
 SCRIPT = ROOT / "docs/roles.sql"
 PASSWORD = "p@ss 'word\" %$"

@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, text
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
 from postgres.errors import EmbeddedServerError
-from tests.support import Database
+from tests.machinery.support import Database
 
 
 @pytest.fixture(autouse=True)

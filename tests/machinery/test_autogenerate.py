@@ -35,9 +35,7 @@ from sqlalchemy import (
 
 from database import ROOT, Base
 from migrate.autogenerate import PLUGINS, include_object, scenarios
-from tests.support import Database, Server, run, start
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import Database, Server, run, start
 
 
 def differences(

@@ -9,10 +9,8 @@ import pytest
 
 from migrate.run.connection import major_version
 from postgres import client
-from tests.production import Chain, Site, command, commands, dump, site, steps
-from tests.support import Database
-
-pytestmark = pytest.mark.tools
+from tests.machinery.production import Chain, Site, command, commands, dump, site, steps
+from tests.machinery.support import Database
 
 FIRST = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)"
 

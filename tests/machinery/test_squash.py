@@ -20,10 +20,8 @@ from migrate.squash import SquashError, files, proof, squash
 from migrate.squash.dump import split, statements
 from migrate.squash.write import BIND, source
 from postgres import client
-from tests.support import Database, Server
-from tests.test_cli import closed_port, run
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import Database, Server
+from tests.machinery.test_cli import closed_port, run
 
 # What people have in their chains: the name of a revision, and its statements.
 CHAIN = dict(

@@ -12,9 +12,7 @@ from alembic.config import Config
 
 from database import ROOT, parse_url
 from migrate.run.settings import Settings
-from tests.support import REVISIONS, Database
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import REVISIONS, Database
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = (ROOT / "compose.yaml").read_text()

@@ -18,9 +18,7 @@ from sqlalchemy import inspect, text
 
 from database import ROOT
 from postgres import embedded
-from tests.support import Database, wait_for
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import Database, wait_for
 
 PAGE = (ROOT / "docs/RUNBOOK.md").read_text(encoding="utf-8")
 PARTS = ["Symptom", "Cause", "Remedy", "Over when"]

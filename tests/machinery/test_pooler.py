@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import Database, run, wait_for
+from tests.machinery.support import Database, run, wait_for
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 

@@ -20,8 +20,6 @@ from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import MeasureError, measure
 from migrate.ledger.policy import Policy, findings
 
-pytestmark = pytest.mark.tools
-
 Chain = Callable[..., Path]
 
 AX, EX, SRX, S = "AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from database import ROOT
 from postgres import client
-from tests.support import Database
+from tests.machinery.support import Database
 
 SHIM = """
 import os, sys

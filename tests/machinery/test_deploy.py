@@ -13,7 +13,7 @@ import pytest
 from migrate.operate.deploy import Deploy
 from migrate.run.connection import major_version
 from postgres import client
-from tests.production import (
+from tests.machinery.production import (
     WITHOUT_EMBEDDED,
     Chain,
     Site,
@@ -24,9 +24,7 @@ from tests.production import (
     site,
     steps,
 )
-from tests.support import Database, wait_for
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import Database, wait_for
 
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 

@@ -13,9 +13,7 @@ from alembic.util import CommandError
 
 from database import ROOT, parse_url
 from migrate.target import allowed_url, is_private
-from tests.support import REVISIONS, Database
-
-pytestmark = pytest.mark.tools
+from tests.machinery.support import REVISIONS, Database
 
 PRODUCTION = ROOT / "production.ini"
 HEAD = REVISIONS[-1].id

@@ -16,8 +16,6 @@ import pytest
 from database import ROOT
 from postgres import embedded
 
-pytestmark = pytest.mark.tools
-
 
 @contextmanager
 def new_project(folder: Path) -> Iterator[Path]:
