@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fasteners import InterProcessLock, InterProcessReaderWriterLock
 
-from tests.conftest import TEMPLATE, generate_here
+from tests.conftest import TEMPLATE, generate
 
 SCHEMA = Path(__file__).with_name("schema")
 RUNS = TEMPLATE / "build" / "machinery"
@@ -27,7 +27,7 @@ IN_USE = InterProcessReaderWriterLock(RUNS / f"{RUN}.lock")
 
 def make_backend(folder: Path) -> Path:
     """Generate a backend, and give it the schema of these tests in the place of its own."""
-    project = generate_here(folder, project_name="Workshop", history="baseline")
+    project = generate(folder, project_name="Workshop", history="baseline").project.folder
     for name in ("models", "tests"):
         shutil.rmtree(project / name)
     for path in (project / "alembic/versions").glob("*.py"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.machinery import backend  # first: it brings what the others import
-from tests.machinery.support import Chain, Database, Server, write_chain  # noqa: I001
+from tests.machinery.support import Chain, Database, Server, write_chain
 
 
 def heed(number: signal.Signals) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -321,7 +322,7 @@ def upgrade_despite_kills(database: Database, seed: int, ini: Path = ROOT / "ale
     for kills in itertools.count():
         process = start(database, "upgrade", "head", ini=ini)
         # From the moment that it is there: however slow the machine is, it is killed in its work.
-        wait_for(lambda: process.poll() is not None or database.query(SESSIONS), 120)
+        wait_for(partial(at_work, process, database), 120)
         try:
             process.communicate(timeout=chance.uniform(0, 0.5) * 1.1**kills if kills else 0)
         except subprocess.TimeoutExpired:
@@ -332,6 +333,11 @@ def upgrade_despite_kills(database: Database, seed: int, ini: Path = ROOT / "ale
     print(f"seed {seed}: {kills} kills")
     assert process.returncode == 0
     assert kills
+
+
+def at_work(process: subprocess.Popen[str], database: Database) -> bool:
+    """Whether the process has connected to the database, or has ended."""
+    return process.poll() is not None or bool(database.query(SESSIONS))
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -347,5 +353,3 @@ def closed_port() -> int:
     with socket.socket() as candidate:
         candidate.bind(("127.0.0.1", 0))
         return int(candidate.getsockname()[1])
-
-

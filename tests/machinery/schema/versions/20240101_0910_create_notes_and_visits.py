@@ -54,7 +54,9 @@ def upgrade() -> None:
         postgresql_partition_by="RANGE (at)",
     )
     op.create_index("idx_visits_repair_id_at", "visits", ["repair_id", "at"])
-    op.execute("CREATE TABLE visits_2024 PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')")
+    op.execute(
+        "CREATE TABLE visits_2024 PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')"
+    )
     op.execute("CREATE TABLE visits_rest PARTITION OF visits DEFAULT")
 
 
