@@ -51,15 +51,15 @@ lint: install  ## check style, format and types, of the template and of the back
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	cd '$(BACKEND)' && ../$(BIN)/mypy .
+	cd '$(BACKEND)' && ../$(BIN)/mypy --exclude ^choices/ .
 
 index: install  ## list the scenarios in README.md and in the backend's versions/README.md
 	cd '$(BACKEND)' && ../$(BIN)/python -m migrate index && ../$(BIN)/python -m migrate index ../README.md
 
-baseline: install  ## refresh the backend's alembic/baseline, the chain in one revision
+baseline: install  ## refresh the revision of history=baseline, the chain in one
 	rm -rf build/baseline
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/baseline > build/baseline.log
-	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BACKEND)/alembic/baseline' && \
+	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BACKEND)/choices/history/baseline/alembic/versions' && \
 		"$$python" -m migrate squash --dry-run > baseline.py && \
 		last=$$(ls alembic/versions/*.py | tail -n 1) && rm alembic/versions/* && \
 		mv baseline.py $${last%%_*}_$$(basename "$$last" | cut -d_ -f2)_baseline.py && \

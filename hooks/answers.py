@@ -12,7 +12,7 @@ import re
 import sys
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -116,40 +116,25 @@ def manifest() -> dict[str, Any]:
 
 
 def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
-    """Return what becomes of the backend's files by these answers.
+    """Return what becomes of the backend's files by these answers, beside `choices/`.
 
     Returns:
-        `remove`, a list of paths; `rename`, old paths and new ones; `replace`, for each path
-        the words in it to replace, and by which; `lines`, for each path the words of the lines
-        in it to remove.
+        `remove`, a list of paths; `replace`, for each path the words in it to replace, and by
+        which.
     """
     table = manifest()
     python = table.pop("oldest_python")
-    brings = {
-        (question, choice): files for question, choices in table.items() for choice, files in choices.items()
-    }
-    taken = [files for (question, choice), files in brings.items() if answers[question] == choice]
-    left = [files for (question, choice), files in brings.items() if answers[question] != choice]
-    kept = {path for files in taken for path in _paths(files)}
-    gone = {path for files in brings.values() for path in _paths(files)} - kept
-    replace = {
-        path: {word: _for_python(word, answers["python_version"]) for word in words}
-        for path, words in python.items()
-    }
-    for files in taken:
-        for path, words in files.get("replace", {}).items():
-            replace.setdefault(path, {}).update(words)
+    brought: dict[bool, set[str]] = {True: set(), False: set()}
+    for question, choices in table.items():
+        for choice, files in choices.items():
+            brought[answers[question] == choice].update(files["paths"])
     return {
-        "remove": sorted(gone),
-        "rename": {old: new for files in taken for old, new in files.get("rename", {}).items()},
-        "replace": replace,
-        "lines": {path: mark for files in left for path, mark in files.get("lines", {}).items()},
+        "remove": sorted(brought[False] - brought[True]),
+        "replace": {
+            path: {word: _for_python(word, answers["python_version"]) for word in words}
+            for path, words in python.items()
+        },
     }
-
-
-def _paths(files: Mapping[str, Any]) -> Iterator[str]:
-    yield from files.get("paths", ())
-    yield from files.get("rename", {})
 
 
 def _for_python(words: str, version: str) -> str:

@@ -34,19 +34,19 @@ for folder, folders, _ in os.walk("."):
 
 for name in consequences["remove"]:
     remove(Path(name))
-for old, new in consequences["rename"].items():
-    Path(old).replace(new)
-    remove(Path(old))
+for question in Path("choices").iterdir():
+    folder = question / answers[question.name]
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        target = path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+shutil.rmtree("choices")
 for name, words in consequences["replace"].items():
     if (path := Path(name)).exists():
         content = path.read_bytes()
         for word, chosen in words.items():
             content = content.replace(word.encode(), chosen.encode())
         path.write_bytes(content)
-for name, mark in consequences["lines"].items():
-    path = Path(name)
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(line for line in lines if mark.encode() not in line))
 
 # cruft renders to compare, in a temporary folder: nobody is to go there.
 to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())

@@ -152,20 +152,21 @@ def files_of(choices: Mapping[str, str], names: Iterable[str]) -> dict[str, str]
     """
     table = manifest()
     del table["oldest_python"]
-    taken: dict[str, str] = {}
-    others: dict[str, str] = {}
+    brought: dict[bool, set[str]] = {True: set(), False: set()}
     for question, by_choice in table.items():
-        for choice, brought in by_choice.items():
-            ours = taken if choices[question] == choice else others
-            ours |= {path: path for path in brought.get("paths", [])} | brought.get("rename", {})
-    result = {}
+        for choice, files in by_choice.items():
+            brought[choices[question] == choice].update(files["paths"])
+    gone = brought[False] - brought[True]
+    result, chosen = {}, {}
     for name in names:
-        ways = [str(path) for path in (Path(name), *Path(name).parents)]
-        if renamed := [path for path in ways if path in taken]:
-            result[taken[renamed[0]] + name.removeprefix(renamed[0])] = name
-        elif not any(path in others for path in ways):
+        folder, *rest = Path(name).parts
+        if folder == "choices":
+            question, choice, *path = rest
+            if choices[question] == choice:
+                chosen[str(Path(*path))] = name
+        elif not gone.intersection(map(str, (Path(name), *Path(name).parents))):
             result[name] = name
-    return result
+    return result | chosen
 
 
 def config(folder: Path) -> Path:

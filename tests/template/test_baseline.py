@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import BACKEND, Project
 
-FOLDER = BACKEND / "alembic/baseline"
+FOLDER = BACKEND / "choices/history/baseline/alembic/versions"
 
 # Run in a backend: take a database up by the revisions of a folder, or up, down and up, and
 # print what it holds then.

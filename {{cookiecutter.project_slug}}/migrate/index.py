@@ -25,6 +25,8 @@ class NoPlaceError(CommandError):
 def render(folder: Path) -> str:
     """Return the index as Markdown, with links from a file in `folder`."""
     chain = revisions()
+    if not chain:
+        return f"{START}\n\nThere is no revision yet.\n\n{END}"
     parts = _parts(chain)
     lines = _picture(chain, parts)
     for part, members in groupby(chain, key=lambda revision: parts[revision.id]):

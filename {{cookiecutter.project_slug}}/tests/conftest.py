@@ -110,7 +110,7 @@ def empty(server: Server) -> Database:
 @pytest.fixture
 def head(server: Server) -> Database:
     """A database at head, with sample rows; a copy, not migrated again."""
-    return server.after(REVISIONS[-1].slug)
+    return server.at([revision.id for revision in REVISIONS[-1:]])
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import re
 from datetime import datetime
 
 import pytest
+from alembic.script import ScriptDirectory
 from pytest_alembic.tests import (  # noqa: F401
     test_model_definitions_match_ddl,  # runs test_upgrade first
-    test_single_head_revision,
     test_up_down_consistency,
 )
 
 from migrate import ledger
-from migrate.chain import FIELDS, Revision
+from migrate.chain import FIELDS, Revision, project_config
 from tests.support import REVISIONS, Rows, Server
 
 
@@ -141,6 +141,11 @@ def test_is_transactional_or_autocommit_but_not_both(revision: Revision) -> None
     for function in revision.functions.values():
         blocks = [node for node in function.body if isinstance(node, ast.With)]
         assert not blocks or len(function.body) == 1, f"{function.name} mixes the two"
+
+
+def test_there_is_one_head() -> None:
+    heads = ScriptDirectory.from_config(project_config()).get_heads()
+    assert len(heads) <= 1, "rebase one of them, or: alembic merge heads"
 
 
 def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:

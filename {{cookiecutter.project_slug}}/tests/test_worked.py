@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from database import NAMING_CONVENTION
 from migrate.__main__ import VERSIONS
 from migrate.index import render
 from migrate.sample import TABLES, awkward_rows
-from tests.support import Server, upgrade_despite_kills
+from tests.support import Database, Server, upgrade_despite_kills
 
 
 @pytest.mark.tools
@@ -38,3 +39,31 @@ def test_the_first_tables_take_every_awkward_row(server: Server) -> None:
     for table in ("users", "categories", "documents", "doc_pages", "legacy_exports"):
         many = max(1, round(100 * TABLES[table].share))
         assert len(rows[table]) == many + len(awkward_rows()[table])
+
+
+def test_every_constraint_and_index_is_named_by_the_convention(head: Database) -> None:
+    prefixes = tuple(rule.split("_")[0] + "_" for rule in NAMING_CONVENTION.values())
+    names = head.column(
+        "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n' "
+        "AND conrelid <> 'alembic_version'::regclass "
+        "UNION SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class c ON c.oid = indrelid "
+        "WHERE c.relnamespace = 'public'::regnamespace AND indrelid <> 'alembic_version'::regclass"
+    )
+    assert [name for name in names if not name.startswith(prefixes)] == []
+
+
+def test_no_helper_of_a_migration_is_left_behind(head: Database) -> None:
+    functions = head.column(
+        "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace "
+        "AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e') ORDER BY 1"
+    )
+    triggers = head.column(
+        "SELECT DISTINCT tgname::text FROM pg_trigger WHERE NOT tgisinternal AND tgparentid = 0 ORDER BY 1"
+    )
+    others = head.column(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+        "AND relkind IN ('v', 'm', 'f') UNION SELECT polname::text FROM pg_policy"
+    )
+    assert functions == ["documents_search_update", "touch_updated_at"]
+    assert triggers == ["documents_search_update", "touch_updated_at"]
+    assert others == []

@@ -97,6 +97,8 @@ def make_plan(config: Config, to: str = "head") -> Plan:
         raise SquashError("--to is empty: name a revision (alembic history lists them)")
     scripts = ScriptDirectory.from_config(config)
     heads = scripts.get_heads()
+    if not heads:
+        raise SquashError("there is no revision yet: nothing to squash")
     if to in ("head", "heads") and len(heads) != 1:
         raise SquashError(
             f"there are {len(heads)} heads ({', '.join(heads)}): name a revision that all of them come after "
