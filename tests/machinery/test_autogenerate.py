@@ -608,13 +608,15 @@ def test_a_column_that_holds_null_stays_as_it_is(backend: Backend) -> None:
     assert differences(backend.database) == []
 
 
-def test_the_pointers_say_where_the_scenarios_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remark_names_the_revision_that_shows_it_or_says_it_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scenarios, "VERSIONS", tmp_path)
-    assert scenarios.scenario("drop_unused_index") == (
-        "see the scenario drop_unused_index in the README of the template that this backend was made from"
+    assert scenarios.scenario("rename a label") == "ALTER TYPE … RENAME VALUE"
+    (tmp_path / "20250109_1005_rename_failed.py").write_text(
+        '"""Rename.\n\nScenario: rename a label of an enum\nLocks: none\n"""\n'
     )
-    (tmp_path / "20250109_1005_drop_unused_index.py").touch()
-    assert scenarios.scenario("drop_unused_index") == "see the scenario drop_unused_index in alembic/versions"
+    assert scenarios.scenario("rename a label") == "see the scenario rename_failed in alembic/versions"
 
 
 def test_a_server_that_makes_no_copies_is_named(backend: Backend) -> None:

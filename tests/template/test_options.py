@@ -21,9 +21,7 @@ from tests.conftest import (
 )
 
 # What may speak of a revision by its name: pointers to the template's chain, and examples of the same names.
-POINTERS = re.compile(
-    r"migrate/autogenerate/|tests/test_autogenerate|tests/test_runbook|docs/RUNBOOK|migrate/sample.py"
-)
+POINTERS = re.compile(r"tests/test_autogenerate|tests/test_runbook|docs/RUNBOOK|migrate/sample.py")
 
 COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
 SLUGS = {path.stem.split("_", 2)[2] for path in (BACKEND / "alembic/versions").glob("*.py")} - {

@@ -6,9 +6,10 @@ import pytest
 
 from database import NAMING_CONVENTION
 from migrate.__main__ import VERSIONS
+from migrate.autogenerate.scenarios import HOW
 from migrate.index import render
 from migrate.sample import TABLES, awkward_rows
-from tests.support import Database, Server, upgrade_despite_kills
+from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
 
 
 @pytest.mark.tools
@@ -67,3 +68,8 @@ def test_no_helper_of_a_migration_is_left_behind(head: Database) -> None:
     assert functions == ["documents_search_update", "touch_updated_at"]
     assert triggers == ["documents_search_update", "touch_updated_at"]
     assert others == []
+
+
+def test_what_autogenerate_points_at_is_there() -> None:
+    there = {revision.fields["Scenario"] for revision in REVISIONS}
+    assert {how.scenario for how in HOW.values()} <= there

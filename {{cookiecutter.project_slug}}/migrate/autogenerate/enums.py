@@ -49,7 +49,7 @@ class AddedLabel(Statement):
     def reverse(self) -> ops.MigrateOperation:  # type: ignore[override]
         return Remark(
             "PostgreSQL takes no label back: it stays, and does no harm to the next upgrade (Rollback: "
-            f"irreversible). To be rid of it, {scenario('remove_document_status_archived')}."
+            f"irreversible). To be rid of it, {scenario('remove a label')}."
         )
 
 
@@ -68,8 +68,8 @@ class ChangedLabels(ops.MigrateOperation):
         )
         return (
             f"enum {self.type}: the database has the labels {', '.join(self.present)}, {what}. Autogenerate "
-            f"only adds labels: to rename one, {scenario('rename_document_status_failed')}; to remove one, "
-            f"{scenario('remove_document_status_archived')}; a new order is a new type, made in the same way"
+            f"only adds labels: to rename one, {scenario('rename a label')}; to remove one, "
+            f"{scenario('remove a label')}; a new order is a new type, made in the same way"
         )
 
     def reverse(self) -> "ChangedLabels":

@@ -34,9 +34,9 @@ DIALECT = registry.load("postgresql")()
 
 # How a constraint is replaced, by its kind.
 CHANGED_CONSTRAINT = {
-    "check": "raise_document_priority_limit",
-    "foreignkey": "keep_audit_logs_of_deleted_users",
-    "unique": "unique_user_email",
+    "check": "change a check",
+    "foreignkey": "change a foreign key",
+    "unique": "change a unique constraint",
 }
 
 
@@ -104,13 +104,13 @@ class Review:
             case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
                 yield Remark(
                     f"nobody can write to {op.table_name} while each partition gets its index. To build them "
-                    f"concurrently, one by one, {scenario('index_webhook_deliveries')}."
+                    f"concurrently, one by one, {scenario('index partitions')}."
                 )
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
                     f"nobody can write to {op.source_table} while every partition is read. Add the key to "
                     "each partition first, NOT VALID, and validate it: "
-                    f"{scenario('validate_document_category_fk')}."
+                    f"{scenario('add a foreign key to partitions')}."
                 )
 
     def remarks_on_downgrade(self, op: ops.MigrateOperation) -> Iterator[Remark]:
@@ -138,12 +138,12 @@ class Review:
             if isinstance(other, ops.CreateTableOp) and alike(op, other):
                 yield Remark(
                     f"a rename? If {other.table_name} is what {op.table_name} was, use this line in place of "
-                    f"the two, or see how both names can work for a while: {scenario('rename_doc_pages')}.",
+                    f"the two, or see how both names can work for a while: {scenario('rename a table')}.",
                     f"op.rename_table({arguments(op.table_name, other.table_name, schema=op.schema)})",
                 )
         yield Remark(
             f"drops the table {op.table_name} and what it holds{self._rows(op)}. For when and how, "
-            f"{scenario('drop_legacy_exports')}."
+            f"{scenario('drop a table')}."
         )
 
     def _dropped_column(self, op: ops.DropColumnOp) -> Iterator[Remark]:
@@ -157,12 +157,12 @@ class Review:
                 yield Remark(
                     f"a rename? If {new} is what {op.column_name} was, use this line in place of the two. "
                     "It breaks code that is running; for the way that does not, "
-                    f"{scenario('expand_user_email')}.",
+                    f"{scenario('replace a column')}.",
                     f"op.alter_column({names})",
                 )
         yield Remark(
             f"drops the column {op.table_name}.{op.column_name} and what it holds{self._rows(op)}. For when "
-            f"and how, {scenario('drop_document_legacy_status')}."
+            f"and how, {scenario('drop a column')}."
         )
 
     def _dropped_constraint(self, op: ops.DropConstraintOp) -> Remark:
@@ -180,11 +180,11 @@ class Review:
         if op.index_name in built:
             return Remark(
                 f"drops the index {op.index_name}, and queries go without until it is built as the models "
-                f"have it. To have the new one first, {scenario('replace_documents_user_index')}."
+                f"have it. To have the new one first, {scenario('replace an index')}."
             )
         return Remark(
             f"drops the index {op.index_name}: queries that use it will read the whole "
-            f"table{self._rows(op)}. To see whether any does, {scenario('drop_unused_index')}."
+            f"table{self._rows(op)}. To see whether any does, {scenario('drop an index')}."
         )
 
     def _added_column(self, op: ops.AddColumnOp) -> Iterator[Remark]:
@@ -192,19 +192,19 @@ class Review:
             yield Remark(
                 f"fails if {op.table_name} has rows{self._rows(op)}; else, old code that inserts some fails. "
                 "Give the column a server_default in the models, or let it be NULL first: "
-                f"{scenario('add_user_username')}."
+                f"{scenario('require a column')}."
             )
         elif op.column.server_default is not None and self._rewrites(op, added(op)):
             yield Remark(
                 f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To add "
-                f"the column first, then fill it, {scenario('add_user_username')}."
+                f"the column first, then fill it, {scenario('require a column')}."
             )
 
     def _altered_type(self, op: ops.AlterColumnOp, new: TypeEngine[Any]) -> Iterator[Remark]:
         if isinstance(new, DateTime) and isinstance(op.existing_type, DateTime):
             yield Remark(
                 "unless the session's time zone is UTC, the table is written anew, and every instant moves: "
-                f"{scenario('use_timestamptz_for_users')}."
+                f"{scenario('add a time zone')}."
             )
             return
         type_ = new.compile(self.connection.dialect)
@@ -215,12 +215,12 @@ class Review:
             yield Remark(
                 f"fails as it stands: PostgreSQL does not know how to make {type_} of {op.column_name}. "
                 "Say it with postgresql_using=; then nobody can read or write the table while it is "
-                f"written anew. Or {scenario('expand_document_file_size')}."
+                f"written anew. Or {scenario('change a type')}."
             )
         elif rewrites:
             yield Remark(
                 f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To "
-                f"change the type beside the traffic, {scenario('expand_document_file_size')}."
+                f"change the type beside the traffic, {scenario('change a type')}."
             )
 
     def _rewrites(self, op: ops.AlterTableOp, statement: ExecutableDDLElement | str) -> bool | None:

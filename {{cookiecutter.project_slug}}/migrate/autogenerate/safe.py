@@ -15,9 +15,9 @@ Operations = list[ops.MigrateOperation]
 
 # What to do about rows that a validation would fail on.
 REPAIR = {
-    ops.CreateForeignKeyOp: "clean_document_categories",
-    ops.CreateCheckConstraintOp: "clamp_document_priorities",
-    ops.AlterColumnOp: "backfill_user_username",
+    ops.CreateForeignKeyOp: "repair orphans",
+    ops.CreateCheckConstraintOp: "repair values",
+    ops.AlterColumnOp: "fill a column",
 }
 
 
@@ -106,7 +106,7 @@ def built_constraint(unique: ops.CreateUniqueConstraintOp, review: Review) -> Pa
     )
     remark = Remark(
         "the build fails if rows have the same values, and says which: merge or change them first, in a "
-        f"revision before this one: {scenario('merge_duplicate_users')}."
+        f"revision before this one: {scenario('merge rows')}."
     )
     part = Part(name)
     part.add([remark, block], [unique.reverse()])

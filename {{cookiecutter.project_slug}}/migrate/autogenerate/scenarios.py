@@ -1,12 +1,99 @@
-"""Where the worked revision for a change is to be read."""
+"""How a change is done beside the traffic: the revision that shows it, or what to do in a line."""
+
+from typing import NamedTuple
 
 from database import ROOT
 
 VERSIONS = ROOT / "alembic" / "versions"
-TEMPLATE = "in the README of the template that this backend was made from"
+
+ANEW = "add the new one under another name, NOT VALID, and validate it, before you drop the old one"
 
 
-def scenario(slug: str) -> str:
-    """Return a pointer to a scenario: to its file, where this backend has it."""
-    here = any(VERSIONS.glob(f"*_{slug}.py"))
-    return f"see the scenario {slug} {'in alembic/versions' if here else TEMPLATE}"
+class How(NamedTuple):
+    """How one kind of change is done.
+
+    Attributes:
+        scenario: the words after `Scenario:` in the docstring of a revision that does it.
+        line: what to say where there is no such revision.
+    """
+
+    scenario: str
+    line: str
+
+
+HOW = {
+    "add a foreign key to partitions": How(
+        "validate a foreign key", "reads and writes go on meanwhile, and then the parent's reads no row"
+    ),
+    "add a time zone": How(
+        "add a time zone to timestamps without a rewrite",
+        "migrations run in UTC, so write no USING, and run it by no other client",
+    ),
+    "change a check": How("change the expression of a CHECK", ANEW),
+    "change a foreign key": How("change the ON DELETE of a live foreign key", ANEW),
+    "change a type": How(
+        "change an integer column of a big live table to bigint: expand",
+        "add a column of the new type, keep both the same by a trigger, fill it in batches, and swap names",
+    ),
+    "change a unique constraint": How(
+        "add a unique constraint to a big live table",
+        "build the new index first, concurrently and under another name, then drop the constraint and add "
+        "it UNIQUE USING INDEX in one transaction",
+    ),
+    "drop a column": How(
+        "drop a column", "deploy code that does not name it first; an ORM names all columns in every SELECT"
+    ),
+    "drop a table": How(
+        "drop a table", "deploy code that does not name it first; without CASCADE, nothing else goes with it"
+    ),
+    "drop an index": How(
+        "drop an index that is not used", "look at idx_scan in pg_stat_user_indexes, on every replica too"
+    ),
+    "fill a column": How("fill a column with values that must be unique", "fill it in batches"),
+    "index partitions": How(
+        "index a partitioned table",
+        "create it on ONLY the parent, concurrently on each partition, and attach those",
+    ),
+    "merge rows": How(
+        "merge duplicate rows, with everything that points at them",
+        "have what points at those that go point at the one that stays, and delete them then",
+    ),
+    "remove a label": How(
+        "remove a label from an enum: contract", "make a new type without it, and change the column's to that"
+    ),
+    "rename a label": How("rename a label of an enum", "ALTER TYPE … RENAME VALUE"),
+    "rename a table": How(
+        "rename a table while code that uses the old name is running",
+        "create a view of the old name in the same transaction",
+    ),
+    "repair orphans": How("clean orphans out of a big live table", "set to NULL or delete them, in batches"),
+    "repair values": How("repair values before a CHECK is added", "change them in batches"),
+    "replace a column": How(
+        "replace a column with no downtime, first step: new column, trigger in both directions",
+        "add the new column, keep both the same by a trigger, fill it in batches, have the code use it, and "
+        "drop the old one",
+    ),
+    "replace an index": How(
+        "replace an index of a big live table", "build it under another name, drop the old one, and rename it"
+    ),
+    "require a column": How(
+        "add a NOT NULL column whose value differs from row to row",
+        "add it as NULL, fill it in batches, and require it in a revision after that",
+    ),
+}
+
+
+def scenario(change: str) -> str:
+    """Return how a change is done, to end a remark with.
+
+    Args:
+        change: one of the keys of `HOW`.
+
+    Returns:
+        Which revision of this backend shows it, where one does; else what to do, in a line.
+    """
+    how = HOW[change]
+    for path in sorted(VERSIONS.glob("*.py")):
+        if f"\nScenario: {how.scenario}\n" in path.read_text(encoding="utf-8"):
+            return f"see the scenario {path.stem.split('_', 2)[2]} in alembic/versions"
+    return how.line
