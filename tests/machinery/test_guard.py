@@ -19,9 +19,9 @@ from alembic.util import CommandError
 from sqlalchemy import URL, text
 
 from database import ROOT, environments
-from migrate.run.guard import PATIENT
 from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
+from migrate.run.statements import PATIENT
 from postgres import embedded
 from tests.machinery.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
 
@@ -278,7 +278,9 @@ def test_the_sql_sets_the_limits_too(chain: Callable[..., Path]) -> None:
         [sys.executable, "-m", "alembic", "-c", ini, "-x", "lock_timeout=3s", "upgrade", "head", "--sql"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.startswith("SET lock_timeout = '3000ms';")
+    limits = done.stdout.partition("BEGIN;")[0]
+    assert "'idle_in_transaction_session_timeout', '0'" in limits
+    assert "SET lock_timeout = '3000ms';" in limits
     build = done.stdout.index("CREATE INDEX CONCURRENTLY")
     before, after = done.stdout[:build], done.stdout[build:]
     assert before.rstrip().endswith("SET lock_timeout = '0ms';")
@@ -371,6 +373,70 @@ def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goe
     code, errors = run(database, "upgrade", "head", ini=ini)
     assert code == 0, errors
     assert database.column("SELECT n FROM t") == [1]
+
+
+AUTOVACUUM = "SELECT pid FROM pg_stat_progress_vacuum WHERE relid = CAST('t' AS regclass)"
+
+
+def test_no_traffic_queues_behind_a_statement_that_waits_for_autovacuum(
+    own_server: embedded.Server, chain: Callable[..., Path]
+) -> None:
+    database = database_of(own_server)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ALTER SYSTEM SET autovacuum_naptime = '1s'"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    # Autovacuum begins with t at once, again and again, and would take minutes each time.
+    database.execute(
+        "CREATE TABLE t (n integer PRIMARY KEY, m integer) WITH (autovacuum_vacuum_threshold = 0, "
+        "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 100, "
+        "autovacuum_vacuum_cost_limit = 1)"
+    )
+    database.execute("CREATE TABLE u (n integer REFERENCES t)")
+    database.execute("INSERT INTO t SELECT generate_series(1, 100000)")
+    database.execute("DELETE FROM t WHERE n % 2 = 0")
+    statements = (
+        "ALTER TABLE t ADD COLUMN x integer",
+        "CREATE INDEX i ON t (m)",
+        "DROP TABLE u",
+        "DROP INDEX i",
+        "AUTOCOMMIT ALTER TABLE IF EXISTS public.t ADD COLUMN y integer",
+    )
+    ini = chain(*statements)
+    for statement in statements:
+        wait_for(lambda: database.query(AUTOVACUUM), seconds=60)
+        waits: set[str] = set()
+        process = start(database, "upgrade", "+1", ini=ini)
+        while process.poll() is None:
+            waits.update(
+                database.column("SELECT mode FROM pg_locks WHERE NOT granted AND locktype = 'relation'")
+            )
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert waits == {"ShareUpdateExclusiveLock"}, statement
+
+
+LIMITS = {
+    "statement_timeout": "1s",
+    "transaction_timeout": "1s",
+    "idle_in_transaction_session_timeout": "1s",
+    "idle_session_timeout": "1s",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_read_only": "on",
+    "quote_all_identifiers": "on",
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_that_somebody_has_set_on_the_database_does_not_end_a_run(
+    name: str, empty: Database, chain: Callable[..., Path]
+) -> None:
+    if not empty.query("SELECT FROM pg_settings WHERE name = :name", name=name):
+        pytest.skip(f"this server does not know {name}")
+    ini = chain("CREATE TABLE t (n integer); SELECT pg_sleep(2)", "AUTOCOMMIT SELECT pg_sleep(2)")
+    empty.execute(f"ALTER DATABASE \"{empty.url.database}\" SET {name} = '{LIMITS[name]}'")
+    code, errors = run(empty, "upgrade", "head", ini=ini)
+    assert code == 0, errors
+    assert run(empty, "current", "--check-heads", ini=ini)[0] == 0
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 `pyproject.toml` keeps Alembic below the next minor version, because these may change with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ class StatementHooks(PostgresqlImpl):
 
     __dialect__ = "postgresql"  # takes the place of Alembic's own
 
-    def around(self, statement: str) -> tuple[Iterable[str], Iterable[str]]:  # noqa: ARG002
-        """Return what runs before and after a statement, online and in `--sql`."""
-        return (), ()
+    @contextmanager
+    def around(self, statement: str) -> Iterator[None]:  # noqa: ARG002
+        """Do something before and after a statement, online and in `--sql`."""
+        yield
 
     def plain(self, statement: str) -> None:
         """Execute a statement with nothing around it."""
@@ -28,13 +30,8 @@ class StatementHooks(PostgresqlImpl):
 
     def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
         statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
-        before, after = self.around(statement)
-        for each in before:
-            super()._exec(each)
-        result = super()._exec(construct, *args, **options)
-        for each in after:
-            super()._exec(each)
-        return result
+        with self.around(statement):
+            return super()._exec(construct, *args, **options)
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:

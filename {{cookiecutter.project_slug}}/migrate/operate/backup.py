@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, NullPool, text
 
 from database import make_engine
-from migrate.run.connection import major_version
+from migrate.run.connection import connect, major_version
 from postgres import client
 from postgres.errors import ClientError
 
@@ -121,20 +121,33 @@ def create_like(connection: Connection, name: str) -> None:
 
 
 def restore(backup: Backup, url: URL) -> None:
-    """Restore into an empty database, and have the planner look at it.
+    """Restore into an empty database.
 
     Raises:
+        CommandError: the server is out of reach.
         ClientError: pg_restore met an error.
     """
-    engine = make_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    engine = make_engine(url, poolclass=NullPool)
+    with connect(engine) as connection:
         older = major_version(connection) < client.version(backup.pg_restore)
-        stop = [] if older else ["--exit-on-error"]
-        try:
-            client.output(backup.pg_restore, url, *stop, "--no-password", f"--jobs={JOBS}", str(backup.path))
-        except ClientError as error:
-            if not older or not _only_unknown_settings(str(error)):
-                raise
+    # No connection is kept meanwhile: the server may end one that does nothing for hours.
+    stop = [] if older else ["--exit-on-error"]
+    try:
+        client.output(backup.pg_restore, url, *stop, "--no-password", f"--jobs={JOBS}", str(backup.path))
+    except ClientError as error:
+        if not older or not _only_unknown_settings(str(error)):
+            raise
+
+
+def analyze(url: URL) -> None:
+    """Have the planner look at every table of a database.
+
+    Raises:
+        CommandError: the server is out of reach.
+        SQLAlchemyError: the server refused.
+    """
+    engine = make_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with connect(engine) as connection:
         connection.execute(text("ANALYZE"))
 
 

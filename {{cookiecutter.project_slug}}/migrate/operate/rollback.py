@@ -202,7 +202,7 @@ class Restore(Operation):
             self.create()
             self.step(3)
             backup.restore(self.backup, self.new_engine.url)
-            log.info("    done, and analyzed")
+            self.analyze()
             self.step(4)
             self.verify()
         except BaseException:
@@ -251,6 +251,15 @@ class Restore(Operation):
                     ) from error
             self.created = True
         log.info("    %s", self.new)
+
+    def analyze(self) -> None:
+        """Have the planner look at the tables; that it cannot is no reason to give them up."""
+        try:
+            with quiet():
+                backup.analyze(self.new_engine.url)
+            log.info("    done, and analyzed")
+        except (CommandError, SQLAlchemyError) as error:
+            log.warning("    done, but not analyzed (%s): run ANALYZE in %s", one_line(error), self.new)
 
     def verify(self) -> None:
         """Make sure that the new database holds what the backup does.

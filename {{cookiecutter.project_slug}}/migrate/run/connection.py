@@ -22,6 +22,18 @@ ADVICE = (
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
+# What somebody may have set on the role or the database, and what a session of ours needs
+# in its place: it waits for locks, pauses between tries, and may build an index for hours.
+# An older server does not know transaction_timeout, and would refuse to set it.
+UNLIMITED = (
+    "DO $$ BEGIN PERFORM set_config(name, value, false) FROM pg_settings JOIN (VALUES "
+    "('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'), "
+    "('idle_in_transaction_session_timeout', '0'), ('default_transaction_read_only', 'off'), "
+    "('default_transaction_deferrable', 'off'), ('default_transaction_isolation', 'read committed'), "
+    "('quote_all_identifiers', 'off'), ('client_encoding', 'UTF8')"
+    ") AS wanted (name, value) USING (name); END $$"
+)
+
 BACKEND_PID = text("SELECT pg_backend_pid()")
 
 
@@ -51,7 +63,14 @@ def connect(target: Connection | Engine) -> Iterator[Connection]:
                 f"the migrations need {MINIMUM_VERSION[0]} or later: upgrade the server"
             )
         refuse_transaction_pooler(connection)
+        free(connection)
         yield connection
+
+
+def free(connection: Connection) -> None:
+    """Free a session of the limits that somebody has set on its role or database."""
+    connection.execute(text(UNLIMITED))
+    connection.commit()
 
 
 def refuse_transaction_pooler(connection: Connection) -> None:

@@ -5,11 +5,10 @@ Alembic has none of this built in: https://github.com/sqlalchemy/alembic/issues/
 
 import logging
 import random
-import re
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -21,14 +20,16 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from migrate.alembic_internals import StatementHooks, planned, replace_plan
+from migrate.alembic_internals import planned, replace_plan
 from migrate.run.progress import Progress
 from migrate.run.runner import Runner, single_runner
 from migrate.run.settings import Settings
+from migrate.run.statements import limits
 
 log = logging.getLogger("migrate")
 
-NO_LOCK = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+# lock_not_available, deadlock_detected, serialization_failure
+TRY_AGAIN = {"55P03", "40P01", "40001"}
 
 # What to do, by SQLSTATE or its class, where the server's message does not say.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -40,53 +41,6 @@ ADVICE = {
     "08": "run again when the server is back",
     "42501": "grant it to the role, or run as the owner (MIGRATION_DATABASE_URL)",
 }
-
-# Statements that, while they wait, hold up nothing but other DDL; cut short, a concurrent
-# build leaves an INVALID index behind. A backfill is not one of them: while it waits for a
-# row it holds the others of its batch, which writers queue behind.
-PATIENT = re.compile(
-    r"\s*(CREATE (UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY|REINDEX .*CONCURRENTLY"
-    r"|ALTER TABLE \S+ VALIDATE CONSTRAINT|ALTER TABLE .*DETACH PARTITION .*CONCURRENTLY)",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
-class GuardedImpl(StatementHooks):
-    """Alembic's PostgreSQL, with a time limit that fits each statement, in `--sql` too."""
-
-    __dialect__ = "postgresql"
-
-    def start_migrations(self) -> None:
-        """Begin a script with the limits that a run sets for its session."""
-        super().start_migrations()
-        if self.as_sql and self._settings:
-            for statement in limits(self._settings):
-                self.plain(statement)
-
-    def around(self, statement: str) -> tuple[Iterable[str], Iterable[str]]:
-        """Return the time limit for a statement that may wait long, and the usual one."""
-        if not self._settings or not PATIENT.match(statement):
-            return (), ()
-        patient, usual = self._settings.patient_lock_timeout, self._settings.lock_timeout
-        return [lock_timeout(patient)], [lock_timeout(usual)]
-
-    @property
-    def _settings(self) -> Settings | None:
-        settings: Settings | None = self.context_opts.get("settings")
-        return settings
-
-
-def lock_timeout(seconds: float) -> str:
-    """Return the statement that limits how long a session waits for a lock."""
-    return f"SET lock_timeout = '{seconds * 1000:.0f}ms'"
-
-
-def limits(settings: Settings) -> Iterator[str]:
-    """Yield the statements that limit a session."""
-    # The session, not the transaction: SET LOCAL ends with the first autocommit block. And
-    # by statement, not by the startup parameter "options", which PgBouncer rejects.
-    yield lock_timeout(settings.lock_timeout)
-    yield f"SET statement_timeout = '{settings.statement_timeout * 1000:.0f}ms'"
 
 
 def run(migration: MigrationContext, settings: Settings) -> None:
@@ -202,7 +156,7 @@ class Run:
             raise CommandError(f"stopped on request: {self._state()}") from first
         state = getattr(getattr(first, "orig", None), "sqlstate", None)
         reason = one_line(first)
-        if state not in NO_LOCK:
+        if state not in TRY_AGAIN:
             raise CommandError(f"{reason}: {self._state()}{advice(first)}") from first
         blockers = self.progress.blockers()
         if failures >= self.settings.attempts:

@@ -12,6 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from migrate.run.connection import free
+
 log = logging.getLogger("migrate")
 
 POLL_SECONDS = 0.5
@@ -66,7 +68,7 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         name = f"alembic {socket.gethostname()}:{os.getpid()}"[:63]
         connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
-        connection.execute(text("SET idle_session_timeout = 0"))
+        free(connection)
         told = False
         while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
             holder = _holder(connection, key)

@@ -1,0 +1,83 @@
+"""Which tables a statement locks against traffic, as far as its text says so."""
+
+import re
+
+# A name as SQL writes it: plain or quoted, with or without a schema.
+PART = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
+NAME = rf"{PART}(?:\.{PART})?"
+NAMES = rf"{NAME}(?:\s*,\s*(?:ONLY\s+)?{NAME})*"
+
+END = r"(?![\w$\".])"  # of a name
+MODE = r"(?:SHARE|SHARE\s+ROW\s+EXCLUSIVE|EXCLUSIVE|ACCESS\s+EXCLUSIVE)"
+WEAK = r"(?:VALIDATE\s|DETACH\s.*\sCONCURRENTLY)"
+
+# By the beginning of a statement, where it names its tables (t). What takes
+# ShareUpdateExclusiveLock or less keeps out no traffic, and is not among them.
+LOCKING = [
+    re.compile(rf"\s*{pattern}", re.IGNORECASE | re.DOTALL)
+    for pattern in (
+        rf"LOCK\s+(?:TABLE\s+)?(?:ONLY\s+)?(?P<t>{NAMES})(?:\s+IN\s+{MODE}\s+MODE|\s*;?\s*\Z)",
+        rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<t>{NAME}){END}(?!\s+{WEAK})",
+        rf"DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?P<t>{NAMES})",
+        rf"TRUNCATE\s+(?:TABLE\s+)?(?:ONLY\s+)?(?P<t>{NAMES})",
+        rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\s+{PART}\s.*?\sON\s+(?P<t>{NAME})",
+        rf"(?:DROP|ALTER)\s+TRIGGER\s+(?:IF\s+EXISTS\s+)?{PART}\s+ON\s+(?P<t>{NAME})",
+        rf"(?:CREATE|ALTER|DROP)\s+POLICY\s+(?:IF\s+EXISTS\s+)?{PART}\s+ON\s+(?P<t>{NAME})",
+        rf"CREATE\s+(?:OR\s+REPLACE\s+)?RULE\s+{PART}\s+AS\s+ON\s+\w+\s+TO\s+(?P<t>{NAME})",
+        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY\b)(?:.*?\s)??ON\s+(?:ONLY\s+)?(?P<t>{NAME})",
+        rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{NAME}\s+PARTITION\s+OF\s+(?P<t>{NAME})",
+    )
+]
+DROP_INDEX = re.compile(
+    rf"\s*DROP\s+INDEX\s+(?!CONCURRENTLY\b)(?:IF\s+EXISTS\s+)?(?P<t>{NAMES})", re.IGNORECASE
+)
+# What ALTER and CREATE TABLE lock besides: what a foreign key refers to, first, and a partition.
+PARENT = re.compile(rf"\bREFERENCES\s+(?P<t>{NAME})", re.IGNORECASE)
+CHILD = re.compile(rf"\b(?:(?:ATTACH|DETACH)\s+PARTITION|INHERIT)\s+(?P<t>{NAME})", re.IGNORECASE)
+TABLE_DDL = re.compile(r"\s*(?:ALTER|CREATE)\s+TABLE\b", re.IGNORECASE)
+# A foreign key that goes locks the table that it refers to as well.
+DROP_TABLE = re.compile(r"\s*DROP\s+TABLE\b", re.IGNORECASE)
+DROP = re.compile(
+    rf"\bDROP\s+(?:CONSTRAINT\s+|COLUMN\s+)?(?:IF\s+EXISTS\s+)?(?P<t>{PART})(?!\s+(?:NOT\s+NULL|DEFAULT)\b)",
+    re.IGNORECASE,
+)
+CREATE_TABLE = re.compile(
+    rf"\s*CREATE\s+(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED)\s+)*TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<t>{NAME})",
+    re.IGNORECASE,
+)
+
+
+def locked(statement: str) -> list[str]:
+    """Return the tables that a statement locks against reads or writes, parents before children.
+
+    Args:
+        statement: SQL. Of a DO block, and of a function, the text says nothing.
+    """
+    tables = _first(statement, *LOCKING)
+    if TABLE_DDL.match(statement) and (tables or created(statement)):
+        parents, children = ([match["t"] for match in each.finditer(statement)] for each in (PARENT, CHILD))
+        tables = [*parents, *tables, *children]
+    return list(dict.fromkeys(tables))
+
+
+def indexes_dropped(statement: str) -> list[str]:
+    """Return the indexes that a statement drops while it locks their tables."""
+    return _first(statement, DROP_INDEX)
+
+
+def keys_dropped(statement: str) -> list[str] | None:
+    """Return what a statement drops of a table and may be a foreign key or its column; None for all."""
+    if DROP_TABLE.match(statement):
+        return None
+    found = [match["t"] for match in DROP.finditer(statement)] if TABLE_DDL.match(statement) else []
+    return [name[1:-1].replace('""', '"') if name[0] == '"' else name.lower() for name in found]
+
+
+def created(statement: str) -> str | None:
+    """Return the table that a statement creates, if it creates one."""
+    return next(iter(_first(statement, CREATE_TABLE)), None)
+
+
+def _first(statement: str, *patterns: re.Pattern[str]) -> list[str]:
+    found = next((match["t"] for pattern in patterns if (match := pattern.match(statement))), "")
+    return re.findall(rf"(?:ONLY\s+)?({NAME})(?:\s*,\s*|\s*\Z)", found, re.IGNORECASE)
