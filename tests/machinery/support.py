@@ -171,7 +171,7 @@ class Server:
         """Create a database at head, with rows: a copy of one that was migrated once for the run."""
         template = f"{self.prefix}head"
         with self.alone("head") as connection:
-            known = text("SELECT FROM pg_database WHERE datname = :name")
+            known = text("SELECT 1 FROM pg_database WHERE datname = :name")
             if not connection.execute(known, {"name": template}).first():
                 database = self.create()
                 database.upgrade()
@@ -324,7 +324,7 @@ def upgrade_despite_kills(database: Database, seed: int, ini: Path = ROOT / "ale
         # From the moment that it is there: however slow the machine is, it is killed in its work.
         wait_for(partial(at_work, process, database), 120)
         try:
-            process.communicate(timeout=chance.uniform(0, 0.5) * 1.1**kills if kills else 0)
+            process.communicate(timeout=chance.uniform(0, 0.5) * 1.2**kills if kills else 0)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -1,48 +1,41 @@
 """What happens around a migration, with real processes on a real server."""
 
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, text
+from sqlalchemy import URL, Connection, text
 
 from database import ROOT, environments
+from migrate.run import progress
 from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.run.statements import PATIENT
 from postgres import embedded
-from tests.machinery.support import REVISIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
+from tests.machinery.support import SESSIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
 
-HEAD = REVISIONS[-1].id
-
-
-def running(database: Database, pattern: str) -> list[int]:
-    """Return the sessions of the database whose statement looks like this."""
-    return database.column(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE :pattern "
-        "AND state = 'active' AND pid <> pg_backend_pid()",
-        pattern=pattern,
-    )
+# A statement that waits until the test has let go of the same lock.
+GATE = "SELECT pg_advisory_lock(1)"
 
 
 @contextmanager
-def transaction(database: Database, statement: str) -> Iterator[None]:
+def transaction(database: Database, statement: str) -> Iterator[Connection]:
     """A session that has run the statement, and stays in its transaction."""
     with database.engine.connect() as connection:
         connection.execute(text(statement))
-        yield
+        yield connection
         connection.rollback()
 
 
@@ -62,28 +55,19 @@ def applied(errors: list[str]) -> list[str]:
 # One runner
 
 
-def test_of_ten_runs_at_once_one_works_and_all_succeed(empty: Database) -> None:
-    assert_that_ten_runs_succeed(empty, ROOT / "alembic.ini", HEAD)
-
-
-def test_of_ten_runs_at_once_one_builds_an_index(empty: Database, chain: Callable[..., Path]) -> None:
+def test_of_five_runs_at_once_one_works_and_all_succeed(empty: Database, chain: Callable[..., Path]) -> None:
     ini = chain(
         "CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, 100000)",
         "AUTOCOMMIT CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (n)",
         "ALTER TABLE t ADD COLUMN m integer",
     )
     assert run(empty, "upgrade", "r0", ini=ini)[0] == 0
-    assert_that_ten_runs_succeed(empty, ini, "r2")
-
-
-def assert_that_ten_runs_succeed(database: Database, ini: Path, head: str) -> None:
-    processes = [start(database, "upgrade", "head", ini=ini) for _ in range(10)]
+    processes = [start(empty, "upgrade", "head", ini=ini) for _ in range(5)]
     errors = [process.communicate(timeout=180)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 10, errors
-    done = applied(errors)
-    assert done
-    assert len(done) == len(set(done))
-    assert database.column("SELECT version_num FROM alembic_version") == [head]
+    assert [process.returncode for process in processes] == [0] * 5, errors
+    # A waiting run that held a snapshot would keep the build from ending.
+    assert sorted(applied(errors)) == ["r1", "r2"]
+    assert empty.heads() == ["r2"]
 
 
 def test_who_waits_says_for_whom(empty: Database) -> None:
@@ -125,47 +109,22 @@ def test_runs_on_different_version_tables_do_not_wait_for_each_other(empty: Data
 # Short waits, and another try
 
 
-def test_readers_never_wait_longer_than_the_limit_and_the_run_succeeds(
-    empty: Database, chain: Callable[..., Path]
-) -> None:
+def test_readers_go_on_while_a_run_waits_for_its_lock(empty: Database, chain: Callable[..., Path]) -> None:
     ini = chain("CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
     assert run(empty, "upgrade", "r0", ini=ini)[0] == 0
-    stalls: list[float] = []
-    stop = threading.Event()
-
-    def read() -> None:
-        with empty.engine.connect() as connection:
-            while not stop.is_set():
-                begun = time.monotonic()
-                connection.execute(text("SELECT n FROM t"))
-                connection.rollback()
-                stalls.append(time.monotonic() - begun)
-
-    reader = threading.Thread(target=read)
-    with transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE"):
-        reader.start()
-        process = start(empty, "-x", "lock_timeout=300ms", "-x", "pause=100ms", "upgrade", "head", ini=ini)
-        wait_for(lambda: running(empty, "ALTER TABLE t ADD COLUMN%"))
-        time.sleep(3)
+    with (
+        transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE"),
+        transaction(empty, "SET lock_timeout = '30s'") as reader,
+    ):
+        process = start(empty, "-x", "lock_timeout=300ms", "-x", "pause=10ms", "upgrade", "head", ini=ini)
+        for _ in range(3):  # behind the waiting ALTER, and let through though the transaction is open
+            wait_for(lambda: empty.running("ALTER TABLE t ADD COLUMN%"))
+            reader.execute(text("SELECT n FROM t"))
+            reader.commit()
         assert process.poll() is None
     _, errors = process.communicate(timeout=60)
-    stop.set()
-    reader.join()
     assert process.returncode == 0, errors
     assert "blocked by pid" in errors
-    assert max(stalls) < 1.5  # far less than the transaction took, on a busy machine too
-
-
-def test_without_the_limit_they_would(empty: Database) -> None:
-    empty.execute("CREATE TABLE t (n integer)")
-    with transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE"), empty.engine.connect() as reader:
-        naive = threading.Thread(target=empty.execute, args=["ALTER TABLE t ADD COLUMN m integer"])
-        naive.start()
-        wait_for(lambda: running(empty, "ALTER TABLE t%"))
-        reader.execute(text("SET lock_timeout = '2s'"))
-        with pytest.raises(Exception, match="lock timeout"):
-            reader.execute(text("SELECT n FROM t"))
-    naive.join()
 
 
 def test_a_blocking_session_is_named_but_not_its_query(empty: Database, chain: Callable[..., Path]) -> None:
@@ -188,16 +147,16 @@ def test_a_blocking_session_is_named_but_not_its_query(empty: Database, chain: C
 def test_a_deadlock_is_tried_again(empty: Database, chain: Callable[..., Path]) -> None:
     ini = chain(
         "CREATE TABLE a (n integer); CREATE TABLE b (n integer)",
-        "ALTER TABLE a ADD COLUMN m integer; SELECT pg_sleep(3); ALTER TABLE b ADD COLUMN m integer",
+        f"ALTER TABLE a ADD COLUMN m integer; {GATE}; ALTER TABLE b ADD COLUMN m integer",
     )
     run(empty, "upgrade", "r0", ini=ini)
-    process = start(empty, "-x", "lock_timeout=20s", "-x", "pause=10ms", "upgrade", "head", ini=ini)
-    wait_for(lambda: running(empty, "%pg_sleep%"))
-    with empty.engine.connect() as other:
-        other.execute(text("SET deadlock_timeout = '20s'"))  # so that it is the run that gives way
+    with transaction(empty, GATE) as other:
+        process = start(empty, "-x", "lock_timeout=60s", "-x", "pause=10ms", "upgrade", "head", ini=ini)
+        wait_for(lambda: empty.running(GATE))
+        other.execute(text("SET deadlock_timeout = '60s'"))  # so that it is the run that gives way
         other.execute(text("LOCK TABLE b"))
+        other.execute(text("SELECT pg_advisory_unlock(1)"))
         other.execute(text("LOCK TABLE a"))
-        other.rollback()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "deadlock detected" in errors
@@ -232,8 +191,9 @@ def test_a_build_waits_longer_than_the_limit_for_locks(empty: Database, chain: C
     run(empty, "upgrade", "r0", ini=ini)
     with transaction(empty, "INSERT INTO t VALUES (1)"):
         process = start(empty, "-x", "lock_timeout=100ms", "upgrade", "head", ini=ini)
-        wait_for(lambda: running(empty, "CREATE INDEX CONCURRENTLY%"))
-        time.sleep(1)
+        wait_for(lambda: empty.running("CREATE INDEX CONCURRENTLY%"))
+        patient = f"{SESSIONS} AND now() - query_start > interval '500 ms' AND query LIKE 'CREATE INDEX%'"
+        wait_for(lambda: process.poll() is not None or empty.query(patient))
         assert process.poll() is None
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -304,18 +264,19 @@ def test_a_revision_that_fails_is_named_with_where_the_database_is(
 def test_a_lost_connection_stops_the_run_before_the_next_revision(
     who: str, empty: Database, chain: Callable[..., Path]
 ) -> None:
-    ini = chain("CREATE TABLE t (n integer)", "SELECT pg_sleep(2)", "CREATE TABLE u (n integer)")
-    process = start(empty, "upgrade", "head", ini=ini)
-    wait_for(lambda: running(empty, "%pg_sleep%"))
-    victims = {
-        "the migration": running(empty, "%pg_sleep%"),
-        "the lock": empty.column(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name LIKE 'alembic %:%'"
-        ),
-    }[who]
-    assert len(victims) == 1
-    empty.query("SELECT pg_terminate_backend(:pid)", pid=victims[0])
+    ini = chain("CREATE TABLE t (n integer)", GATE, "CREATE TABLE u (n integer)")
+    with transaction(empty, GATE):
+        process = start(empty, "-x", "lock_timeout=60s", "upgrade", "head", ini=ini)
+        wait_for(lambda: empty.running(GATE))
+        victims = {
+            "the migration": empty.running(GATE),
+            "the lock": empty.column(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name LIKE 'alembic %:%'"
+            ),
+        }[who]
+        assert len(victims) == 1
+        empty.query("SELECT pg_terminate_backend(:pid)", pid=victims[0])
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in errors
@@ -350,18 +311,20 @@ def database_of(server: embedded.Server) -> Database:
     )
 
 
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
-@pytest.mark.parametrize("kind", ["", "AUTOCOMMIT"], ids=["transactional", "autocommit"])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("", "fast"), ("AUTOCOMMIT", "immediate")], ids=["transactional", "autocommit"]
+)
 def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goes_on(
     kind: str, mode: str, own_server: embedded.Server, chain: Callable[..., Path]
 ) -> None:
     database = database_of(own_server)
     ini = chain(
-        "CREATE TABLE t (n integer)",
-        f"{kind} CREATE TABLE IF NOT EXISTS u (n integer); SELECT pg_sleep(2); INSERT INTO t VALUES (1)",
+        "CREATE TABLE t (n integer); CREATE TABLE pause AS SELECT 60 AS seconds",
+        f"{kind} CREATE TABLE IF NOT EXISTS u (n integer); SELECT pg_sleep(seconds) FROM pause;"
+        "INSERT INTO t VALUES (1)",
     )
     process = start(database, "upgrade", "head", ini=ini)
-    wait_for(lambda: running(database, "%pg_sleep%"))
+    wait_for(lambda: database.running("%pg_sleep%"))
     own_server.execute("pg_ctl", "stop", "--wait", f"--mode={mode}", f"--pgdata={own_server.data}")
     own_server.start()
     _, errors = process.communicate(timeout=60)
@@ -369,7 +332,8 @@ def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goe
     assert "Traceback" not in errors
     assert "the database is at r0, upgrade to r1" in errors
     assert "run again when the server is back" in errors
-    assert database.tables() == (["t", "u"] if kind else ["t"])
+    assert database.tables() == (["pause", "t", "u"] if kind else ["pause", "t"])
+    database.execute("UPDATE pause SET seconds = 0")
     code, errors = run(database, "upgrade", "head", ini=ini)
     assert code == 0, errors
     assert database.column("SELECT n FROM t") == [1]
@@ -476,22 +440,23 @@ def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
     assert database.value("SELECT count(*) FROM t") == 5000
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-@pytest.mark.parametrize("kind", ["", "AUTOCOMMIT"], ids=["transactional", "autocommit"])
+@pytest.mark.parametrize(
+    ("kind", "end"), [("", signal.SIGINT), ("AUTOCOMMIT", signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"]
+)
 def test_a_run_that_is_told_to_stop_cancels_its_statement_and_says_where_it_is(
-    end: signal.Signals, kind: str, empty: Database, chain: Callable[..., Path]
+    kind: str, end: signal.Signals, empty: Database, chain: Callable[..., Path]
 ) -> None:
     ini = chain(
         "CREATE TABLE t (n integer)", f"{kind} CREATE TABLE IF NOT EXISTS u (n integer); SELECT pg_sleep(60)"
     )
     process = start(empty, "upgrade", "head", ini=ini)
-    wait_for(lambda: running(empty, "%pg_sleep%"))
+    wait_for(lambda: empty.running("%pg_sleep%"))
     process.send_signal(end)
     _, errors = process.communicate(timeout=20)
     assert process.returncode != 0
     assert "Traceback" not in errors, errors
     assert "stopped on request: the database is at r0, upgrade to r1" in errors
-    assert not running(empty, "%pg_sleep%")
+    assert not empty.running("%pg_sleep%")
     assert empty.tables() == (["t", "u"] if kind else ["t"])
 
 
@@ -507,10 +472,7 @@ def test_who_waits_for_a_lock_can_be_told_to_stop(empty: Database) -> None:
     assert "stopped on request" in errors
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_again_and_again_it_comes_to_the_same_end(
-    seed: int, server: Server, chain: Callable[..., Path]
-) -> None:
+def test_killed_again_and_again_it_comes_to_the_same_end(server: Server, chain: Callable[..., Path]) -> None:
     fill = [f"UPDATE t SET m = n WHERE n % 10 = {batch} AND m IS NULL" for batch in range(10)]
     ini = chain(
         "CREATE TABLE t (n integer); INSERT INTO t SELECT generate_series(1, 10000)",
@@ -521,21 +483,22 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
     )
     database, undisturbed = server.create(), server.create()
     assert run(undisturbed, "upgrade", "head", ini=ini)[0] == 0
-    upgrade_despite_kills(database, seed, ini)
+    upgrade_despite_kills(database, 1, ini)
     assert database.schema() == undisturbed.schema()
     assert database.rows() == undisturbed.rows()
 
 
 def test_a_backfill_reports_what_is_done_and_what_is_left(
-    empty: Database, chain: Callable[..., Path]
+    empty: Database, chain: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ini = chain(
-        "DO $$ BEGIN FOR i IN 1..12 LOOP PERFORM pg_sleep(0.5);"
-        " RAISE NOTICE 'r0: % of % rows', i * 1000, 12000; END LOOP; END $$"
+        "DO $$ BEGIN FOR i IN 1..12 LOOP RAISE NOTICE 'r0: % of % rows', i * 1000, 12000; END LOOP; END $$"
     )
+    ticks = itertools.count(step=0.5)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     _, errors = run(empty, "upgrade", "head", ini=ini)
     lines = re.findall(r"r0: ([\d,]+) of 12,000 rows, [\d,]+/s, (\d+) s left", errors)
-    assert 1 <= len(lines) <= 3  # one in five seconds, not one for each notice
+    assert len(lines) == 2  # one in five seconds, not one for each notice
     assert re.search(r"upgrade to r0 took \d+\.\d s", errors)
 
 
