@@ -26,13 +26,10 @@ IN_USE = InterProcessReaderWriterLock(RUNS / f"{RUN}.lock")
 
 
 def make_backend(folder: Path) -> Path:
-    """Generate a backend, and give it the schema of these tests in the place of its own."""
-    project = generate(folder, project_name="Workshop", history="baseline").project.folder
-    for name in ("models", "tests"):
-        shutil.rmtree(project / name)
-    for path in (project / "alembic/versions").glob("*.py"):
-        path.unlink()
-    shutil.copytree(SCHEMA / "models", project / "models")
+    """Generate a backend without a table, and give it the schema of these tests."""
+    project = generate(folder, project_name="Workshop", history="empty").project.folder
+    shutil.rmtree(project / "tests")
+    shutil.copytree(SCHEMA / "models", project / "models", dirs_exist_ok=True)
     shutil.copytree(SCHEMA / "versions", project / "alembic/versions", dirs_exist_ok=True)
     for name, theirs, ours in (
         ("alembic.ini", "webhook_deliveries_*", "visits_*"),
