@@ -22,6 +22,7 @@ from alembic.config import CommandLine, Config
 from sqlalchemy import URL, Engine, NullPool, text
 
 from database import ROOT, make_engine
+from migrate.__main__ import main as migrate
 from migrate.chain import project_config, revisions
 from migrate.run.settings import Settings
 from migrate.target import scratch_server
@@ -266,6 +267,17 @@ def run(
     with here(environment(database, **more)) as (_, errors):
         code = exit_code(lambda: CommandLine(prog="alembic").main(["-c", str(ini), *arguments]))
     return code, errors.getvalue()
+
+
+def program(module: str, *arguments: str, url: URL | str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Do what `python -m MODULE ARGUMENTS` does in the backend's folder; the module is alembic or migrate.
+
+    What Alembic itself prints on standard output is not in what is returned.
+    """
+    main = CommandLine(prog="alembic").main if module == "alembic" else migrate
+    with here(environment(url, **more)) as (output, errors):
+        code = exit_code(lambda: main(arguments))
+    return subprocess.CompletedProcess([module, *arguments], code, output.getvalue(), errors.getvalue())
 
 
 def exit_code(program: Callable[[], int | None]) -> int:

@@ -10,27 +10,24 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy import URL
 
 from database import ROOT, parse_url
 from migrate.target import allowed_url, is_private
-from tests.machinery.support import REVISIONS, Database
+from tests.machinery.support import HEAD, Database, environment, program
 
 PRODUCTION = ROOT / "production.ini"
-HEAD = REVISIONS[-1].id
 
 
-def alembic(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRAT", "DATABASE_URL", "PG"))}
-    return subprocess.run(
-        [sys.executable, "-m", "alembic", "-c", str(PRODUCTION), *arguments],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture(autouse=True)
+def nothing_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("PG"):
+            monkeypatch.delenv(name)
 
 
-def on(database: Database, log: Path) -> dict[str, str]:
-    return {"DATABASE_URL": database.url.render_as_string(hide_password=False), "MIGRATE_LOG": str(log)}
+def alembic(*arguments: str, url: URL | str, log: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return program("alembic", "-c", str(PRODUCTION), *arguments, url=url, MIGRATE_LOG=str(log), **more)
 
 
 def test_both_files_say_the_same_of_the_scripts_and_the_runs() -> None:
@@ -59,14 +56,19 @@ def test_both_files_say_the_same_of_the_scripts_and_the_runs() -> None:
     ids=" ".join,
 )  # fmt: skip
 def test_every_plain_command_works(arguments: list[str], head: Database, tmp_path: Path) -> None:
-    done = alembic(*arguments, **on(head, tmp_path / "log"))
+    done = alembic(*arguments, url=head.url, log=tmp_path / "log")
     assert done.returncode == 0, done.stderr
 
 
 def test_it_logs_to_a_file_and_the_screen_in_utc(head: Database, tmp_path: Path) -> None:
     log = tmp_path / "new" / "log"
     for arguments in (["downgrade", "-1"], ["upgrade", "head"]):
-        done = alembic(*arguments, **on(head, log), TZ="Asia/Tokyo")
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", "-c", str(PRODUCTION), *arguments],
+            env=environment(head, MIGRATE_LOG=str(log), TZ="Asia/Tokyo"),
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
         assert log.read_text().endswith(done.stderr)
     lines = log.read_text().splitlines()
@@ -80,7 +82,7 @@ def test_it_logs_to_a_file_and_the_screen_in_utc(head: Database, tmp_path: Path)
 
 def test_a_log_that_cannot_be_written_gets_one_line(head: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = alembic("current", **on(head, tmp_path / "file" / "log"))
+    done = alembic("current", url=head.url, log=tmp_path / "file/log")
     assert done.returncode != 0
     [line] = done.stderr.splitlines() or done.stdout.splitlines()
     assert "cannot be written (" in line
@@ -88,22 +90,20 @@ def test_a_log_that_cannot_be_written_gets_one_line(head: Database, tmp_path: Pa
 
 
 def test_it_refuses_the_embedded_server(tmp_path: Path) -> None:
-    done = alembic("current", MIGRATE_LOG=str(tmp_path / "log"))
+    done = alembic("current", url="", log=tmp_path / "log")
     assert done.returncode != 0
     assert "DATABASE_URL is not set, and allow_embedded = no refuses the embedded server" in done.stderr
 
 
 def test_it_refuses_a_way_without_tls_before_it_connects(tmp_path: Path) -> None:
-    done = alembic(
-        "current", DATABASE_URL="postgresql://ada:s3cr3t@nowhere.invalid/x", MIGRATE_LOG=str(tmp_path / "log")
-    )
+    done = alembic("current", url="postgresql://ada:s3cr3t@nowhere.invalid/x", log=tmp_path / "log")
     assert done.returncode != 0
     assert "require_tls = yes refuses postgresql+psycopg://ada:***@nowhere.invalid/x" in done.stderr
     assert "s3cr3t" not in done.stderr
 
 
 def test_it_insists_on_tls_for_real(empty: Database, tmp_path: Path) -> None:
-    done = alembic("current", **on(empty, tmp_path / "log"), PGSSLMODE="require")
+    done = alembic("current", url=empty.url, log=tmp_path / "log", PGSSLMODE="require")
     if done.returncode:  # a server that has no certificate
         assert "SSL" in done.stderr
 
@@ -127,9 +127,7 @@ def test_it_insists_on_tls_for_real(empty: Database, tmp_path: Path) -> None:
         ("postgresql:///x?host=localhost:5432&host=db.example.com:5432", False),
     ],
 )
-def test_what_nobody_in_between_can_read(url: str, private: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGHOST", "PGHOSTADDR", "PGSSLMODE"):
-        monkeypatch.delenv(name, raising=False)
+def test_what_nobody_in_between_can_read(url: str, private: bool) -> None:
     assert is_private(parse_url(url)) is private
 
 
