@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BACKEND := {{cookiecutter.project_slug}}
+BASELINE := $(BACKEND)/choices/history/baseline/alembic/versions
 DEMO := build/demo/ocr_backend
 
 # The template is copied as it stands: no caches in it.
@@ -56,15 +57,13 @@ lint: install  ## check style, format and types, of the template and of the back
 index: install  ## list the scenarios in README.md and in the backend's versions/README.md
 	cd '$(BACKEND)' && ../$(BIN)/python -m migrate index && ../$(BIN)/python -m migrate index ../README.md
 
-baseline: install  ## refresh the revision of history=baseline, the chain in one
+baseline: install  ## refresh the revision of history=baseline, what the chain builds in one
 	rm -rf build/baseline
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/baseline > build/baseline.log
-	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BACKEND)/choices/history/baseline/alembic/versions' && \
-		"$$python" -m migrate squash --dry-run > baseline.py && \
-		last=$$(ls alembic/versions/*.py | tail -n 1) && rm alembic/versions/* && \
-		mv baseline.py $${last%%_*}_$$(basename "$$last" | cut -d_ -f2)_baseline.py && \
-		cp "$$folder/README.md" alembic/versions/ && "$$python" -m migrate index && "$$python" -m migrate ledger && \
-		rm -f "$$folder"/*.py && cp alembic/versions/* "$$folder/"; \
+	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BASELINE)' && \
+		PYTHONPATH=. "$$python" '$(CURDIR)/lab/make_baseline.py' > baseline.py && rm alembic/versions/* && \
+		mv baseline.py alembic/versions/20250113_0915_baseline.py && cp "$$folder/README.md" alembic/versions/ && \
+		"$$python" -m migrate index && "$$python" -m migrate ledger && cp alembic/versions/* "$$folder/"; \
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
 
 lock: install  ## refresh the locked requirements of both layers

@@ -12,7 +12,7 @@ answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 consequences = json.loads(r"""{{ cookiecutter | consequences | tojson }}""")
 
 # What a working copy of the template may hold.
-CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+LEFT_OVER = {"__pycache__", ".mypy_cache", ".postgres", ".postgres.lock", ".pytest_cache", ".ruff_cache"}
 
 
 def remove(path: Path) -> None:
@@ -27,10 +27,10 @@ def remove(path: Path) -> None:
         parent.rmdir()
 
 
-for folder, folders, _ in os.walk("."):
-    for cache in CACHES.intersection(folders):
-        shutil.rmtree(Path(folder, cache))
-        folders.remove(cache)
+for folder, folders, files in os.walk("."):
+    for name in LEFT_OVER.intersection(folders + files):
+        remove(Path(folder, name))
+    folders[:] = set(folders) - LEFT_OVER
 
 for name in consequences["remove"]:
     remove(Path(name))

@@ -171,10 +171,11 @@ def test_a_project_that_exists_is_not_touched(tmp_path: Path) -> None:
 
 def test_caches_of_a_working_copy_are_not_copied(tmp_path: Path, default: Project) -> None:
     copy, out = copy_template(tmp_path / "template"), tmp_path / "out"
-    for folder in ("__pycache__", "migrate/__pycache__", ".mypy_cache", ".ruff_cache"):
+    for folder in ("__pycache__", "migrate/__pycache__", ".mypy_cache", ".ruff_cache", ".postgres"):
         cache = copy / BACKEND.name / folder
         cache.mkdir(exist_ok=True)
         (cache / "binary").write_bytes(b"\x8b\xff{{")
+    (copy / BACKEND.name / ".postgres.lock").touch()
     out.mkdir()
     generation = generate(out, copy)
     assert generation.code == 0, generation.errors

@@ -1,4 +1,4 @@
-"""The schema at the head of the chain, as SQLAlchemy models."""
+"""The schema, as SQLAlchemy models."""
 
 from models.audit import AuditLog
 from models.auth import AuthProvider, Role, User

@@ -1,43 +1,28 @@
-"""Baseline: the schema and the rows of 105 revisions in one.
+"""The schema of the models, in one revision.
 
-It builds from nothing what 20250106_0900_create_initial_schema to
-20250113_0915_index_webhook_deliveries built one after the other, and keeps the id of the last. A
-database at 9bf00ca5ad98 or later needs nothing. One before it needs the old files: upgrade it to
-9bf00ca5ad98 with them.
+It is SQL as pg_dump writes it: a schema is more than its tables, and functions, triggers and an
+extension are in it too. Change it as long as it has run nowhere but here; then put revisions of
+your own after it.
 
-Written by `python -m migrate squash --to 9bf00ca5ad98` from a dump of a database that the old files
-had built, and proven to build one whose dump is the same. It takes the place of
+webhook_deliveries is partitioned by month. Its DEFAULT partition takes the rows of every month
+that has none; have a revision make the next one, before it begins:
 
-500fa5097340, 1ff8cf3d5c33, 0437dd8cd305, 266b40b53474, ef7c2db4637e, 13d1e1f02fe1, a63c9ff2eba1,
-c50e2cb9db69, c8d8c5aea4e6, 6a55a98a3f87, ef3a5687856c, 5b457dafcbef, 5f12b0178a8d, 2b44e9bc47a8,
-0a61a265e463, 37f794e57584, 2c90f13e0c65, 2bef6fc95906, b7aab5a7317f, 29c899d1337f, 42429aad43c0,
-f37b872d32ce, 02ae3ba14c66, c51cd31ba9ec, 9f8c38a89680, c9c591e117c3, 0cfe889a3fbc, 96ee608fccce,
-c80c4e1332e2, 39f2de0a137a, 9db0b2aa85b7, 3b7954895765, 2e966ad8d632, 0e534b91b946, 65747645c3f8,
-d33168ce29e4, 7e870b0d2459, c1cc8ac64f70, ad2169ecadb0, 999bbbe59a99, c6f74740f142, 4bb17fb4df05,
-f9b2fe528e5c, cb294da69df4, 96c97549c29a, aba3ac0c53e4, 5c81cd51a659, c16c3b40d858, d68f509dcf7a,
-cd47ea8cd68e, 274a9aebd602, b3679a7c963e, 5acb292806c0, 596f435509ae, 8e451ee7df19, 2f45575e6116,
-f3ccaa583311, 145f7e35f46c, bfe98fa14bba, 547cdb477749, 9cb7e3766e97, 9a46fcf04bfc, aa266fe1a1aa,
-d909e28f4970, 0df07711614a, be07d77c8995, 5a0ada7809b7, 985743aa6b7f, 5f84432ad7bc, 1d1c14920316,
-193b6a298a4f, dfd5019acd03, d659e26c2766, 840a103e19e5, 73aaec983b32, d275a41c90cf, 51848670bc63,
-4ac510b78bdf, 292ed5613f03, 86d9e678f975, 269e2147fb56, b4313cb5b409, 08450f30feae, 27b222c6f5b0,
-fe51751ecf7d, 9f132f1842b7, daa14cfea465, 0cf062225c5f, b88a542d5c58, de0b582e1f22, 87cf85610cce,
-a3838bc0b681, d647f61ec8a9, f3d4dfcebecf, a193d5b4c1e4, e80c832f6da1, f756c40e7550, da9040c27137,
-71eaeeeae894, f38b01026799, 4cccd73bc039, a877969939f6, 50048051644a, 1994929fd1ac.
+    CREATE TABLE webhook_deliveries_2030_01 PARTITION OF webhook_deliveries
+    FOR VALUES FROM ('2030-01-01 00:00:00+00') TO ('2030-02-01 00:00:00+00')
 
-Scenario: start from the schema as it is, without its history
-Instead of: 105 revisions on every new database
+Scenario: have a schema to begin with
 Locks: none on tables that exist
 Rollback: loses every table and every row
-Deploy: when every database is at 9bf00ca5ad98 or later
+Deploy: before the code
 
-Revision ID: 9bf00ca5ad98
+Revision ID: c41d09e2b7a5
 Revises:
 Create Date: 2025-01-13 09:15:00.000000+00:00
 """
 
 from alembic import op
 
-revision = "9bf00ca5ad98"
+revision = "c41d09e2b7a5"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -196,17 +181,6 @@ def upgrade() -> None:
         PARTITION BY RANGE (delivered_at)
     """)
     op.execute("""
-        CREATE TABLE webhook_deliveries_2025_02 (
-            id uuid DEFAULT gen_random_uuid() NOT NULL,
-            webhook_id uuid NOT NULL,
-            event text NOT NULL,
-            status_code integer,
-            payload jsonb,
-            delivered_at timestamp with time zone DEFAULT now() NOT NULL,
-            CONSTRAINT pk_webhook_deliveries_2025_02 PRIMARY KEY (id, delivered_at)
-        )
-    """)
-    op.execute("""
         CREATE TABLE webhook_deliveries_default (
             id uuid DEFAULT gen_random_uuid() NOT NULL,
             webhook_id uuid NOT NULL,
@@ -230,10 +204,6 @@ def upgrade() -> None:
             updated_at timestamp with time zone DEFAULT now() NOT NULL,
             CONSTRAINT pk_webhooks PRIMARY KEY (id)
         )
-    """)
-    op.execute("""
-        ALTER TABLE ONLY webhook_deliveries ATTACH PARTITION webhook_deliveries_2025_02
-            FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00')
     """)
     op.execute("ALTER TABLE ONLY webhook_deliveries ATTACH PARTITION webhook_deliveries_default DEFAULT")
 
@@ -281,10 +251,6 @@ def upgrade() -> None:
             USING btree (webhook_id, delivered_at)
     """)
     op.execute("""
-        CREATE INDEX idx_webhook_deliveries_2025_02_webhook_id_delivered_at ON webhook_deliveries_2025_02
-            USING btree (webhook_id, delivered_at)
-    """)
-    op.execute("""
         CREATE INDEX idx_webhook_deliveries_default_webhook_id_delivered_at ON webhook_deliveries_default
             USING btree (webhook_id, delivered_at)
     """)
@@ -296,13 +262,8 @@ def upgrade() -> None:
     """)
     op.execute("""
         ALTER INDEX idx_webhook_deliveries_webhook_id_delivered_at
-            ATTACH PARTITION idx_webhook_deliveries_2025_02_webhook_id_delivered_at
-    """)
-    op.execute("""
-        ALTER INDEX idx_webhook_deliveries_webhook_id_delivered_at
             ATTACH PARTITION idx_webhook_deliveries_default_webhook_id_delivered_at
     """)
-    op.execute("ALTER INDEX pk_webhook_deliveries ATTACH PARTITION pk_webhook_deliveries_2025_02")
     op.execute("ALTER INDEX pk_webhook_deliveries ATTACH PARTITION pk_webhook_deliveries_default")
 
     # Triggers
@@ -368,8 +329,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("""
-        DROP TABLE webhooks, webhook_deliveries_default, webhook_deliveries_2025_02, webhook_deliveries,
-            users, roles, documents, document_pages, categories, auth_providers, audit_logs
+        DROP TABLE webhooks, webhook_deliveries_default, webhook_deliveries, users, roles, documents,
+            document_pages, categories, auth_providers, audit_logs
     """)
     op.execute("DROP FUNCTION touch_updated_at()")
     op.execute("DROP FUNCTION documents_search_update()")
