@@ -63,7 +63,7 @@ baseline: install  ## refresh the revision of history=baseline, what the chain b
 	cd build/baseline/ocr_backend && python='$(CURDIR)/$(BIN)/python' && folder='$(CURDIR)/$(BASELINE)' && \
 		PYTHONPATH=. "$$python" '$(CURDIR)/lab/make_baseline.py' > baseline.py && rm alembic/versions/* && \
 		mv baseline.py alembic/versions/20250113_0915_baseline.py && cp "$$folder/README.md" alembic/versions/ && \
-		"$$python" -m migrate index && "$$python" -m migrate ledger && cp alembic/versions/* "$$folder/"; \
+		"$$python" -m migrate ledger && cp alembic/versions/* "$$folder/"; \
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
 
 lock: install  ## refresh the locked requirements of both layers

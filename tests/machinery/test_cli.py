@@ -128,7 +128,7 @@ def test_a_new_revision_is_dated_formatted_and_reminds_its_writer(head: Database
     [path] = versions.iterdir()
     assert path.name.endswith("_add_repair_colour.py")
     source = path.read_text()
-    assert source.startswith('"""Add repair colour.\n\nScenario:\n')
+    assert source.startswith('"""Add repair colour.\n\nScenario: ? ')
     assert "old code is still running" in source
     checked = subprocess.run(
         [sys.executable, "-m", "ruff", "format", "--check", "--config", ROOT / "pyproject.toml", path],

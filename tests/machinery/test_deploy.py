@@ -93,6 +93,7 @@ def test_a_good_deploy_takes_ten_steps_and_keeps_a_record(good: Site) -> None:
     assert "pending 1 of 2: r1 About r1." in shown
     assert "locks: t AccessExclusiveLock" in shown
     assert "rollback: loses t.b" in shown
+    assert "the docstring of r1.py lacks Scenario, Deploy" in shown
     # The record.
     [backup], [sql], [log] = good.files(".dump"), good.files(".sql"), good.files(".log")
     assert re.fullmatch(rf"{good.database.url.database}_20\d{{6}}T\d{{9}}Z\.dump", backup.name)

@@ -1,4 +1,4 @@
-"""The ledger: that it can be wrong, and that nothing escapes it. test_chain.py says that it is true."""
+"""The ledger: that it can be wrong, and that nothing escapes it. the backend's own tests/test_ledger.py says that it is true."""
 
 import itertools
 import os
@@ -14,11 +14,13 @@ from alembic.util import CommandError
 
 from database import ROOT
 from migrate import ledger
-from migrate.ledger import table
+from migrate.ledger import record, words
 from migrate.ledger.holders import SQL_NAMES
 from migrate.ledger.locks import MODES, blocked_by
+from migrate.ledger.losses import question, rollback
 from migrate.ledger.measure import MeasureError, measure
-from migrate.ledger.policy import Policy, findings
+from migrate.ledger.policy import Policy, claimed_locks, findings
+from migrate.markdown import NoPlaceError
 
 Chain = Callable[..., Path]
 
@@ -56,6 +58,18 @@ SETUP = """
     INSERT INTO parted_2 SELECT generate_series(100, 199);
     CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
     INSERT INTO parted_rest SELECT generate_series(1000, 1099);
+    CREATE TABLE split (id integer PRIMARY KEY, a integer) PARTITION BY RANGE (id);
+    CREATE TABLE split_1 PARTITION OF split FOR VALUES FROM (1) TO (100);
+    CREATE TABLE split_2 PARTITION OF split FOR VALUES FROM (100) TO (200);
+    INSERT INTO split SELECT n, n FROM generate_series(1, 199) n;
+    CREATE SCHEMA sales;
+    CREATE TABLE sales.t (id integer PRIMARY KEY, "order" integer);
+    INSERT INTO sales.t SELECT generate_series(1, 50);
+    CREATE TABLE "Order line (new), old" (id integer PRIMARY KEY);
+    CREATE VIEW seen AS SELECT * FROM sales.t;
+    CREATE EXTENSION citext;
+    CREATE TABLE theirs (id integer);
+    ALTER EXTENSION citext ADD TABLE theirs;
     ANALYZE
 """
 TRIGGER = (
@@ -135,7 +149,7 @@ FACTS = [
     Fact("CREATE VIEW w AS SELECT a FROM t", {"t": AS}),
     Fact(
         "CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (200) TO (300)",
-        {"parted": AX, "parted_rest": AX},
+        {"parted": AX},
         read=["parted_rest"],
     ),
     Fact(
@@ -143,12 +157,37 @@ FACTS = [
         {"parted_2": AX, "parted_rest": AX, "parted": SUX},
         read=["parted_2", "parted_rest"],
     ),
-    Fact("ALTER TABLE parted DETACH PARTITION parted_rest", {"parted": AX, "parted_rest": AX}),
+    Fact("ALTER TABLE parted DETACH PARTITION parted_rest", {"parted": AX}),
     Fact(
         "AUTOCOMMIT ALTER TABLE parted DETACH PARTITION parted_2 CONCURRENTLY",
         {"parted_2": AX, "parted": SUX},
     ),
     Fact("CREATE INDEX parted_i ON ONLY parted (id)", {"parted": S}, left=["invalid parted_i"]),
+    # A partitioned table stands for its partitions, where they are all meant and locked alike.
+    Fact("ALTER TABLE split ADD COLUMN b integer", {"split": AX}),
+    Fact("ALTER TABLE split ALTER COLUMN a TYPE bigint", {"split": AX}, ["split"], ["split"]),
+    Fact("CREATE INDEX split_a ON split (a)", {"split": S}, read=["split"], built=["split_a"]),
+    Fact("UPDATE split SET a = 0 WHERE id < 50 AND a > 0", {"split": RX}, read=["split_1"]),
+    Fact("CREATE INDEX split_1_b ON split_1 (b)", {"split_1": S}, read=["split_1"], built=["split_1_b"]),
+    # Names are those that PostgreSQL prints; what is an extension's is left out.
+    Fact(
+        'ALTER TABLE sales.t ADD COLUMN b integer REFERENCES "Order line (new), old"',
+        {"sales.t": AX, '"Order line (new), old"': SRX},
+    ),
+    Fact(
+        'CREATE INDEX "by order" ON sales.t ("order")',
+        {"sales.t": S},
+        read=["sales.t"],
+        built=['sales."by order"'],
+    ),
+    Fact(
+        'ALTER TABLE sales.t ADD CONSTRAINT "Positive" CHECK (id > 0) NOT VALID',
+        {"sales.t": AX},
+        left=['unvalidated sales."Positive"'],
+    ),
+    Fact('ALTER TABLE "Order line (new), old" ADD COLUMN a integer', {'"Order line (new), old"': AX}),
+    Fact("SET LOCAL search_path = sales, public; ALTER TABLE t ADD COLUMN c integer", {"sales.t": AX}),
+    Fact("ALTER TABLE theirs ADD COLUMN a integer", {}),
     # Several statements: the strongest lock need not be the last, nor the rest be under it.
     Fact(
         "ALTER TABLE t ADD COLUMN d1 integer; COMMENT ON TABLE t IS 'tee'; SELECT 1 FROM p WHERE id = 1",
@@ -249,6 +288,18 @@ NAIVE = [
         "unvalidated c",
     ),
     (
+        'ALTER TABLE "Order line (new), old" ADD COLUMN a integer; UPDATE sales.t SET "order" = 0',
+        f'"Order line (new), old" {AX}, sales.t {RX}',
+        f'reads all of sales.t under {AX} on "Order line (new), old"',
+        "scan sales.t",
+    ),
+    (
+        'CREATE UNIQUE INDEX ON "Order line (new), old" (id)',
+        f'"Order line (new), old" {S}',
+        f'builds "Order line (new), old_id_idx" on "Order line (new), old" under {S}',
+        'index "Order line (new), old"',
+    ),
+    (
         "CREATE INDEX parted_i ON ONLY parted (id)",
         f"parted {S}",
         "leaves parted_i invalid at head",
@@ -286,7 +337,6 @@ def test_an_allow_line_must_be_read_and_be_needed(chain: Chain) -> None:
 @pytest.mark.parametrize(
     ("said", "finding"),
     [
-        ("", f"Locks: says 'nothing', measured: t {AX}, p {SRX}"),
         ("none", f"Locks: says 'none', measured: t {AX}, p {SRX}"),
         (f"t {SUX}, p {SRX}; short", f"Locks: says 't {SUX}, p {SRX}', measured: t {AX}, p {SRX}"),
         (f"t {AX}; short", f"Locks: says 't {AX}', measured: t {AX}, p {SRX}"),
@@ -298,6 +348,21 @@ def test_a_locks_line_that_is_not_so_is_found(chain: Chain, said: str, finding: 
     ini = chain(SETUP, "SELECT count(*) FROM p; ALTER TABLE t ADD COLUMN z integer REFERENCES p (id)")
     document(ini, "r1", f"Locks: {said}")
     assert judge(ini) == ([f"r1 {finding}"] if finding else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "claims"),
+    [
+        (
+            f'"Order  line; (new)" {AX} (as q {AX}; no), sales.t {RX}; u {AX}',
+            {'"Order  line; (new)"': AX, "sales.t": RX},
+        ),
+        (f'sales."Say ""when""" {SUX}, with its partitions', {'sales."Say ""when"""': SUX}),
+        ("none on existing tables", {}),
+    ],
+)
+def test_a_locks_line_is_read_with_any_names(said: str, claims: dict[str, str]) -> None:
+    assert claimed_locks(said) == claims
 
 
 def test_a_downgrade_is_held_to_the_policy_where_the_settings_say_so(chain: Chain) -> None:
@@ -328,55 +393,194 @@ def test_settings_that_are_none_are_refused(tmp_path: Path, settings: str, messa
         Policy.load(path)
 
 
-# The file.
+# The files.
 
-README = f"Before.\n\n{table.START}\n{table.END}\n\nAfter.\n"
+README = f"Before.\n\n{words.PLACE.start}\n{words.PLACE.end}\n\nAfter.\n"
+LEFT = "Scenario: s\nRollback: lossless\nDeploy: d"
 
 
-def test_a_stale_ledger_fails_with_a_diff(chain: Chain) -> None:
+def update(ini: Path, start: str | None = None, *, check: bool = False) -> list[str]:
+    """Update or check the ledger of a chain of one's own; return the lines that are said."""
+    said: list[str] = []
+    ledger.update(start, check=check, folder=ini.parent / "versions", config=Config(ini), say=said.append)
+    return said
+
+
+def complaints(ini: Path) -> list[str]:
+    """Return what a check complains about."""
+    with pytest.raises(ledger.LedgerError) as error:
+        update(ini, check=True)
+    title, *lines = str(error.value).splitlines()
+    assert title == "the ledger does not hold"
+    return [line.strip() for line in lines]
+
+
+def test_a_ledger_that_is_not_true_is_told_revision_by_revision(chain: Chain) -> None:
     ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer")
     for name, locks in (("r0", "none"), ("r1", f"t {AX}")):
-        document(ini, name, f"Locks: {locks}\nRollback: lossless")
-    path = ini.parent / "versions/README.md"
-    path.write_text(README)
+        document(ini, name, f"{LEFT}\nLocks: {locks}")
+    readme, record = ini.parent / "versions/README.md", ini.parent / "versions/ledger.json"
+    readme.write_text(README)
+    stale = "ledger.json is not what was measured (make ledger):"
+    unrendered = "README.md is not what ledger.json and the docstrings say: make index"
+    assert complaints(ini) == [
+        stale,
+        "r0.py (r0): not recorded yet",
+        "r1.py (r1): not recorded yet",
+        unrendered,
+    ]
+    assert readme.read_text() == README
+    assert not record.exists()
 
-    def update(*, check: bool = False) -> None:
-        ledger.update(check=check, path=path, config=Config(ini))
-
-    with pytest.raises(ledger.LedgerError, match="is out of date") as error:
-        update(check=True)
+    assert update(ini) == ["2 revisions in ledger.json"]
+    update(ini, check=True)
+    written = readme.read_text()
     line = f"| [r1](r1.py) | What it does. | {AX} on t | reads of t | - | - | - | transaction | lossless |"
-    assert f"+{line}" in str(error.value)
-    assert path.read_text() == README
-    update()
-    written = path.read_text()
     assert line in written.splitlines()
     assert written.startswith("Before.")
     assert written.endswith("After.\n")
-    update(check=True)
-    path.write_text(written.replace(f"{AX} on t", f"{SUX} on t"))
-    with pytest.raises(ledger.LedgerError, match=f"-.*{SUX} on t(.|\n)*\\+.*{AX} on t"):
-        update(check=True)
+
+    text = record.read_text()
+    record.write_text(text.replace(f'"t": "{AX}"', f'"t": "{SUX}"').replace('"r0"', '"gone"'))
+    recorded = f"recorded {SUX} on t, measured {AX} on t"
+    assert complaints(ini) == [
+        stale,
+        "r0.py (r0): not recorded yet",
+        f"r1.py (r1): upgrade: locks: {recorded}",
+        "gone (gone): recorded, but the chain has no such revision",
+        unrendered,
+    ]
+    record.write_text(text.replace("  ", " "))
+    assert complaints(ini) == [stale, "it is not laid out as it is written"]
+    record.write_text(text)
+    document(ini, "r1", f"{LEFT}\nLocks: t {AX}")
+    path = ini.parent / "versions/r1.py"
+    path.write_text(
+        path.read_text().replace("What it does.", "What it did.", 1).replace("Deploy: d\n", "", 1)
+    )
+    assert complaints(ini) == [unrendered, "r1.py: its docstring lacks Deploy"]
 
 
-def test_from_a_revision_on_the_other_lines_stay(chain: Chain) -> None:
+def test_from_a_revision_on_the_other_entries_stay(chain: Chain) -> None:
     ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer", "DROP TABLE t")
-    for name, locks in (("r0", "wrong t ShareLock"), ("r1", f"t {AX}"), ("r2", f"t {AX}")):
-        document(ini, name, f"Locks: {locks}")
-    path = ini.parent / "versions/README.md"
-    path.write_text(README)
-    ledger.update("r2", path=path, config=Config(ini))
-    revisions = [entry.revision for entry in measure(Config(ini))[0]]
-    assert table.recorded(path, revisions) == {
-        "r0": "unmeasured",
-        "r1": "unmeasured",
-        "r2": f"{AX} on t; blocks reads of t; no rewrite; no full scan",
-    }
-    ledger.update("r1", path=path, config=Config(ini))
-    assert table.recorded(path, revisions)["r0"] == "unmeasured"
-    assert table.recorded(path, revisions)["r1"].startswith(AX)
+    path = ini.parent / "versions/ledger.json"
+    update(ini, "r2")
+    assert list(record.load(path)) == ["r2"]
+    update(ini, "r1")
+    assert list(record.load(path)) == ["r1", "r2"]
+    path.write_text(path.read_text().replace(f'"t": "{AX}"', f'"t": "{SUX}"'))
+    update(ini, "r2")
+    assert [of["upgrade"]["locks"]["t"] for of in record.load(path).values()] == [SUX, AX]
     with pytest.raises(CommandError, match="r9"):
-        ledger.update("r9", path=path, config=Config(ini))
+        update(ini, "r9")
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("<<<<<<< HEAD\n", "cannot be read .*Expecting value"),
+        ('{"version": 2, "revisions": {}}', "its version is 2, known is 1"),
+        (
+            '{"version": 1, "revisions": {"r0": {"name": "r0", "upgrade": {"locks": []}}}}',
+            "upgrade of r0 has other",
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_read_gets_one_clear_line(chain: Chain, broken: str, message: str) -> None:
+    ini = chain("SELECT 1")
+    path = ini.parent / "versions/ledger.json"
+    path.write_text(broken)
+    with pytest.raises(ledger.LedgerError, match=rf"{message}.*make ledger writes it anew") as error:
+        update(ini, check=True)
+    assert "\n" not in str(error.value)
+    update(ini)
+    assert list(record.load(path)) == ["r0"]
+
+
+def test_without_a_revision_there_is_nothing_to_measure(chain: Chain) -> None:
+    ini = chain()
+    (ini.parent / "versions/README.md").write_text(README)
+    assert update(ini) == ["there is no revision yet: nothing to measure"]
+    update(ini, check=True)
+    assert [path.name for path in (ini.parent / "versions").iterdir()] == ["README.md"]
+
+
+# What it writes into docstrings.
+
+QUESTIONS = """\
+What it does.
+
+Scenario: ? what for
+Instead of: ? what
+Locks: ? which
+    and for how long
+Rollback:
+Deploy: ? when
+
+Revision ID: r1
+"""
+
+
+def test_a_docstring_that_leaves_it_open_gets_what_was_measured(chain: Chain) -> None:
+    tables = [f'"T {number} of a long name"' for number in range(4)]
+    ini = chain(
+        "; ".join(f"CREATE TABLE {table} (id integer)" for table in tables),
+        "; ".join(f"ALTER TABLE {table} ADD COLUMN a integer" for table in tables),
+    )
+    document(ini, "r0", f"{LEFT}\nLocks: none")
+    path = ini.parent / "versions/r1.py"
+    down = "; ".join(f"ALTER TABLE {table} DROP COLUMN a" for table in tables[:2])
+    code = path.read_text().replace("    pass", f"    op.execute({down!r})")
+    path.write_bytes(f'"""{QUESTIONS}"""\n{code}'.replace("\n", "\r\n").encode())
+    *_, last = said = update(ini)
+    assert said[0].startswith(f"r1.py: wrote Locks: {tables[0]} {AX}, {tables[1]} {AX}, ")
+    assert said[1] == f"r1.py: wrote Rollback: loses {tables[0]}.a, {tables[1]}.a"
+    assert last == "r1.py: left for you to say: Scenario, Deploy"
+    expected = QUESTIONS.replace(
+        "Locks: ? which\n    and for how long\nRollback:\n",
+        f"Locks: {tables[0]} {AX}, {tables[1]} {AX},\n"
+        f"    {tables[2]} {AX}, {tables[3]} {AX}; no rewrite, no\n    scan\n"
+        f"Rollback: loses {tables[0]}.a, {tables[1]}.a\n",
+    )
+    assert path.read_bytes().decode() == f'"""{expected}"""\n{code}'.replace("\n", "\r\n")
+    assert complaints(ini) == ["r1.py: its docstring lacks Scenario, Deploy"]
+
+
+def test_a_docstring_without_such_lines_is_left_alone(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer; UPDATE t SET a = 0")
+    path = ini.parent / "versions/r1.py"
+    before = path.read_bytes()
+    assert update(ini)[-1] == (
+        f"r1.py: left for you to say: Scenario, Locks (t {AX}; no rewrite, reads all of t), Rollback "
+        "(what t held before may not come back: lossless, or loses what?), Deploy"
+    )
+    assert path.read_bytes() == before
+
+
+LOSSES = [
+    ("ALTER TABLE t ADD COLUMN z integer", "ALTER TABLE t DROP COLUMN z", "loses t.z"),
+    ("ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ADD COLUMN v text", "loses t.v"),
+    ("CREATE TABLE sales.u (id integer)", "DROP TABLE sales.u", "loses sales.u"),
+    ("DROP TABLE split_2", "SELECT 1", "loses split (rows of split_2)"),
+    ("ALTER TABLE t RENAME a TO w", "ALTER TABLE t RENAME w TO a", "lossless"),
+    ("CREATE INDEX i ON t (n)", "DROP INDEX i", "lossless"),
+    ("ALTER TYPE mood ADD VALUE 'so'", "SELECT 1", "irreversible: PostgreSQL takes no label of an enum back"),
+    ("ALTER TYPE mood RENAME VALUE 'up' TO 'on'", "ALTER TYPE mood RENAME VALUE 'on' TO 'up'", "lossless"),
+    ("ALTER TABLE t ALTER at1 TYPE date", "ALTER TABLE t ALTER at1 TYPE timestamp", "? t.at1"),
+    ("DELETE FROM p WHERE id = 101", "SELECT 1", "? p"),
+    ("DELETE FROM sales.t WHERE false", "SELECT 1", "? sales.t"),
+]
+
+
+def test_what_a_way_back_loses_is_proposed_where_it_can_be_known(chain: Chain) -> None:
+    ini = chain(f"{SETUP}; CREATE TYPE mood AS ENUM ('up')", *(up for up, _, _ in LOSSES))
+    for number, (_, down, _) in enumerate(LOSSES, 1):
+        path = ini.parent / f"versions/r{number}.py"
+        path.write_text(path.read_text().replace("    pass", f"    op.execute({down!r})"))
+    (_, *entries), _ = measure(Config(ini))
+    questions = [question(entry).removeprefix("what ").partition(" held before")[0] for entry in entries]
+    proposed = [rollback(entry) or f"? {asked}" for entry, asked in zip(entries, questions, strict=True)]
+    assert proposed == [said for _, _, said in LOSSES]
 
 
 def test_a_first_revision_locks_nothing_and_an_irreversible_one_has_no_way_back(chain: Chain) -> None:
@@ -385,7 +589,27 @@ def test_a_first_revision_locks_nothing_and_an_irreversible_one_has_no_way_back(
     [entry], left = measure(Config(ini))
     assert (entry.upgrade.locks, entry.upgrade.read, entry.upgrade.built, left) == ({}, {}, {}, [])
     assert entry.downgrade is None
-    assert "| irreversible | - |" in table.render([entry.revision], [entry], ini.parent)
+    lines = words.lines([entry.revision], {"r0": record.of(entry)}, ini.parent)
+    assert lines[-1].startswith("| [r0](versions/r0.py) | irreversible | - |")
+
+
+def test_a_downgrade_that_raises_is_not_run(chain: Chain) -> None:
+    ini = chain("CREATE TABLE t (id integer)")
+    path = ini.parent / "versions/r0.py"
+    path.write_text(path.read_text().replace("    pass", "    raise NotImplementedError"))
+    [entry], _ = measure(Config(ini))
+    assert entry.downgrade is None
+    assert question(entry) == "the downgrade refuses: irreversible, and why"
+
+
+def test_code_that_fails_is_named_with_its_line(chain: Chain) -> None:
+    ini = chain("SELECT 1")
+    path = ini.parent / "versions/r0.py"
+    path.write_text(path.read_text().replace("    with", "    with open('nothing'),"))
+    with pytest.raises(
+        MeasureError, match=r"upgrade of r0\.py, line 6, failed .* FileNotFoundError: .*nothing"
+    ):
+        measure(Config(ini))
 
 
 def test_a_revision_that_fails_is_named_and_leaves_no_database(chain: Chain) -> None:
@@ -412,10 +636,9 @@ def test_two_heads_are_both_measured(chain: Chain) -> None:
 
 
 def test_a_file_without_a_place_is_refused_before_anything_is_measured(tmp_path: Path, chain: Chain) -> None:
-    path = tmp_path / "README.md"
-    path.write_text("nothing\n")
-    with pytest.raises(table.NoLedgerError, match="has no place for the ledger"):
-        ledger.update(path=path, config=Config(chain("SELECT 1 / 0")))
+    (tmp_path / "README.md").write_text("nothing\n")
+    with pytest.raises(NoPlaceError, match="has no place for the index"):
+        ledger.update(folder=tmp_path, config=Config(chain("SELECT 1 / 0")))
 
 
 def test_it_tells_how_long_a_lock_is_held(chain: Chain) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.util import CommandError
 
-from database import ROOT, database_url
+from database import database_url
 from migrate import ledger
 from migrate.chain import project_config
 from migrate.errors import clear_errors
-from migrate.index import write
+from migrate.ledger import FOLDER, readme
 from migrate.operate.operation import default_config
 from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
 from migrate.run.connection import connect
@@ -21,8 +21,6 @@ from migrate.sample import fill
 from migrate.squash import squash
 from migrate.target import target
 from postgres import client, embedded
-
-VERSIONS = ROOT / "alembic" / "versions"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--remove", action="store_true", help="delete its data too")
     command.set_defaults(run=stop)
 
-    command = commands.add_parser("index", help="list the scenarios of the chain in a Markdown file")
-    command.add_argument("path", type=Path, nargs="?", default=VERSIONS / "README.md", help="(%(default)s)")
+    command = commands.add_parser("index", help="write the lists of revisions in a Markdown file anew")
+    command.add_argument("path", type=Path, nargs="?", default=FOLDER / readme.FILE, help="(%(default)s)")
     command.set_defaults(run=index)
 
     command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
@@ -130,8 +128,8 @@ def stop(options: argparse.Namespace) -> None:
 
 
 def index(options: argparse.Namespace) -> None:
-    """Write the index of scenarios."""
-    write(options.path)
+    """Write the index of scenarios, and the ledger as it is recorded."""
+    readme.write(options.path, FOLDER)
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -13,6 +13,10 @@ from database import ROOT
 from migrate.run.guard import in_autocommit
 
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
+OPTIONAL = {"Instead of"}  # a revision that has no naive way needs no word against it
+
+# What begins so is a question of script.py.mako that waits for its answer.
+QUESTION = "?"
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Revision:
     @property
     def slug(self) -> str:
         """The scenario's name: the file's without its date."""
-        return self.path.stem.split("_", 2)[2]
+        return self.path.stem.split("_", 2)[-1]
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -69,24 +73,44 @@ class Revision:
 
     @property
     def reversible(self) -> bool:
-        """Whether it has a way back."""
-        return not self.fields.get("Rollback", "").startswith("irreversible")
+        """Whether it has a way back: by its docstring, or where that does not say, by its code."""
+        said = self.fields.get("Rollback")
+        return not said.startswith("irreversible") if said else not self._refuses_to_go_back
+
+    @property
+    def _refuses_to_go_back(self) -> bool:
+        downgrade = self.functions.get("downgrade")
+        return downgrade is not None and isinstance(downgrade.body[-1], ast.Raise)
 
     @property
     def lossless(self) -> bool:
         """Whether its way back leaves every row as it was."""
         return self.fields.get("Rollback", "").startswith("lossless")
 
+    @property
+    def unsaid(self) -> list[str]:
+        """The names of the fields that the docstring still has to fill in."""
+        return [name for name in FIELDS if name not in OPTIONAL and name not in self.fields]
+
     @cached_property
     def fields(self) -> dict[str, str]:
-        """What the docstring says under `Scenario:`, `Locks:` and so on, over one line or more."""
-        names = "|".join(FIELDS)
-        found = re.findall(
-            rf"^({names}):[ \t]*(.*?)$(?=\n(?:{names}|Allow|Revision ID):|\n\n|\Z)",
-            self.script.longdoc,
-            re.MULTILINE | re.DOTALL,
-        )
-        return {name: " ".join(value.split()) for name, value in found}
+        """What the docstring says under `Scenario:`, `Locks:` and so on, over one line or more.
+
+        A field that is empty, or still the question of the template, is left out.
+        """
+        return answers(self.script.longdoc)
+
+
+def answers(docstring: str) -> dict[str, str]:
+    """Return the fields that a docstring fills in, by their names."""
+    names = "|".join(FIELDS)
+    found = re.findall(
+        rf"^({names}):[ \t]*(.*?)$(?=\n(?:{names}|Allow|Revision ID):|\n\n|\Z)",
+        docstring,
+        re.MULTILINE | re.DOTALL,
+    )
+    said = {name: " ".join(value.split()) for name, value in found}
+    return {name: value for name, value in said.items() if value and not value.startswith(QUESTION)}
 
 
 def project_config() -> Config:
@@ -94,7 +118,7 @@ def project_config() -> Config:
     return Config(ROOT / "alembic.ini")
 
 
-def revisions() -> list[Revision]:
-    """Return the chain, parents before children."""
-    scripts = ScriptDirectory.from_config(project_config())
+def revisions(scripts: ScriptDirectory | None = None) -> list[Revision]:
+    """Return a chain, by default the project's, parents before children."""
+    scripts = scripts or ScriptDirectory.from_config(project_config())
     return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]

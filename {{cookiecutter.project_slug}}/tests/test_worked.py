@@ -5,9 +5,9 @@ import re
 import pytest
 
 from database import NAMING_CONVENTION
-from migrate.__main__ import VERSIONS
+from migrate import index
 from migrate.autogenerate.scenarios import HOW
-from migrate.index import render
+from migrate.ledger import FOLDER
 from migrate.sample import TABLES, awkward_rows
 from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
 
@@ -23,7 +23,7 @@ def test_killed_again_and_again_it_comes_to_the_same_end(seed: int, server: Serv
 
 
 def test_the_picture_shows_the_branches_and_their_merge() -> None:
-    picture = render(VERSIONS).split("```")[1]
+    picture = "\n".join(index.lines(REVISIONS, FOLDER)).split("```")[1]
     [dev] = re.findall(r"(n\d+)\[\"require_role_name\"\]", picture)
     [prod] = re.findall(r"(n\d+)\[\"index_audit_logs_user_timestamp\"\]", picture)
     [merge] = re.findall(r"(n\d+)\[\"merge_dev_and_prod\"\]", picture)

@@ -11,8 +11,8 @@ short lock_timeout, tried again until it gets its lock, it stops nobody for long
 
 Scenario: delete old rows, a month at a time
 Instead of: DELETE, which writes a dead version of each row and leaves the table as big as it was
-Locks: webhook_deliveries AccessExclusiveLock, webhook_deliveries_2025_01 AccessExclusiveLock,
-    webhook_deliveries_default AccessExclusiveLock, webhooks AccessExclusiveLock; no rewrite, no scan
+Locks: webhook_deliveries AccessExclusiveLock with its partitions, webhooks AccessExclusiveLock;
+    no rewrite, no scan
 Rollback: loses webhook_deliveries of January 2025; the partition comes back empty
 Deploy: after the code that reads that month is gone
 

@@ -1,141 +1,148 @@
 """The ledger: what each revision locks, rewrites and reads, measured and held true.
 
-measure.py measures, with holders.py and locks.py; table.py writes it down and reads it back;
-policy.py says what a revision may not do.
+measure.py measures, with catalogue.py, holders.py and locks.py. record.py is ledger.json, what
+is committed; readme.py renders it, in the words.py that a person reads. policy.py says what a
+revision may not do; docstring.py fills in what it leaves unsaid, with losses.py.
 """
 
-import json
-import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from database import ROOT
-from migrate.chain import Revision, project_config
-from migrate.ledger import table
-from migrate.ledger.locks import blocked_by
-from migrate.ledger.measure import Entry, Run, chain, measure
+from migrate.chain import Revision, project_config, revisions
+from migrate.ledger import docstring, readme, words
+from migrate.ledger import record as records
+from migrate.ledger.measure import Entry, measure
 from migrate.ledger.policy import Policy, findings
+from migrate.ledger.record import LedgerError, Record
+from migrate.ledger.report import as_json, show_progress, timings
 
 __all__ = ["LedgerError", "as_json", "measure", "recorded", "show_progress", "timings", "update"]
 
-PATH = ROOT / "alembic" / "versions" / "README.md"
+FOLDER = ROOT / "alembic" / "versions"
 PYPROJECT = ROOT / "pyproject.toml"
 
 
-class LedgerError(CommandError):
-    """The ledger is not true, or a revision does what it may not. The message says all of it."""
+def recorded(revision: Revision) -> str | None:
+    """Return what the committed ledger says of a revision's upgrade, in words; None where it has nothing.
 
+    For example "AccessExclusiveLock on documents; blocks reads of documents; no rewrite; no full
+    scan". It reads a file, and needs no server.
 
-def recorded() -> dict[str, str]:
-    """Return what the committed ledger says of each revision's upgrade, in words.
-
-    It reads files, and needs no server.
-
-    Returns:
-        By the revision's id, for example "AccessExclusiveLock on documents; blocks reads of
-        documents; no rewrite; no full scan"; "unmeasured" where the ledger lacks it.
+    Raises:
+        LedgerError: the ledger cannot be read.
     """
-    return table.recorded(PATH)
+    found = records.find(_committed(), revision)
+    return words.sentence(found["upgrade"]) if found else None
 
 
 def update(
     start: str | None = None,
     *,
     check: bool = False,
-    path: Path = PATH,
+    folder: Path = FOLDER,
     config: Config | None = None,
+    say: Callable[[str], None] = print,
 ) -> None:
-    """Measure the chain, and write the ledger, or only say what is not as it should be.
+    """Measure the chain, and write what was measured, or only say what is not as it should be.
+
+    Written are ledger.json, README.md where there is one, and the empty fields of docstrings
+    that follow from what was measured.
 
     Args:
-        start: measure this revision and those after it; of the others the lines stay.
+        start: measure this revision and those after it; of the others what is recorded stays.
         check: write nothing.
-        path: the file that holds the ledger.
+        folder: where ledger.json and README.md are.
         config: Alembic's; by default that of `alembic.ini`.
+        say: where the lines go that say what was written, and what a person still has to do.
 
     Raises:
-        LedgerError: the file is out of date (only with `check`), a docstring's `Locks:` is
-            not what was measured, or a revision does what it may not.
+        LedgerError: with `check`: ledger.json or README.md is out of date, a docstring lacks a
+            field or says what was not measured, or a revision does what it may not.
         CommandError: a revision failed, or there is no such revision, or no server.
     """
-    policy = Policy.load(PYPROJECT)
-    text = path.read_text(encoding="utf-8")
-    table.replace(text, "", path)  # before a minute's work: has it a place?
-    revisions = chain(ScriptDirectory.from_config(config or project_config()))
-    entries, unfinished = measure(config, start=start, progress=show_progress)
-    new = table.replace(text, table.render(revisions, entries, path.parent, text), path)
-    problems = [str(finding) for finding in findings(entries, unfinished, policy)]
-    if not check:
-        path.write_text(new, encoding="utf-8")
-    elif new != text:
-        problems.append(f"{path} is out of date (make ledger):\n{table.difference(text, new, path)}")
-    if problems:
-        raise LedgerError("\n".join(["the ledger does not hold", *problems]))
+    policy, chain, path = Policy.load(PYPROJECT), _chain(config), folder / records.NAME
+    old = records.load(path) if check or start else {}
+    stale = _stale_readme(folder / readme.FILE, chain, old)  # before a minute's work: has it a place?
+    entries, unfinished = measure(config, start=start, progress=show_progress) if chain else ([], [])
+    if check:
+        problems = [
+            *_stale_record(path, chain, old, records.merged(chain, old, entries)),
+            *stale,
+            *map(str, findings(entries, unfinished, policy)),
+            *(
+                f"{each.path.name}: its docstring lacks {', '.join(each.unsaid)}"
+                for each in chain
+                if each.unsaid
+            ),
+        ]
+        if problems:
+            raise LedgerError("\n".join(["the ledger does not hold", *problems]))
+        return
+    left = {entry.revision.id: _fill_in(entry, say) for entry in entries}
+    chain = _chain(config)  # as the docstrings are now
+    now = {revision.id: revision for revision in chain}
+    entries = [replace(entry, revision=now[entry.revision.id]) for entry in entries]
+    _write(folder, chain, records.merged(chain, old, entries), say)
+    for finding in findings(entries, unfinished, policy):
+        say(f"to be mended: {finding}")
+    for revision in chain:
+        if revision.unsaid:
+            hints = left.get(revision.id, {})
+            words = [f"{name} ({hints[name]})" if name in hints else name for name in revision.unsaid]
+            say(f"{revision.path.name}: left for you to say: {', '.join(words)}")
 
 
-def as_json(entries: list[Entry]) -> str:
-    """Return all that was measured, statement by statement, as JSON."""
-
-    def of(run: Run) -> dict[str, Any]:
-        return {
-            "locks": run.locks,
-            "blocks": {table: blocked_by(mode) for table, mode in run.locks.items()},
-            "rewrites": run.rewritten,
-            "full_scans": run.read,
-            "indexes_built": run.built,
-            "left": run.left,
-            "autocommit": run.autocommit,
-            "statements": [vars(statement) for statement in run.statements],
-        }
-
-    found = [
-        {
-            "revision": entry.revision.id,
-            "file": entry.revision.path.name,
-            "summary": entry.revision.summary,
-            "rollback": entry.revision.fields.get("Rollback", ""),
-            "upgrade": of(entry.upgrade),
-            "downgrade": entry.downgrade and of(entry.downgrade),
-        }
-        for entry in entries
-    ]
-    return json.dumps(found, indent=2, ensure_ascii=False)
+def _chain(config: Config | None) -> list[Revision]:
+    return revisions(ScriptDirectory.from_config(config or project_config()))
 
 
-def timings(entries: list[Entry], rows: int) -> str:
-    """Return how long upgrades took and blocking locks were held, as a table."""
-    lines = [
-        f"{'upgrade, with ' + format(rows, ',') + ' documents':<50} {'took':>10} {'blocked for':>12}  by",
-        *(_timing(entry) for entry in entries),
-    ]
-    return "\n".join(lines)
+def _stale_record(path: Path, chain: Sequence[Revision], old: Record, new: Record) -> Iterator[str]:
+    lines = list(words.differences(chain, old, new))
+    if not lines and old and path.read_text(encoding="utf-8") != records.dump(old):
+        lines = ["it is not laid out as it is written"]
+    if lines:
+        yield f"{path.name} is not what was measured (make ledger):"
+        yield from (f"    {line}" for line in lines)
 
 
-def show_progress(number: int, count: int, revision: Revision | None) -> None:
-    """Draw a bar on a terminal; elsewhere nothing.
-
-    Args:
-        number: how many revisions are done.
-        count: of how many.
-        revision: what is being done; None at the end.
-    """
-    if sys.stderr.isatty():
-        bar = "#" * (number * 30 // count)
-        line = f"{bar:.<30} {number}/{count} {revision.path.stem}" if revision else ""
-        sys.stderr.write(f"\r\x1b[K{line[:100]}")
-        sys.stderr.flush()
+def _stale_readme(path: Path, chain: Sequence[Revision], record: Record) -> list[str]:
+    """Return a line if README.md does not say what the record says and the docstrings."""
+    if not path.exists() or readme.rendered(path, chain, record) == path.read_text(encoding="utf-8"):
+        return []
+    return [f"{path.name} is not what {records.NAME} and the docstrings say: make index"]
 
 
-def _timing(entry: Entry) -> str:
-    run = entry.upgrade
-    modes = [f"{table} {mode}" for table, mode in run.locks.items() if blocked_by(mode)]
-    blocked = f"{_duration(run.blocked_seconds):>12}  {', '.join(modes)}" if modes else f"{'-':>12}"
-    return f"{entry.revision.path.stem.split('_', 2)[-1]:<50} {_duration(run.seconds):>10} {blocked}"
+def _unsaid(chain: Sequence[Revision]) -> Iterator[str]:
+    for revision in chain:
+        if revision.unsaid:
+            yield f"{revision.path.name}: its docstring lacks {', '.join(revision.unsaid)}"
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+def _fill_in(entry: Entry, say: Callable[[str], None]) -> dict[str, str]:
+    """Write what was measured into the docstring; return a hint for each field that is left."""
+    revision, proposed = entry.revision, docstring.proposals(entry)
+    for name in docstring.fill(revision.path, proposed):
+        say(f"{revision.path.name}: wrote {name}: {proposed.pop(name)}")
+    return {**docstring.questions(entry), **proposed}
+
+
+def _write(folder: Path, chain: Sequence[Revision], record: Record, say: Callable[[str], None]) -> None:
+    path = folder / records.NAME
+    if chain or path.exists():
+        path.write_text(records.dump(record), encoding="utf-8")
+    if (path := folder / readme.FILE).exists():
+        path.write_text(readme.rendered(path, chain, record), encoding="utf-8")
+    plural = "" if len(chain) == 1 else "s"
+    nothing = "there is no revision yet: nothing to measure"
+    say(f"{len(chain)} revision{plural} in {records.NAME}" if chain else nothing)
+
+
+@cache
+def _committed() -> Record:
+    return records.load(FOLDER / records.NAME)

@@ -118,7 +118,7 @@ class Pool:
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(
-                f"no session to holder a table with, and each table needs one: {reason} (measure on a server "
+                f"no session to hold a table with, and each table needs one: {reason} (measure on a server "
                 "that allows more, by max_connections and by the role)"
             ) from error
 

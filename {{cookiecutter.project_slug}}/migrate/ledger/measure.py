@@ -21,11 +21,13 @@ itself: of its locks those show that are held at the transaction's end.
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
 import psycopg
 from alembic.config import Config
@@ -39,9 +41,10 @@ from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
-from migrate.chain import Revision, project_config
+from migrate.chain import Revision, project_config, revisions
+from migrate.ledger.catalogue import Catalogue, Holdings, Relation, State, whole
 from migrate.ledger.holders import Pool, Watch
-from migrate.ledger.locks import MODES, blocked_by, stronger
+from migrate.ledger.locks import MODES, WRITING, blocked_by, stronger
 from migrate.run.connection import connect
 from migrate.run.guard import first_cause, one_line
 from migrate.run.settings import Settings
@@ -53,6 +56,8 @@ SAMPLE_ROWS = 500  # documents; what the figures say does not depend on it
 
 # An index is not known to be read from end to end by fewer rows than these.
 FEW_ROWS = 10
+
+NOTHING = Holdings({}, {}, frozenset())
 
 # No waits of ours are cut short, and no worker reads rows that are not counted as ours.
 SESSION = """
@@ -79,57 +84,9 @@ NO_INDEX = """
 # What a block with an exception handler has rolled back shows in pg_locks no more.
 ROLLS_BACK = re.compile(r"\bEXCEPTION\s+WHEN\b", re.I)
 
-USERS = "n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't'"
-STATE = f"""
-    SELECT c.oid::bigint, c.relkind,
-        CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
-        n.nspname, c.relname, coalesce(i.indrelid, 0)::bigint, c.relfilenode::bigint,
-        pg_stat_get_{{kind}}numscans(c.oid), pg_stat_get_{{kind}}tuples_returned(c.oid),
-        pg_stat_get_{{kind}}tuples_inserted(c.oid) - pg_stat_get_{{kind}}tuples_deleted(c.oid)
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
-    WHERE c.relkind IN ('r', 'p', 'i') AND {USERS}
-"""
-HELD = "SELECT relation::bigint, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
-# A constraint NOT ENFORCED (PostgreSQL 18) is not valid either, and is meant so.
-UNFINISHED = f"""
-    SELECT 'unvalidated ' || con.conname
-    FROM pg_constraint AS con JOIN pg_class AS c ON c.oid = con.conrelid
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE NOT con.convalidated AND con.conparentid = 0 AND {USERS}
-    AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
-    UNION ALL
-    SELECT 'invalid ' || c.relname
-    FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE NOT indisvalid AND {USERS}
-    ORDER BY 1
-"""
-
 
 class MeasureError(CommandError):
     """A revision cannot be measured. The message is one line and says which and why."""
-
-
-class Relation(NamedTuple):
-    """A table or an index, at one moment."""
-
-    oid: int
-    kind: str
-    name: str
-    schema: str
-    plain_name: str
-    table: int  # an index's; 0 for a table
-    file: int
-    scans: int
-    rows_read: int
-    rows_added: int
-
-    @property
-    def is_table(self) -> bool:
-        return self.kind != "i"
-
-
-State = dict[int, Relation]
 
 
 @dataclass
@@ -142,6 +99,7 @@ class Statement:
         scanned: tables that were read from end to end, other than to rewrite or to index them.
         read: all tables that were read from end to end.
         built: the table of each index that was built, other than by a rewrite.
+        written: tables of which rows were written.
     """
 
     locks: dict[str, str]
@@ -149,6 +107,7 @@ class Statement:
     scanned: list[str] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
     built: dict[str, str] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
 
     @property
     def strongest(self) -> str | None:
@@ -166,23 +125,33 @@ class Run:
         left: what was not valid any more, or not yet: "unvalidated fk_…", "invalid idx_…".
         seconds: how long it took.
         blocked_seconds: the longest time for which a lock was held that blocks reads or writes.
+        parents: the partitioned table of each partition.
+        before: what held rows before it; after: and after it.
     """
 
     direction: Literal["upgrade", "downgrade"]
     statements: list[Statement] = field(default_factory=list)
     autocommit: bool = False
+    parents: dict[str, str] = field(default_factory=dict)
+    before: Holdings = NOTHING
+    after: Holdings = NOTHING
     left: list[str] = field(default_factory=list)
     seconds: float = 0.0
     blocked_seconds: float = 0.0
 
     @property
     def locks(self) -> dict[str, str]:
-        """The strongest mode on each table, the strongest first."""
+        """The strongest mode on each table, the strongest first.
+
+        A partition is left out where it is locked as its table is.
+        """
         found: dict[str, str] = {}
         for statement in self.statements:
             for table, mode in statement.locks.items():
                 found[table] = stronger(found.get(table), mode)
-        return dict(sorted(found.items(), key=lambda item: (-MODES.index(item[1]), item[0])))
+        of_parents = {table: found.get(self.parents.get(table, "")) for table in found}
+        apart = {table: mode for table, mode in found.items() if of_parents[table] != mode}
+        return dict(sorted(apart.items(), key=lambda item: (-MODES.index(item[1]), item[0])))
 
     @property
     def rewritten(self) -> list[str]:
@@ -208,6 +177,10 @@ class Run:
             )
         )
 
+    @property
+    def written(self) -> list[str]:
+        return sorted({table for statement in self.statements for table in statement.written})
+
 
 def all_read(before: Relation, after: Relation, rows: int) -> bool:
     """Whether each scan of an index went over all the rows of its table."""
@@ -222,11 +195,6 @@ class Entry:
     revision: Revision
     upgrade: Run
     downgrade: Run | None  # None: it is irreversible
-
-
-def chain(scripts: ScriptDirectory) -> list[Revision]:
-    """Return the revisions, parents before children."""
-    return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]
 
 
 def measure(
@@ -260,11 +228,11 @@ def measure(
         CommandError: there is no revision `start`, or no server.
     """
     scripts = ScriptDirectory.from_config(config or project_config())
-    revisions = chain(scripts)
+    chain = revisions(scripts)
     first = 0
     if start is not None:
         script = scripts.get_revision(start)
-        ids = [revision.id for revision in revisions]
+        ids = [revision.id for revision in chain]
         first = ids.index(script.revision) if script else 0
     entries = []
     server = server or scratch_server()
@@ -274,8 +242,8 @@ def measure(
         scratch_database(server) as url,
         closing(Session(url, scripts, config, rows, timed)) as session,
     ):
-        for number, revision in enumerate(revisions):
-            progress(number, len(revisions), revision)
+        for number, revision in enumerate(chain):
+            progress(number, len(chain), revision)
             if number < first:
                 session.move(revision, "upgrade", observed=False)
                 session.fill()
@@ -290,7 +258,7 @@ def measure(
                 else:
                     downgrade = session.move(revision, "downgrade", keep=False)
             entries.append(Entry(revision, upgrade, downgrade))
-        progress(len(revisions), len(revisions), None)
+        progress(len(chain), len(chain), None)
         return entries, session.unfinished()
 
 
@@ -308,7 +276,9 @@ class Session:
         driver = self._connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         self._driver: psycopg.Connection[tuple[Any, ...]] = driver
+        self._catalogue = Catalogue(driver)
         self._run: Run | None = None
+        self._version_table: tuple[str | None, str] = (None, "")
         self._tables: State = {}
         self._rows_of: dict[int, int] = {}
         self._filled: set[int] = set()
@@ -358,10 +328,15 @@ class Session:
                 with self._connection.begin() as transaction:
                     self._alembic(step)
                     transaction.rollback()
-        except (SQLAlchemyError, CommandError, psycopg.Error, AssertionError) as error:
+        except (SQLAlchemyError, CommandError, psycopg.Error) as error:
             reason = one_line(first_cause(error))
             raise MeasureError(
                 f"{direction} of {revision.path.name} failed while it was measured: {reason}"
+            ) from error
+        except Exception as error:  # code of the revision: its author wants to know where
+            raise MeasureError(
+                f"{direction} of {revision.path.name}{_line_in(revision.path, error)} failed while it was "
+                f"measured: {type(error).__name__}: {one_line(error)}"
             ) from error
         finally:
             self._run = None
@@ -373,7 +348,7 @@ class Session:
 
     def fill(self) -> None:
         """Put sample rows into tables that are new."""
-        tables = {oid for oid, relation in self._state().items() if relation.is_table}
+        tables = set(self._user_tables())
         if tables - self._filled:
             self._driver.rollback()
             fill(self._connection, self._rows)
@@ -383,7 +358,7 @@ class Session:
 
     def unfinished(self) -> list[str]:
         """Return which constraints and indexes are not valid."""
-        found = self._unfinished()
+        found = self._catalogue.unfinished()
         self._driver.rollback()
         return found
 
@@ -397,25 +372,29 @@ class Session:
             self._scripts.run_env()
 
     def _take(self, step: RevisionStep, _heads: object, context: MigrationContext) -> list[RevisionStep]:
-        self._version_table = context.version_table_schema or "public", context.version_table
+        schema = context.version_table_schema or self._catalogue.default_schema
+        self._version_table = schema, context.version_table
         return [step]
 
     def _observing(self, step: RevisionStep, run: Run) -> Callable[..., Any]:
         function = step.migration_fn
 
         def observed(**options: Any) -> None:
-            self._tables = {
-                oid: relation
-                for oid, relation in self._state().items()
-                if relation.is_table and (relation.schema, relation.plain_name) != self._version_table
+            self._tables = self._user_tables()
+            unfinished = set(self._catalogue.unfinished())
+            run.parents = {
+                table.name: self._tables[table.parent].name
+                for table in self._tables.values()
+                if table.parent in self._tables
             }
-            unfinished = set(self._unfinished())
+            run.before = self._catalogue.holdings(self._tables)
             self._run, self._started, self._blocked_since = run, time.monotonic(), None
             function(**options)
             if not self._driver.autocommit:  # what is deferred to the commit takes its locks now
                 self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
             self._run = None
-            run.left = [name for name in self._unfinished() if name not in unfinished]
+            run.left = [name for name in self._catalogue.unfinished() if name not in unfinished]
+            run.after = self._catalogue.holdings(self._user_tables())
 
         return observed
 
@@ -453,55 +432,72 @@ class Session:
 
     def _observe_inside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
         self._plan(statement)
-        before = self._state("xact_")
+        before = self._catalogue.state("xact_")
         started = time.monotonic()
         if ROLLS_BACK.search(statement):
-            with self._watch(self._tables, self._held()) as watch:
+            held = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
+            with self._watch(self._tables, held) as watch:
                 execute()
             locks = watch.asked
         else:
             execute()
-            locks = self._held()
-        self._note(run, locks, before, self._state("xact_"))
+            locks = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
+        written = {oid for oid, modes in self._held().items() if WRITING in modes}
+        self._note(run, locks, written, before, self._catalogue.state("xact_"))
         if self._blocked_since is None and any(map(blocked_by, locks.values())):
             self._blocked_since = started
 
     def _observe_outside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
         self._plan(statement)
-        before = self._state(flush=True)
+        before = self._catalogue.state(flush=True)
         started = time.monotonic()
         with self._watch({oid: before[oid] for oid in self._tables if oid in before}, {}) as watch:
             execute()  # holds nothing yet: what went before is committed
         if any(map(blocked_by, watch.asked.values())):
             self._blocked_since = started  # it was not longer, though it may have been shorter
             self._end_of_transaction(run)
-        self._note(run, watch.asked, before, self._state(flush=True))
+        written = {oid for oid, mode in watch.asked.items() if mode == WRITING}
+        self._note(run, watch.asked, written, before, self._catalogue.state(flush=True))
 
-    def _note(self, run: Run, locks: Mapping[int, str], before: State, after: State) -> None:
-        """Add what one statement did."""
+    def _note(
+        self, run: Run, locks: Mapping[int, str], written: set[int], before: State, after: State
+    ) -> None:
+        """Add what one statement did.
+
+        Args:
+            run: to this one.
+            locks: the strongest mode that it held or asked for, by table.
+            written: tables that it locked to write rows, if only into none; others are found.
+            before: tables and indexes before it.
+            after: and after it.
+        """
         found = Statement({self._tables[oid].name: mode for oid, mode in locks.items()})
         run.statements.append(found)
         files = {relation.file for relation in before.values()}
-        for oid, table in self._tables.items():
-            if oid not in before or oid not in after:
-                continue
+        rewritten, read, scanned = set(), set(), set()
+        for oid in self._tables.keys() & before.keys() & after.keys():
+            was, is_ = before[oid], after[oid]
             indexes = [relation for relation in after.values() if relation.table == oid]
-            built = [index.name for index in indexes if index.file not in files]
-            rewritten = before[oid].file != after[oid].file
-            scans = after[oid].scans - before[oid].scans
-            read = after[oid].rows_read - before[oid].rows_read
-            rows = self._rows_of.get(oid, 0)
-            self._rows_of[oid] = rows + after[oid].rows_added - before[oid].rows_added
+            built = [index for index in indexes if index.kind == "i" and index.file not in files]
+            scans, rows = is_.scans - was.scans, self._rows_of.get(oid, 0)
+            self._rows_of[oid] = rows + is_.rows_added - was.rows_added
             rows = min(rows, self._rows_of[oid])
             by_index = any(all_read(before[i.oid], i, rows) for i in indexes if i.oid in before)
-            if not self._timed and ((scans and read >= rows) or by_index):
-                found.read.append(table.name)
-                if not rewritten and (scans > len(built) or by_index):
-                    found.scanned.append(table.name)
-            if rewritten:
-                found.rewritten.append(table.name)
+            if is_.file != was.file:
+                rewritten.add(oid)
             else:
-                found.built.update(dict.fromkeys(built, table.name))
+                found.built.update(_named(index, is_, before, after) for index in built)
+            if not self._timed and ((scans and is_.rows_read - was.rows_read >= rows) or by_index):
+                read.add(oid)
+                if oid not in rewritten and (scans > len(built) or by_index):
+                    scanned.add(oid)
+            if is_.rows_written > was.rows_written:
+                written = written | {oid}
+        found.rewritten, found.read = self._names(rewritten), self._names(read)
+        found.scanned, found.written = self._names(scanned), self._names(written)
+
+    def _names(self, oids: set[int]) -> list[str]:
+        return sorted(self._tables[oid].name for oid in whole(oids, self._tables))
 
     def _end_of_transaction(self, run: Run) -> None:
         if self._blocked_since is not None:
@@ -516,27 +512,20 @@ class Session:
         if not self._timed:
             self._driver.execute(INDEX_FIRST if PLANNED.match(statement) else NO_INDEX)
 
-    def _held(self) -> dict[int, str]:
-        """Return the strongest mode that this session holds, by table."""
-        found: dict[int, str] = {}
-        for oid, mode in self._driver.execute(HELD):
-            if oid in self._tables:
-                found[oid] = stronger(found.get(oid), mode)
-        return found
+    def _held(self) -> dict[int, set[str]]:
+        return {oid: modes for oid, modes in self._catalogue.held().items() if oid in self._tables}
 
-    def _state(self, kind: Literal["", "xact_"] = "", *, flush: bool = False) -> State:
-        """Return tables and indexes, with the counters of this transaction or of all before it."""
-        if flush:
-            self._driver.execute("SELECT pg_stat_force_next_flush()")
-        relations = [Relation(*row) for row in self._driver.execute(STATE.format(kind=kind))]
-        return {relation.oid: relation for relation in relations}
-
-    def _unfinished(self) -> list[str]:
-        return [name for (name,) in self._driver.execute(UNFINISHED)]
+    def _user_tables(self) -> State:
+        """Return the tables, without Alembic's own."""
+        return {
+            oid: relation
+            for oid, relation in self._catalogue.state().items()
+            if relation.is_table and (relation.schema, relation.plain_name) != self._version_table
+        }
 
     def _count_rows(self) -> None:
         """Count the rows of each table, not of its partitions."""
-        tables = [relation for relation in self._state().values() if relation.is_table]
+        tables = [relation for relation in self._catalogue.state().values() if relation.is_table]
         if tables and not self._timed:
             counts = sql.SQL(" UNION ALL ").join(
                 sql.SQL("SELECT {}::bigint, count(*) FROM ONLY {}").format(
@@ -546,3 +535,21 @@ class Session:
             )
             self._rows_of = dict(self._driver.execute(counts).fetchall())
         self._driver.rollback()
+
+
+def _named(index: Relation, table: Relation, before: State, after: State) -> tuple[str, str]:
+    """Return the name of an index that was built, and of its table.
+
+    The one of a partitioned table stands for those of its partitions, where it is as new.
+    """
+    while index.parent in after and index.parent not in before:
+        index = after[index.parent]
+        table = after[index.table]
+    return index.name, table.name
+
+
+def _line_in(path: Path, error: Exception) -> str:
+    """Return in which line of a file an error arose, in words; nothing where it was in no line of it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f", line {lines[-1]}," if lines else ""

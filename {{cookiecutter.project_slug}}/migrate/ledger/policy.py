@@ -14,6 +14,7 @@ from alembic.util import CommandError
 from migrate.chain import Revision
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import Entry, Run, Statement
+from migrate.names import NAME
 
 # What can be forbidden: the first word of an `Allow:` line, and what the second one names.
 KINDS = {
@@ -23,7 +24,13 @@ KINDS = {
     "unvalidated": "constraint",
     "invalid": "index",
 }
-ALLOW = re.compile(rf"({'|'.join(KINDS)}) ([^\s,]+), (\S.*)")
+ALLOW = re.compile(rf"({'|'.join(KINDS)}) ({NAME}), (\S.*)")
+
+# What stands in quotes is a name, whatever it holds.
+_QUOTED = r'"(?:[^"]|"")*"'
+REMARK = re.compile(rf"({_QUOTED})|\([^()]*\)")
+BEFORE_SEMICOLON = re.compile(rf"(?:{_QUOTED}|[^;])*")
+CLAIM = re.compile(rf"({NAME}) (\w+Lock)\b")
 
 
 @dataclass(frozen=True)
@@ -148,12 +155,16 @@ def _acts_of(run: Run) -> Iterator[Act]:
 
 def _untrue(entry: Entry) -> Iterator[str]:
     """Say where the docstring's `Locks:` is not what was measured."""
-    said = entry.revision.fields.get("Locks", "")
-    measured = entry.upgrade.locks
-    if claimed_locks(said) != measured or not said:
+    said = entry.revision.fields.get("Locks")
+    if not said:
+        return  # that it lacks the field is said of all that it lacks
+    # As a docstring has names: over two lines, a blank is as good as another.
+    measured = {" ".join(table.split()): mode for table, mode in entry.upgrade.locks.items()}
+    claims = _claims(said)
+    words = said[len(claims) :]
+    if claimed_locks(said) != measured:
         right = ", ".join(f"{table} {mode}" for table, mode in measured.items()) or "none on existing tables"
-        yield f"Locks: says {said.partition(';')[0] or 'nothing'!r}, measured: {right}"
-    words = said.partition(";")[2]
+        yield f"Locks: says {claims!r}, measured: {right}"
     if re.search(r"\bno rewrite\b", words) and entry.upgrade.rewritten:
         yield f"Locks: says no rewrite, measured: rewrites {', '.join(entry.upgrade.rewritten)}"
     if re.search(r"\bno scan\b(?! (under|for))", words) and entry.upgrade.read:
@@ -162,8 +173,12 @@ def _untrue(entry: Entry) -> Iterator[str]:
 
 def claimed_locks(text: str) -> dict[str, str]:
     """Return the mode by table that a `Locks:` line claims, before its first semicolon."""
-    claims = re.sub(r"\([^)]*\)", "", text).partition(";")[0]
-    return dict(re.findall(r"(\S+) (\w+Lock)\b", claims))
+    return dict(CLAIM.findall(_claims(REMARK.sub(r"\1", text))))
+
+
+def _claims(text: str) -> str:
+    match = BEFORE_SEMICOLON.match(text)
+    return match[0] if match else ""
 
 
 def _lock(statement: Statement, table: str) -> str:

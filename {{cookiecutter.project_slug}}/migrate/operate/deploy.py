@@ -135,6 +135,9 @@ class Deploy(Operation):
             log.info("    pending %d of %d: %s %s", number, len(self.pending), revision.id, revision.summary)
             log.info("        locks: %s", locks(revision))
             log.info("        rollback: %s", loss(revision))
+            if revision.unsaid:
+                lacks = ", ".join(revision.unsaid)
+                log.warning("        the docstring of %s lacks %s", revision.path.name, lacks)
         self._check_answers()
         if self.options.no_backup is None:
             self.tools = client.fitting("pg_dump", server), client.fitting("pg_restore", server)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +26,6 @@ from database import ROOT, make_engine
 from migrate import ledger
 from migrate.alembic_internals import downgrade_steps, upgrade_steps
 from migrate.chain import Revision
-from migrate.ledger.table import UNMEASURED
 from migrate.operate import hooks
 from migrate.operate import log as logs
 from migrate.run.connection import address, connect
@@ -281,16 +279,8 @@ def counted(revisions: Sequence[Revision]) -> str:
 
 def locks(revision: Revision) -> str:
     """Return what a revision locks and rewrites, by the ledger; else which locks its docstring names."""
-    measured = recorded().get(revision.id, UNMEASURED)
-    if measured != UNMEASURED:
-        return measured
-    return f"{revision.fields.get('Locks') or 'not said in its docstring'} (not measured)"
-
-
-@cache
-def recorded() -> dict[str, str]:
-    """Return the committed ledger, read once."""
-    return ledger.recorded()
+    said = revision.fields.get("Locks", "not said in its docstring")
+    return ledger.recorded(revision) or f"{said} (not measured)"
 
 
 def loss(revision: Revision) -> str:

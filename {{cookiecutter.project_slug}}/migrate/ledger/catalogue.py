@@ -1,0 +1,149 @@
+"""What the server's catalogue and counters say at one moment of the user's tables, in any schema.
+
+Tables of an extension are not the user's, nor are temporary ones.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+# From the catalogue, so that whatever the user calls his schemas, none is left out.
+_OURS = """
+    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't' AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
+    )
+"""
+# As regclass prints it, whatever a revision makes of search_path.
+_PREFIX = "CASE n.nspname WHEN {default}::text THEN '' ELSE quote_ident(n.nspname) || '.' END"
+_STATE = f"""
+    SELECT c.oid::bigint, c.relkind, {_PREFIX} || quote_ident(c.relname), n.nspname, c.relname,
+        coalesce(i.indrelid, 0)::bigint, coalesce(h.inhparent, 0)::bigint, c.relfilenode::bigint,
+        pg_stat_get_{{kind}}numscans(c.oid), pg_stat_get_{{kind}}tuples_returned(c.oid),
+        pg_stat_get_{{kind}}tuples_inserted(c.oid) - pg_stat_get_{{kind}}tuples_deleted(c.oid),
+        pg_stat_get_{{kind}}tuples_inserted(c.oid) + pg_stat_get_{{kind}}tuples_updated(c.oid)
+            + pg_stat_get_{{kind}}tuples_deleted(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+    LEFT JOIN pg_inherits AS h ON h.inhrelid = c.oid AND c.relispartition
+    WHERE c.relkind IN ('r', 'p', 'i', 'I') AND {_OURS}
+"""
+_HELD = "SELECT relation::bigint, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
+# A constraint NOT ENFORCED (PostgreSQL 18) is not valid either, and is meant so.
+_UNFINISHED = f"""
+    SELECT 'unvalidated ' || {_PREFIX} || quote_ident(con.conname)
+    FROM pg_constraint AS con JOIN pg_class AS c ON c.oid = con.conrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE NOT con.convalidated AND con.conparentid = 0 AND {_OURS}
+    AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
+    UNION ALL
+    SELECT 'invalid ' || {_PREFIX} || quote_ident(c.relname)
+    FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE NOT indisvalid AND {_OURS}
+    ORDER BY 1
+"""
+_COLUMNS = f"""
+    SELECT c.oid::bigint, a.attnum, quote_ident(a.attname), a.atttypid::bigint, a.atttypmod
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {_OURS}
+"""
+_LABELS = "SELECT enumtypid::bigint, enumlabel FROM pg_enum"
+
+Driver = psycopg.Connection[tuple[Any, ...]]
+
+
+class Relation(NamedTuple):
+    """A table or an index, at one moment."""
+
+    oid: int
+    kind: str
+    name: str  # as PostgreSQL prints it, with the schema where that is not the default one
+    schema: str
+    plain_name: str
+    table: int  # an index's; 0 for a table
+    parent: int  # that it is a partition of, or 0
+    file: int
+    scans: int
+    rows_read: int
+    rows_added: int
+    rows_written: int
+
+    @property
+    def is_table(self) -> bool:
+        return self.kind in "rp"
+
+
+State = dict[int, Relation]
+
+
+class Holdings(NamedTuple):
+    """What holds rows, by numbers that a new name does not change.
+
+    Attributes:
+        tables: the names of tables and partitions.
+        columns: name and type by table and number; of partitions none.
+        labels: those of enum types.
+    """
+
+    tables: Mapping[int, Relation]
+    columns: Mapping[tuple[int, int], tuple[str, object]]
+    labels: frozenset[tuple[int, str]]
+
+
+class Catalogue:
+    """The catalogue as one session sees it."""
+
+    def __init__(self, driver: Driver) -> None:
+        """Prepare; the schema that is the default one now stays so for the names."""
+        self._driver = driver
+        [default] = driver.execute("SELECT current_schema()").fetchone() or (None,)
+        self.default_schema: str | None = default
+
+    def state(self, kind: Literal["", "xact_"] = "", *, flush: bool = False) -> State:
+        """Return tables and indexes, with the counters of this transaction or of all before it."""
+        if flush:
+            self._driver.execute("SELECT pg_stat_force_next_flush()")
+        relations = [Relation(*row) for row in self._query(_STATE, kind=sql.SQL(kind))]
+        return {relation.oid: relation for relation in relations}
+
+    def held(self) -> dict[int, set[str]]:
+        """Return the modes that this session holds, by relation."""
+        found: dict[int, set[str]] = {}
+        for oid, mode in self._query(_HELD):
+            found.setdefault(oid, set()).add(mode)
+        return found
+
+    def unfinished(self) -> list[str]:
+        """Return which constraints and indexes are not valid: "unvalidated fk_…", "invalid idx_…"."""
+        return [name for (name,) in self._query(_UNFINISHED)]
+
+    def holdings(self, tables: State) -> Holdings:
+        """Return what there is to lose.
+
+        Args:
+            tables: those that count.
+        """
+        columns = {
+            (oid, number): (name, tuple(type_))
+            for oid, number, name, *type_ in self._query(_COLUMNS)
+            if oid in tables
+        }
+        return Holdings(tables, columns, frozenset((type_, label) for type_, label in self._query(_LABELS)))
+
+    def _query(self, query: str, **parts: sql.Composable) -> list[tuple[Any, ...]]:
+        composed = sql.SQL(query).format(default=sql.Literal(self.default_schema), **parts)
+        return self._driver.execute(composed).fetchall()
+
+
+def whole(oids: set[int], tables: State) -> set[int]:
+    """Put a partitioned table in the place of its partitions, where these are all of them."""
+    partitions: dict[int, set[int]] = {}
+    for oid, table in tables.items():
+        if table.parent:
+            partitions.setdefault(table.parent, set()).add(oid)
+    while complete := [parent for parent, children in partitions.items() if children <= oids]:
+        for parent in complete:
+            oids = oids - partitions.pop(parent) | {parent}
+    return oids

@@ -1,0 +1,161 @@
+"""ledger.json, the committed record of what was measured: an entry for each revision, by its id."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, get_type_hints
+
+from alembic.util import CommandError
+
+from migrate.chain import Revision
+from migrate.ledger.locks import MODES, blocked_by
+from migrate.ledger.measure import Entry, Run
+
+NAME = "ledger.json"
+VERSION = 1  # of the format
+
+
+class LedgerError(CommandError):
+    """The ledger is not true, or cannot be read. The message says all of it."""
+
+
+class Did(TypedDict):
+    """What one direction of a revision does to the tables that were there before it.
+
+    Attributes:
+        locks: the strongest mode by table, the strongest first.
+        blocks: by table what waits meanwhile: "reads" (writes too), or "writes".
+        rewrites: tables that are written anew.
+        full_scans: tables that are read from end to end, and the strongest mode that is held
+            meanwhile, on whichever table.
+        indexes_built: the mode in which the table of an index is locked while it is built.
+        left: what is "unvalidated" or "invalid" after it, and was not before.
+        autocommit: whether it runs outside a transaction.
+    """
+
+    locks: dict[str, str]
+    blocks: dict[str, str]
+    rewrites: list[str]
+    full_scans: dict[str, str]
+    indexes_built: dict[str, str]
+    left: dict[str, str]
+    autocommit: bool
+
+
+class Recorded(TypedDict):
+    """What was measured of a revision.
+
+    Attributes:
+        name: the revision's slug, for people who read the file.
+        upgrade: what the upgrade does.
+        downgrade: what the downgrade does; None where there is no way back.
+    """
+
+    name: str
+    upgrade: Did
+    downgrade: Did | None
+
+
+Record = dict[str, Recorded]
+
+
+def of(entry: Entry) -> Recorded:
+    """Return what is recorded of a measured revision."""
+    return {
+        "name": entry.revision.slug,
+        "upgrade": did(entry.upgrade),
+        "downgrade": did(entry.downgrade) if entry.downgrade else None,
+    }
+
+
+def did(run: Run) -> Did:
+    """Return what is recorded of one direction."""
+    return {
+        "locks": run.locks,
+        "blocks": {table: waits for table, mode in run.locks.items() if (waits := blocked_by(mode))},
+        "rewrites": run.rewritten,
+        "full_scans": run.read,
+        "indexes_built": run.built,
+        "left": {name: state for state, name in (left.split(" ", 1) for left in run.left)},
+        "autocommit": run.autocommit,
+    }
+
+
+def find(record: Record, revision: Revision) -> Recorded | None:
+    """Return what is recorded of a revision, if anything.
+
+    The file's name counts too: one that a squash has written has the id of one that it replaced.
+    """
+    found = record.get(revision.id)
+    return found if found and found["name"] == revision.slug else None
+
+
+def merged(chain: Iterable[Revision], old: Record, entries: Iterable[Entry]) -> Record:
+    """Return the record with these entries in it: in the chain's order, less what it does not have."""
+    new = {entry.revision.id: of(entry) for entry in entries}
+    known = {revision.id: new.get(revision.id) or find(old, revision) for revision in chain}
+    return {id_: recorded for id_, recorded in known.items() if recorded}
+
+
+def load(path: Path) -> Record:
+    """Read a record; one that does not exist is empty.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return _checked(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LedgerError(f"{path} cannot be read ({error}): make ledger writes it anew") from error
+
+
+def dump(record: Record) -> str:
+    """Return a record as text: a block of lines for each revision, so that a diff is about one."""
+    blocks = ",\n".join(f"    {_json(id_)}: {_block(recorded)}" for id_, recorded in record.items())
+    revisions = f"{{\n{blocks}\n  }}" if blocks else "{}"
+    return f'{{\n  "version": {VERSION},\n  "revisions": {revisions}\n}}\n'
+
+
+def _block(recorded: Recorded) -> str:
+    facts = [
+        f'"name": {_json(recorded["name"])}',
+        f'"upgrade": {_facts(recorded["upgrade"])}',
+        f'"downgrade": {_facts(recorded["downgrade"])}',
+    ]
+    return "{\n" + ",\n".join(f"      {fact}" for fact in facts) + "\n    }"
+
+
+def _facts(did: Did | None) -> str:
+    if did is None:
+        return "null"
+    facts = ",\n".join(f"        {_json(name)}: {_json(value)}" for name, value in did.items())
+    return f"{{\n{facts}\n      }}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _checked(value: Any) -> Record:
+    """Return what was read, if it has the shape of a record."""
+    if value["version"] != VERSION:
+        raise ValueError(f"its version is {value['version']!r}, known is {VERSION}")
+    for id_, recorded in value["revisions"].items():
+        if not isinstance(recorded["name"], str):
+            raise TypeError(f"{id_} has no name")
+        for direction in ("upgrade", "downgrade"):
+            if direction == "upgrade" or recorded[direction] is not None:
+                _check(f"{direction} of {id_}", recorded[direction])
+    record: Record = value["revisions"]
+    return record
+
+
+def _check(where: str, did: Mapping[str, Any]) -> None:
+    kinds = {name: getattr(hint, "__origin__", hint) for name, hint in get_type_hints(Did).items()}
+    if {name: type(value) for name, value in did.items()} != kinds:
+        raise TypeError(f"the {where} has other facts than {', '.join(kinds)}")
+    modes = {*did["locks"].values(), *did["full_scans"].values(), *did["indexes_built"].values()}
+    if unknown := modes.difference(MODES):
+        raise ValueError(f"the {where} has no lock mode {min(unknown)}")
