@@ -1,4 +1,4 @@
-"""The ledger: that it can be wrong, and that nothing escapes it. the backend's own tests/test_ledger.py says that it is true."""
+"""The ledger: that it can be wrong, and that nothing escapes it."""
 
 import itertools
 import os

@@ -372,6 +372,7 @@ class Session:
             self._scripts.run_env()
 
     def _take(self, step: RevisionStep, _heads: object, context: MigrationContext) -> list[RevisionStep]:
+        context.opts["settings"] = None  # what the guard puts around a statement is not the revision's
         schema = context.version_table_schema or self._catalogue.default_schema
         self._version_table = schema, context.version_table
         return [step]
