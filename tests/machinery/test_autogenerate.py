@@ -38,11 +38,21 @@ from migrate.autogenerate import PLUGINS, include_object, scenarios
 from tests.machinery.support import Database, Server, run, start
 
 
+@pytest.fixture(autouse=True)
+def worked(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """For each kind of change, a revision that shows it: `drop_a_column` is "drop a column"."""
+    folder = tmp_path_factory.mktemp("worked")
+    for change, how in scenarios.HOW.items():
+        path = folder / f"20240101_0900_{change.replace(' ', '_')}.py"
+        path.write_text(f'"""Do it.\n\nScenario: {how.scenario}\n"""\n')
+    monkeypatch.setattr(scenarios, "VERSIONS", folder)
+
+
 def differences(
     database: Database, exclude_tables: str = "", models: MetaData = Base.metadata, **more: Any
 ) -> list[Any]:
     options = {
-        "include_object": include_object(f"webhook_deliveries_* {exclude_tables}"),
+        "include_object": include_object(f"visits_* {exclude_tables}"),
         "compare_type": True,
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
@@ -73,7 +83,7 @@ def test_a_table_that_only_looks_like_one_is_seen(head: Database, table: str) ->
     assert [difference[0] for difference in differences(head)] == ["remove_table"]
 
 
-INVALID = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_documents_tags'::regclass"
+INVALID = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_repairs_tags'::regclass"
 
 
 def replace_index(name: str, definition: str) -> str:
@@ -87,49 +97,49 @@ def replace_check(table: str, name: str, condition: str) -> str:
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TABLE users ALTER COLUMN phone TYPE varchar(21)",
-        "ALTER TABLE users ALTER COLUMN phone SET NOT NULL",
-        "ALTER TABLE documents DROP COLUMN language",
-        "ALTER TABLE users ADD COLUMN extra integer",
-        "ALTER TABLE users ADD CONSTRAINT ck_users_extra CHECK (length(phone) > 3)",
-        "ALTER TABLE webhooks DROP CONSTRAINT fk_webhooks_user_id",
-        "ALTER TABLE roles DROP CONSTRAINT uq_roles_name",
-        "DROP INDEX idx_documents_tags",
-        "CREATE INDEX idx_users_extra ON users (phone)",
+        "ALTER TABLE customers ALTER COLUMN phone TYPE varchar(21)",
+        "ALTER TABLE customers ALTER COLUMN phone SET NOT NULL",
+        "ALTER TABLE repairs DROP COLUMN minutes",
+        "ALTER TABLE customers ADD COLUMN extra integer",
+        "ALTER TABLE customers ADD CONSTRAINT ck_customers_extra CHECK (length(phone) > 3)",
+        "ALTER TABLE repairs DROP CONSTRAINT fk_repairs_customer_id",
+        "ALTER TABLE mechanics DROP CONSTRAINT uq_mechanics_name",
+        "DROP INDEX idx_repairs_tags",
+        "CREATE INDEX idx_customers_extra ON customers (phone)",
         # server defaults
-        "ALTER TABLE documents ALTER COLUMN priority SET DEFAULT 6",
-        "ALTER TABLE documents ALTER COLUMN priority DROP DEFAULT",
-        "ALTER TABLE documents ALTER COLUMN status SET DEFAULT 'completed'",
-        "ALTER TABLE documents ALTER COLUMN tags SET DEFAULT '{a}'",
-        "ALTER TABLE users ALTER COLUMN created_at SET DEFAULT clock_timestamp()",
-        "ALTER TABLE users ALTER COLUMN phone SET DEFAULT ''",
-        "ALTER TABLE roles ALTER COLUMN id DROP IDENTITY",
+        "ALTER TABLE repairs ALTER COLUMN priority SET DEFAULT 6",
+        "ALTER TABLE repairs ALTER COLUMN priority DROP DEFAULT",
+        "ALTER TABLE repairs ALTER COLUMN state SET DEFAULT 'done'",
+        "ALTER TABLE repairs ALTER COLUMN tags SET DEFAULT '{a}'",
+        "ALTER TABLE customers ALTER COLUMN joined_at SET DEFAULT clock_timestamp()",
+        "ALTER TABLE customers ALTER COLUMN phone SET DEFAULT ''",
+        "ALTER TABLE mechanics ALTER COLUMN id DROP IDENTITY",
         # of an index: WHERE, INCLUDE, operator class, method, parameters, columns, validity
-        replace_index("idx_documents_pending", "documents (created_at) WHERE status = 'error'"),
-        replace_index("idx_documents_pending", "documents (created_at)"),
+        replace_index("idx_repairs_waiting", "repairs (created_at) WHERE state = 'failed'"),
+        replace_index("idx_repairs_waiting", "repairs (created_at)"),
         replace_index(
-            "idx_documents_list", "documents (created_at) INCLUDE (user_id) WHERE deleted_at IS NULL"
+            "idx_repairs_list", "repairs (created_at) INCLUDE (customer_id) WHERE closed_at IS NULL"
         ),
-        replace_index("idx_documents_metadata", "documents USING gin (metadata)"),
-        replace_index("idx_webhooks_url", "webhooks (url)"),
+        replace_index("idx_repairs_details", "repairs USING gin (details)"),
+        replace_index("idx_parts_name", "parts (name)"),
         replace_index(
-            "idx_audit_logs_timestamp_brin",
-            "audit_logs USING brin (timestamp) WITH (pages_per_range = 64, autosummarize = true)",
+            "idx_notes_at_brin",
+            "notes USING brin (at) WITH (pages_per_range = 64, autosummarize = true)",
         ),
-        replace_index("idx_users_name_lower", "users (lower(last_name), first_name)"),
-        replace_index("idx_documents_category_id", "documents (category_id DESC)"),
+        replace_index("idx_customers_name_lower", "customers (lower(email), name)"),
+        replace_index("idx_repairs_part_id", "repairs (part_id DESC)"),
         INVALID,
         # of a CHECK: the expression
-        replace_check("documents", "ck_documents_priority_range", "priority BETWEEN 0 AND 1000"),
-        replace_check("users", "ck_users_email_lowercase", "email = lower(email) OR email = ''"),
+        replace_check("repairs", "ck_repairs_priority_range", "priority BETWEEN 0 AND 1000"),
+        replace_check("customers", "ck_customers_email_lowercase", "email = lower(email) OR email = ''"),
         # of an enum: the labels
-        "ALTER TYPE document_status_enum ADD VALUE 'extra'",
-        "ALTER TYPE document_status_enum RENAME VALUE 'error' TO 'failed'",
+        "ALTER TYPE repair_state ADD VALUE 'extra'",
+        "ALTER TYPE repair_state RENAME VALUE 'failed' TO 'lost'",
         "CREATE TYPE extra AS ENUM ('a')",
     ],
 )
 def test_any_other_drift_is_seen(head: Database, statement: str) -> None:
-    head.execute("UPDATE users SET phone = '+49 30 1' WHERE phone IS NULL OR length(phone) < 4")
+    head.execute("UPDATE customers SET phone = '+49 30 1' WHERE phone IS NULL OR length(phone) < 4")
     head.execute(statement)
     assert differences(head) != []
 
@@ -247,9 +257,12 @@ def review(source: str) -> str:
 # What the database lacks or has too much; then, for each revision that is written, what it
 # must say.
 CHANGES = {
-    "add_column": ("ALTER TABLE users DROP COLUMN phone", [r"\) -> None:\n    # ###.*\n    op.add_column\("]),
+    "add_column": (
+        "ALTER TABLE customers DROP COLUMN phone",
+        [r"\) -> None:\n    # ###.*\n    op.add_column\("],
+    ),
     "add_index": (
-        "DROP INDEX idx_documents_tags",
+        "DROP INDEX idx_repairs_tags",
         [
             (
                 r"(?s)with op.get_context\(\).autocommit_block\(\):\s+op.drop_index\(.*if_exists=True.*"
@@ -258,112 +271,116 @@ CHANGES = {
         ],
     ),
     "change_index": (
-        replace_index("idx_documents_list", "documents (created_at DESC) INCLUDE (title)"),
-        [r"(?s)REVIEW: drops the index .*replace_documents_user_index.*autocommit.*postgresql_include="],
+        replace_index("idx_repairs_list", "repairs (created_at DESC) INCLUDE (title)"),
+        [r"(?s)REVIEW: drops the index .*replace_an_index.*autocommit.*postgresql_include="],
     ),
     "drop_index": (
-        "ANALYZE users; CREATE INDEX extra ON users USING brin (created_at) WITH (pages_per_range = 8)",
-        [r"REVIEW: drops the index extra: .* \(about [\d,]+ rows\).*drop_unused_index"],
+        "ANALYZE customers; CREATE INDEX extra ON customers USING brin (joined_at) WITH (pages_per_range = 8)",
+        [r"REVIEW: drops the index extra: .* \(about [\d,]+ rows\).*drop_an_index"],
     ),
     "add_index_to_partitions": (
-        "DROP INDEX idx_webhook_deliveries_webhook_id_delivered_at",
-        [r"REVIEW: .*index_webhook_deliveries(?s:.*)op.create_index\((?!(?s:.*)concurrently)"],
+        "DROP INDEX idx_visits_repair_id_at",
+        [r"REVIEW: .*index_partitions(?s:.*)op.create_index\((?!(?s:.*)concurrently)"],
     ),
     "add_foreign_key": (
-        "ALTER TABLE documents DROP CONSTRAINT fk_documents_category_id",
+        "ALTER TABLE repairs DROP CONSTRAINT fk_repairs_part_id",
         [
             r"(?s)op.create_foreign_key\(.*postgresql_not_valid=True",
-            r"REVIEW: fails if .*clean_document_categories(?s:.*)VALIDATE CONSTRAINT fk_documents_cat",
+            r"REVIEW: fails if .*repair_orphans(?s:.*)VALIDATE CONSTRAINT fk_repairs_part",
         ],
     ),
     "change_foreign_key": (
         (
-            "ALTER TABLE documents DROP CONSTRAINT fk_documents_category_id, "
-            "ADD CONSTRAINT fk_documents_category_id FOREIGN KEY (category_id) REFERENCES categories"
+            "ALTER TABLE repairs DROP CONSTRAINT fk_repairs_part_id, "
+            "ADD CONSTRAINT fk_repairs_part_id FOREIGN KEY (part_id) REFERENCES parts"
         ),
-        [r"REVIEW: drops .*keep_audit_logs(?s:.*)SET NULL(?s:.*)not_valid=True", r"VALIDATE CONSTRAINT"],
+        [r"REVIEW: drops .*change_a_foreign_key(?s:.*)SET NULL(?s:.*)not_valid=True", r"VALIDATE CONSTRAINT"],
     ),
     "add_foreign_key_to_partitions": (
-        "ALTER TABLE webhook_deliveries DROP CONSTRAINT fk_webhook_deliveries_webhook_id",
+        "ALTER TABLE visits DROP CONSTRAINT fk_visits_repair_id",
         [r"REVIEW: nobody can write .*each partition(?s:.*)create_foreign_key\((?!(?s:.*)not_valid)"],
     ),
     "add_check": (
-        "ALTER TABLE users DROP CONSTRAINT ck_users_email_lowercase",
-        [r"(?s)op.create_check_constraint\(.*not_valid=True", "VALIDATE CONSTRAINT ck_users_email_lowercase"],
+        "ALTER TABLE customers DROP CONSTRAINT ck_customers_email_lowercase",
+        [
+            r"(?s)op.create_check_constraint\(.*not_valid=True",
+            "VALIDATE CONSTRAINT ck_customers_email_lowercase",
+        ],
     ),
     "change_check": (
-        replace_check("documents", "ck_documents_priority_range", "priority BETWEEN 0 AND 1000"),
-        [r"REVIEW: drops .*raise_document_priority_limit(?s:.*)not_valid=True", "VALIDATE CONSTRAINT"],
+        replace_check("repairs", "ck_repairs_priority_range", "priority BETWEEN 0 AND 1000"),
+        [r"REVIEW: drops .*change_a_check(?s:.*)not_valid=True", "VALIDATE CONSTRAINT"],
     ),
     "drop_check": (
-        "ALTER TABLE users ADD CONSTRAINT extra CHECK (length(email) < 1000)",
+        "ALTER TABLE customers ADD CONSTRAINT extra CHECK (length(email) < 1000)",
         ["REVIEW: drops the constraint extra: from then on rows may break it"],
     ),
     "add_unique": (
-        "ALTER TABLE roles DROP CONSTRAINT uq_roles_name",
-        [r"REVIEW: .*merge_duplicate_users(?s:.*)autocommit_block(?s:.*)UNIQUE USING INDEX uq_roles_name"],
+        "ALTER TABLE mechanics DROP CONSTRAINT uq_mechanics_name",
+        [r"REVIEW: .*merge_rows(?s:.*)autocommit_block(?s:.*)UNIQUE USING INDEX uq_mechanics_name"],
     ),
     "add_unique_nulls_not_distinct": (
-        "ALTER TABLE categories DROP CONSTRAINT uq_categories_parent_id_name",
+        "ALTER TABLE parts DROP CONSTRAINT uq_parts_assembly_id_name",
         [r"(?s)postgresql_nulls_not_distinct=True.*USING INDEX"],
     ),
     "drop_unique": (
-        "ALTER TABLE users ADD CONSTRAINT extra UNIQUE (id, email) DEFERRABLE INITIALLY DEFERRED",
+        "ALTER TABLE customers ADD CONSTRAINT extra UNIQUE (id, email) DEFERRABLE INITIALLY DEFERRED",
         ["REVIEW: drops the constraint extra"],
     ),
     "require_column": (
-        "ALTER TABLE webhooks ALTER COLUMN name DROP NOT NULL, ALTER COLUMN name TYPE varchar(200)",
+        "ALTER TABLE parts ALTER COLUMN maker DROP NOT NULL, ALTER COLUMN maker TYPE varchar(200)",
         [
-            r"(?s)type_=sa.String\(length=255\).*name IS NOT NULL.*not_valid=True",
-            r"backfill_user_username(?s:.*)VALIDATE(?s:.*)nullable=False(?s:.*)op.drop_constraint\(",
+            r"(?s)type_=sa.String\(length=255\).*maker IS NOT NULL.*not_valid=True",
+            r"fill_a_column(?s:.*)VALIDATE(?s:.*)nullable=False(?s:.*)op.drop_constraint\(",
         ],
     ),
     "widen_column": (
-        "ALTER TABLE webhooks ALTER COLUMN name TYPE varchar(200)",
+        "ALTER TABLE parts ALTER COLUMN maker TYPE varchar(200)",
         [r"\) -> None:\n    # ###.*\n    op.alter_column\("],
     ),
     "narrow_column": (
-        "ALTER TABLE webhooks ALTER COLUMN name TYPE text",
-        [r"REVIEW: nobody can read or write webhooks .*expand_document_file_size"],
+        "ALTER TABLE parts ALTER COLUMN maker TYPE text",
+        [r"REVIEW: nobody can read or write parts .*change_a_type"],
     ),
     "rewrite_column": (
-        "ALTER TABLE documents ALTER COLUMN file_size TYPE integer",
-        [r"REVIEW: nobody can read or write documents .*expand_document_file_size"],
+        "ALTER TABLE repairs ALTER COLUMN minutes TYPE integer",
+        [r"REVIEW: nobody can read or write repairs .*change_a_type"],
     ),
     "change_time_zone": (
-        "ALTER TABLE documents ALTER COLUMN deleted_at TYPE timestamp",
-        [r"REVIEW: unless the session's time zone is UTC.*use_timestamptz_for_users"],
+        "ALTER TABLE repairs ALTER COLUMN closed_at TYPE timestamp",
+        [r"REVIEW: unless the session's time zone is UTC.*add_a_time_zone"],
     ),
     "add_column_with_volatile_default": (
-        "ALTER TABLE audit_logs DROP COLUMN id",
-        [r"REVIEW: nobody can read or write audit_logs .*add_user_username"],
+        "ALTER TABLE notes DROP COLUMN id",
+        [r"REVIEW: nobody can read or write notes .*require_a_column"],
     ),
     "drop_column": (
-        "ANALYZE users; ALTER TABLE users ADD COLUMN extra integer DEFAULT 1",
-        [r"REVIEW: drops the column users.extra and what it holds \(about [\d,]+ rows\).*drop_document_leg"],
+        "ANALYZE customers; ALTER TABLE customers ADD COLUMN extra integer DEFAULT 1",
+        [r"REVIEW: drops the column customers.extra and what it holds \(about [\d,]+ rows\).*drop_a_column"],
     ),
     "drop_column_with_index": (
-        "ALTER TABLE users ADD COLUMN extra integer; CREATE INDEX extra_index ON users (extra DESC)",
-        ["REVIEW: drops the index extra_index", "REVIEW: drops the column users.extra"],
+        "ALTER TABLE customers ADD COLUMN extra integer; CREATE INDEX extra_index ON customers (extra DESC)",
+        ["REVIEW: drops the index extra_index", "REVIEW: drops the column customers.extra"],
     ),
     "rename_column": (
-        "ALTER TABLE users RENAME COLUMN phone TO telephone",
+        "ALTER TABLE customers RENAME COLUMN phone TO telephone",
         [
             (
-                r"REVIEW: a rename\? If phone is what telephone was, .*expand_user_email .*\n"
-                r'(?s:.*)#     op.alter_column\("users", "telephone", new_column_name="phone"\)'
+                r"REVIEW: a rename\? If phone is what telephone was, .*replace_a_column .*\n"
+                r'(?s:.*)#     op.alter_column\("customers", "telephone", new_column_name="phone"\)'
             )
         ],
     ),
     "rename_table": (
         (
-            "DROP TABLE document_pages; CREATE TABLE pages (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, "
-            "document_id uuid NOT NULL REFERENCES documents, page_number integer NOT NULL, text text)"
+            "DROP TABLE notes; CREATE TABLE remarks (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, "
+            "repair_id uuid NOT NULL REFERENCES repairs, line integer NOT NULL, text text, "
+            "at timestamptz DEFAULT now() NOT NULL)"
         ),
         [
             (
-                r"REVIEW: a rename\? If document_pages is what pages was(?s:.*)"
-                r'#     op.rename_table\("pages", "document_pages"\)(?s:.*)REVIEW: drops the table pages'
+                r"REVIEW: a rename\? If notes is what remarks was(?s:.*)"
+                r'#     op.rename_table\("remarks", "notes"\)(?s:.*)REVIEW: drops the table remarks'
             )
         ],
     ),
@@ -371,27 +388,29 @@ CHANGES = {
         (
             "CREATE TABLE a_parents (id integer PRIMARY KEY); CREATE TABLE parents (id integer PRIMARY KEY); "
             "CREATE TABLE children (id integer REFERENCES parents, other integer REFERENCES a_parents); "
-            "CREATE INDEX ON children (id); ALTER TABLE users ADD COLUMN extra integer REFERENCES parents"
+            "CREATE INDEX ON children (id); ALTER TABLE customers ADD COLUMN extra integer REFERENCES parents"
         ),
-        [r'(?s)REVIEW: .*users.extra.*REVIEW: .*REVIEW: drops the table children.*op.drop_table\("parents"'],
+        [
+            r'(?s)REVIEW: .*customers.extra.*REVIEW: .*REVIEW: drops the table children.*op.drop_table\("parents"'
+        ],
     ),
     "create_enum": (
         (
-            "DROP INDEX idx_documents_pending; ALTER TABLE documents DROP COLUMN status; "
-            "DROP TYPE document_status_enum"
+            "DROP TRIGGER close_repair ON repairs; ALTER TABLE repairs DROP COLUMN state; "
+            "DROP TYPE repair_state"
         ),
         [
-            r'op.execute\("CREATE TYPE document_status_enum AS(?s:.*)create_type=False',
-            "idx_documents_pending",
+            r'op.execute\("CREATE TYPE repair_state AS(?s:.*)create_type=False',
+            "idx_repairs_waiting",
         ],
     ),
     "drop_enum": (
-        "CREATE TYPE extra AS ENUM ('a', 'b'); ALTER TABLE users ADD COLUMN extra extra[]",
+        "CREATE TYPE extra AS ENUM ('a', 'b'); ALTER TABLE customers ADD COLUMN extra extra[]",
         [r"REVIEW: drops the type extra(?s:.*)DROP TYPE extra"],
     ),
     "add_two_indexes": (
-        "DROP INDEX idx_documents_tags, idx_documents_search",
-        ["idx_documents_search", "idx_documents_tags"],
+        "DROP INDEX idx_repairs_tags, idx_repairs_details",
+        ["idx_repairs_details", "idx_repairs_tags"],
     ),
 }
 
@@ -421,53 +440,53 @@ def test_what_is_written_says_what_it_costs_and_runs_up_and_down(change: str, ba
 
 def remove_label(database: Database, label: str) -> None:
     """Take a label from the enum that the models have. No row may hold it."""
-    database.execute("UPDATE documents SET status = 'pending'")
+    database.execute("UPDATE repairs SET state = 'waiting'")
     database.execute(
-        "DELETE FROM pg_enum WHERE enumlabel = :label AND enumtypid = 'document_status_enum'::regtype",
+        "DELETE FROM pg_enum WHERE enumlabel = :label AND enumtypid = 'repair_state'::regtype",
         label=label,
     )
 
 
 def test_a_new_label_is_added_at_its_place(backend: Backend) -> None:
-    remove_label(backend.database, "completed")
-    before = backend.database.column("SELECT enum_range(NULL::document_status_enum)::text")
+    remove_label(backend.database, "working")
+    before = backend.database.column("SELECT enum_range(NULL::repair_state)::text")
     [source] = backend.revise()
     assert re.search(
-        r"autocommit_block\(\):\s+op.execute\(.* ADD VALUE IF NOT EXISTS 'completed' AFTER 'proc", source
+        r"autocommit_block\(\):\s+op.execute\(.* ADD VALUE IF NOT EXISTS 'working' AFTER 'wait", source
     )
     down = backend.files[0].read_text().split("def downgrade")[1]
-    assert "remove_document_status_archived" in review(down)
+    assert "remove_a_label" in review(down)
     backend.upgrade()
     assert differences(backend.database) == []
     backend.downgrade()
     backend.upgrade()
-    assert backend.database.value("SELECT enum_range(NULL::document_status_enum)::text") == (
-        "{pending,processing,completed,error}"
+    assert backend.database.value("SELECT enum_range(NULL::repair_state)::text") == (
+        "{waiting,working,done,failed}"
     )
-    assert before == ["{pending,processing,error}"]
+    assert before == ["{waiting,done,failed}"]
 
 
 def test_all_at_once_is_split_in_an_order_that_runs_online_and_offline(
     backend: Backend, server: Server
 ) -> None:
     database = backend.database
-    remove_label(database, "error")
-    database.execute("ALTER TABLE users DROP COLUMN phone")
-    database.execute("ALTER TABLE documents DROP CONSTRAINT fk_documents_category_id")
-    database.execute("ALTER TABLE roles DROP CONSTRAINT uq_roles_name")
-    database.execute("CREATE INDEX extra ON users (created_at)")
-    database.execute("DROP INDEX idx_documents_tags")
-    Table("extra", Base.metadata, Column("role", String, ForeignKey("roles.name")))
+    remove_label(database, "failed")
+    database.execute("ALTER TABLE customers DROP COLUMN phone")
+    database.execute("ALTER TABLE repairs DROP CONSTRAINT fk_repairs_part_id")
+    database.execute("ALTER TABLE mechanics DROP CONSTRAINT uq_mechanics_name")
+    database.execute("CREATE INDEX extra ON customers (joined_at)")
+    database.execute("DROP INDEX idx_repairs_tags")
+    Table("extra", Base.metadata, Column("mechanic", String, ForeignKey("mechanics.name")))
     try:
         offline = server.create(database.url.database)
         backend.revise()
         assert [file.stem.split("_", 2)[2] for file in backend.files] == [
             "change_1_labels",
             "change_2_drop_extra",
-            "change_3_uq_roles_name",
+            "change_3_uq_mechanics_name",
             "change_4",
             "change_5_validate",
-            "change_6_idx_documents_tags",
+            "change_6_idx_repairs_tags",
         ]
         backend.upgrade()
         assert differences(database) == []
@@ -485,12 +504,10 @@ def test_all_at_once_is_split_in_an_order_that_runs_online_and_offline(
 
 def test_what_a_failed_build_left_is_replaced(backend: Backend) -> None:
     database = backend.database
-    database.execute("DROP INDEX idx_documents_tags")
+    database.execute("DROP INDEX idx_repairs_tags")
     backend.revise()
-    database.execute("CREATE INDEX idx_documents_tags ON documents (tags)")
-    database.execute(
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_documents_tags'::regclass"
-    )
+    database.execute("CREATE INDEX idx_repairs_tags ON repairs (tags)")
+    database.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_repairs_tags'::regclass")
     backend.upgrade()
     assert differences(database) == []
 
@@ -498,13 +515,13 @@ def test_what_a_failed_build_left_is_replaced(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
-        (["RENAME VALUE 'error' TO 'failed'"], "the models lack 'failed'"),
+        (["RENAME VALUE 'failed' TO 'lost'"], "the models lack 'lost'"),
         (["ADD VALUE 'archived'"], "the models lack 'archived'"),
         (
             [
-                "RENAME VALUE 'error' TO 'x'",
-                "RENAME VALUE 'completed' TO 'error'",
-                "RENAME VALUE 'x' TO 'completed'",
+                "RENAME VALUE 'failed' TO 'x'",
+                "RENAME VALUE 'done' TO 'failed'",
+                "RENAME VALUE 'x' TO 'done'",
             ],
             "the models order them differently",
         ),
@@ -514,13 +531,13 @@ def test_a_label_removed_renamed_or_moved_stops_with_a_pointer(
     statements: list[str], says: str, backend: Backend
 ) -> None:
     for statement in statements:
-        backend.database.execute(f"ALTER TYPE document_status_enum {statement}")
+        backend.database.execute(f"ALTER TYPE repair_state {statement}")
     with pytest.raises(CommandError) as error:
         backend.revise()
     message = str(error.value)
     assert says in message
-    assert "scenario rename_document_status_failed" in message
-    assert "scenario remove_document_status_archived" in message
+    assert "scenario rename_a_label" in message
+    assert "scenario remove_a_label" in message
     assert "\n" not in message
     assert backend.files == []
 
@@ -528,9 +545,9 @@ def test_a_label_removed_renamed_or_moved_stops_with_a_pointer(
 @pytest.mark.parametrize(
     "statement",
     [
-        "ALTER TYPE document_status_enum ADD VALUE 'archived'",
-        replace_index("idx_documents_metadata", "documents USING gin (metadata)"),
-        replace_check("documents", "ck_documents_priority_range", "priority BETWEEN 0 AND 1000"),
+        "ALTER TYPE repair_state ADD VALUE 'archived'",
+        replace_index("idx_repairs_details", "repairs USING gin (details)"),
+        replace_check("repairs", "ck_repairs_priority_range", "priority BETWEEN 0 AND 1000"),
     ],
 )
 def test_check_fails_on_what_alembic_alone_does_not_see(statement: str, backend: Backend) -> None:
@@ -553,7 +570,7 @@ def test_no_changes_write_no_revision(backend: Backend) -> None:
 
 
 def test_a_revision_without_a_name_is_refused(backend: Backend) -> None:
-    backend.database.execute("DROP INDEX idx_documents_tags")
+    backend.database.execute("DROP INDEX idx_repairs_tags")
     code, errors = run(backend.database, "revision", "--autogenerate", ini=backend.ini)
     assert code != 0
     assert "the revision has no name" in errors
@@ -562,7 +579,7 @@ def test_a_revision_without_a_name_is_refused(backend: Backend) -> None:
 
 
 def test_a_name_that_would_be_cut_off_is_refused(backend: Backend) -> None:
-    backend.database.execute("DROP INDEX idx_documents_tags, idx_documents_search")
+    backend.database.execute("DROP INDEX idx_repairs_tags, idx_repairs_details")
     with pytest.raises(CommandError, match="the name is too long, 56 characters"):
         backend.revise("a" * 57)
     assert backend.files == []
@@ -570,40 +587,38 @@ def test_a_name_that_would_be_cut_off_is_refused(backend: Backend) -> None:
 
 
 def test_a_column_that_rows_cannot_have_is_not_added(backend: Backend) -> None:
-    backend.database.execute("ALTER TABLE users DROP COLUMN username")
+    backend.database.execute("ALTER TABLE repairs DROP COLUMN title")
     before = backend.database.schema()
     source = backend.revise()[0]
-    assert re.search(r"REVIEW: fails if users has rows.*add_user_username", review(source))
+    assert re.search(r"REVIEW: fails if repairs has rows.*require_a_column", review(source))
     with pytest.raises(CommandError, match="contains null values"):
         backend.upgrade()
     assert backend.database.schema() == before
 
 
 def test_a_column_that_comes_back_without_values_is_marked(backend: Backend) -> None:
-    backend.database.execute("ALTER TABLE users ADD COLUMN extra integer NOT NULL DEFAULT 1")
-    backend.database.execute("ALTER TABLE users ALTER COLUMN extra DROP DEFAULT")
+    backend.database.execute("ALTER TABLE customers ADD COLUMN extra integer NOT NULL DEFAULT 1")
+    backend.database.execute("ALTER TABLE customers ALTER COLUMN extra DROP DEFAULT")
     backend.revise()
     down = backend.files[0].read_text().split("def downgrade")[1]
-    assert "REVIEW: fails if users has rows, because the values are gone" in review(down)
+    assert "REVIEW: fails if customers has rows, because the values are gone" in review(down)
 
 
 def test_a_type_that_needs_words_is_marked(backend: Backend) -> None:
-    backend.database.execute("DROP INDEX idx_documents_pending")
-    backend.database.execute("ALTER TABLE documents ALTER COLUMN status DROP DEFAULT")
-    backend.database.execute("ALTER TABLE documents ALTER COLUMN status TYPE text")
+    backend.database.execute("DROP INDEX idx_repairs_waiting; DROP TRIGGER close_repair ON repairs")
+    backend.database.execute("ALTER TABLE repairs ALTER COLUMN state DROP DEFAULT")
+    backend.database.execute("ALTER TABLE repairs ALTER COLUMN state TYPE text")
     source = backend.revise()[0]
-    assert re.search(
-        r"REVIEW: fails as it stands: .*postgresql_using=.*expand_document_file_size", review(source)
-    )
+    assert re.search(r"REVIEW: fails as it stands: .*postgresql_using=.*change_a_type", review(source))
 
 
 def test_a_column_that_holds_null_stays_as_it_is(backend: Backend) -> None:
-    backend.database.execute("ALTER TABLE webhooks ALTER COLUMN name DROP NOT NULL")
-    backend.database.execute("UPDATE webhooks SET name = NULL")
+    backend.database.execute("ALTER TABLE parts ALTER COLUMN maker DROP NOT NULL")
+    backend.database.execute("UPDATE parts SET maker = NULL")
     backend.revise()
     with pytest.raises(CommandError, match="violated by some row"):
         backend.upgrade()
-    backend.database.execute("UPDATE webhooks SET name = 'x'")
+    backend.database.execute("UPDATE parts SET maker = 'x'")
     backend.upgrade()
     assert differences(backend.database) == []
 
