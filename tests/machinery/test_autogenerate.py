@@ -275,7 +275,7 @@ CHANGES = {
         [r"(?s)REVIEW: drops the index .*replace_an_index.*autocommit.*postgresql_include="],
     ),
     "drop_index": (
-        "ANALYZE customers; CREATE INDEX extra ON customers USING brin (joined_at) WITH (pages_per_range = 8)",
+        "ANALYZE parts; CREATE INDEX extra ON parts USING brin (id) WITH (pages_per_range = 8)",
         [r"REVIEW: drops the index extra: .* \(about [\d,]+ rows\).*drop_an_index"],
     ),
     "add_index_to_partitions": (
@@ -390,9 +390,7 @@ CHANGES = {
             "CREATE TABLE children (id integer REFERENCES parents, other integer REFERENCES a_parents); "
             "CREATE INDEX ON children (id); ALTER TABLE customers ADD COLUMN extra integer REFERENCES parents"
         ),
-        [
-            r'(?s)REVIEW: .*customers.extra.*REVIEW: .*REVIEW: drops the table children.*op.drop_table\("parents"'
-        ],
+        [r'(?s)REVIEW: .*customers.extra.*REVIEW: .*REVIEW: drops the table ch.*op.drop_table\("parents"'],
     ),
     "create_enum": (
         (
@@ -634,10 +632,17 @@ def test_a_remark_names_the_revision_that_shows_it_or_says_it_in_a_line(
     assert scenarios.scenario("rename a label") == "see the scenario rename_failed in alembic/versions"
 
 
-def test_a_server_that_makes_no_copies_is_named(backend: Backend) -> None:
-    name = backend.database.url.database
-    backend.database.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    code, errors = run(backend.database, "check", ini=backend.ini)
+def test_a_role_that_may_make_no_copies_is_told_so(backend: Backend) -> None:
+    database, role = backend.database, f"{backend.database.url.database}_reader"
+    database.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{role}'")
+    try:
+        database.execute(f'REVOKE TEMPORARY ON DATABASE "{database.url.database}" FROM PUBLIC')
+        database.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{role}"')
+        reader = Database(database.url.set(username=role, password=role))
+        code, errors = run(reader, "check", ini=backend.ini)
+    finally:
+        database.execute(f'DROP OWNED BY "{role}"')
+        database.execute(f'DROP ROLE "{role}"')
     assert code != 0
     assert "GRANT TEMPORARY ON DATABASE" in errors
     assert "Traceback" not in errors
