@@ -31,11 +31,7 @@ def make_backend(folder: Path) -> Path:
     shutil.rmtree(project / "tests")
     shutil.copytree(SCHEMA / "models", project / "models", dirs_exist_ok=True)
     shutil.copytree(SCHEMA / "versions", project / "alembic/versions", dirs_exist_ok=True)
-    for name, theirs, ours in (
-        ("alembic.ini", "webhook_deliveries_*", "visits_*"),
-        ("production.ini", "webhook_deliveries_*", "visits_*"),
-        ("docs/roles.sql", "'audit_logs'", "'visits'"),
-    ):
+    for name, theirs, ours in (("docs/roles.sql", "'audit_logs'", "'visits'"),):
         path = project / name
         path.write_text(path.read_text().replace(theirs, ours))
     return project

@@ -129,7 +129,7 @@ def site(database: Database, ini: Path) -> Site:
     text = text.replace("%(here)s/alembic/versions", (folder / "versions").as_posix())
     text = text.replace("%(here)s/backups", (folder / "backups").as_posix())
     text = text.replace("%(here)s", ROOT.as_posix())
-    text = re.sub("^exclude_tables = .*$", "exclude_tables = *", text, flags=re.MULTILINE)
+    text = re.sub("^exclude_tables =.*$", "exclude_tables = *", text, flags=re.MULTILINE)
     production.write_text(text)
     made = Site(database, production, folder)
     made.configure(smoke_test="true")

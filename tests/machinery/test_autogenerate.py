@@ -34,7 +34,7 @@ from sqlalchemy import (
 )
 
 from database import ROOT, Base
-from migrate.autogenerate import PLUGINS, include_object, scenarios
+from migrate.autogenerate import PLUGINS, Scope, scenarios
 from tests.machinery.support import Database, Server, run, start
 
 
@@ -52,7 +52,7 @@ def differences(
     database: Database, exclude_tables: str = "", models: MetaData = Base.metadata, **more: Any
 ) -> list[Any]:
     options = {
-        "include_object": include_object(f"visits_* {exclude_tables}"),
+        **Scope(exclude_tables).options(),
         "compare_type": True,
         "compare_server_default": True,
         "autogenerate_plugins": PLUGINS,
@@ -169,7 +169,7 @@ def test_the_labels_of_any_enum_are_compared(empty: Database) -> None:
         Column("plain", Enum("a", name="plain")),
         schema="billing",
     )
-    assert differences(empty, models=models, include_schemas=True) == [
+    assert differences(empty, models=models) == [
         ("execute", "ALTER TYPE billing.state ADD VALUE IF NOT EXISTS 'b' AFTER 'a'"),
         ("execute", "ALTER TYPE \"State\" ADD VALUE IF NOT EXISTS 'it''s' BEFORE 'c'"),
     ]
@@ -195,7 +195,7 @@ def test_definitions_are_compared_in_any_schema(empty: Database) -> None:
     )
     Index("by_n", table.c.n, postgresql_where=table.c.n > 11)
     Index("by_m", table.c.m, postgresql_where=table.c.m.in_([1, 2]))
-    found = differences(empty, models=models, include_schemas=True)
+    found = differences(empty, models=models)
     assert [(kind, item.name) for kind, item in found] == [
         ("remove_constraint", "invoices_n_check"),
         ("add_constraint", "invoices_n_check"),

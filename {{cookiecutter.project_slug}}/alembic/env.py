@@ -7,7 +7,7 @@ from alembic import context
 
 import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base, environments
-from migrate.autogenerate import PLUGINS, include_object, render_item, write
+from migrate.autogenerate import PLUGINS, Scope, render_item, write
 from migrate.errors import clear_errors
 from migrate.run import guard
 from migrate.run.connection import connect
@@ -22,7 +22,7 @@ if config.config_file_name is not None and "connection" not in config.attributes
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": Base.metadata,
-    "include_object": include_object(config.get_main_option("exclude_tables", "")),
+    **Scope(config.get_main_option("exclude_tables", "")).options(),
     "compare_type": True,
     "compare_server_default": True,
     "autogenerate_plugins": PLUGINS,

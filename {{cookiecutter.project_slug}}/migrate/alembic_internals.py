@@ -9,9 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
+from sqlalchemy.types import TypeEngine
 
 
 class StatementHooks(PostgresqlImpl):
@@ -72,3 +75,8 @@ def downgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str])
 def revision_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str, created: datetime) -> Path:
     """Return the path that `alembic revision` would give to a revision, by `file_template`."""
     return Path(scripts._rev_path(str(folder), id_, message, created))
+
+
+def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
+    """Return a type as a revision has it."""
+    return _repr_type(type_, context)

@@ -14,7 +14,7 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Connection, Index, Table, UniqueConstraint, text
-from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement
+from sqlalchemy.schema import AddConstraint, CreateIndex
 
 from migrate.autogenerate import trial
 
@@ -89,17 +89,12 @@ def changed(
                 if isinstance(item, Index)
                 else AddConstraint(item, isolate_from_table=False)
             )
-            trial.accepts(connection, ddl, schema=model.schema)
+            trial.accepts(connection, ddl, original=model)
         theirs = definitions(connection, copy)
     for key in both:
         # What the server did not accept, because it names a new column, has changed too.
         if ours[key] != theirs.get(key):
             yield old[key], new[key]
-
-
-def creation(item: Index | CheckConstraint | UniqueConstraint) -> ExecutableDDLElement:
-    """Return the statement that makes an index or a constraint."""
-    return CreateIndex(item) if isinstance(item, Index) else AddConstraint(item, isolate_from_table=False)
 
 
 def named(table: Table) -> dict[tuple[str, Any], Any]:

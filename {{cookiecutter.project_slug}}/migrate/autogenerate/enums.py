@@ -3,31 +3,43 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op, renderers
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import ARRAY, Connection, Dialect, text
-from sqlalchemy.dialects.postgresql import ENUM
+from sqlalchemy import ARRAY, Connection, Dialect, Table, text
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from migrate.autogenerate.operations import Remark, Statement
 from migrate.autogenerate.scenarios import scenario
+from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import quoted
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
-
+# An extension's have no models, but may be what a column of one is.
 LABELS = text("""
     SELECT nullif(nspname, current_schema()), typname,
-        ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = pg_type.oid ORDER BY enumsortorder)
+        ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = pg_type.oid ORDER BY enumsortorder),
+        pg_type_is_visible(pg_type.oid), EXISTS (
+            SELECT FROM pg_depend
+            WHERE classid = 'pg_type'::regclass AND objid = pg_type.oid AND deptype = 'e'
+        )
     FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
     WHERE typtype = 'e'
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_type.oid AND deptype = 'e') -- an extension's
+""")
+
+# Of domains, functions and whatever else is no part of a table.
+USED = text("""
+    SELECT nullif(nspname, current_schema()), typname
+    FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
+    JOIN pg_depend ON refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray)
+    WHERE typtype = 'e' AND objid <> typarray
+        AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
 """)
 
 # By the type itself, or by an array of it.
@@ -39,7 +51,7 @@ COLUMNS = text("""
     JOIN pg_attribute ON atttypid IN (pg_type.oid, typarray) AND NOT attisdropped
     JOIN pg_class ON pg_class.oid = attrelid
     JOIN pg_namespace AS table_schema ON table_schema.oid = relnamespace
-    WHERE typtype = 'e' AND relkind IN ('r', 'p', 'f', 'v', 'm')
+    WHERE typtype = 'e' AND relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
 """)
 
 
@@ -89,7 +101,14 @@ def compare(
 ) -> PriorityDispatchResult:
     """Add to the changes what it takes to give the database the enums of the models."""
     assert context.connection is not None
-    present = {(schema, name): labels for schema, name, labels in context.connection.execute(LABELS)}
+    present: dict[Key, list[str]] = {}
+    ours: set[Key] = set()
+    for schema, type_, labels, visible, of_extension in context.connection.execute(LABELS):
+        present[schema, type_] = labels
+        if visible:
+            present[None, type_] = labels
+        if schema in schemas and not of_extension:
+            ours.add((schema, type_))
     wanted = dict(of_models(context))
     before: list[ops.MigrateOperation] = []
     for key, labels in sorted(wanted.items(), key=str):
@@ -99,7 +118,7 @@ def compare(
         elif labels != present[key]:
             before += relabel(name, present[key], labels)
     changes.ops[:0] = before
-    unused = {key for key in present if key[0] in schemas and key not in wanted}
+    unused = ours - wanted.keys()
     for key in sorted(unused - in_use(context.connection, changes), key=str):
         name = quoted(context.connection, *key)
         changes.ops.append(Statement(f"DROP TYPE {name}", create(name, present[key]), f"the type {name}"))
@@ -109,22 +128,39 @@ def compare(
 def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str]]]:
     """Yield the enum types of the models' columns, with their labels."""
     assert context.connection is not None
-    default = context.connection.dialect.default_schema_name
+    dialect = context.connection.dialect
+    for table in compared(context):
+        for column in table.columns:
+            for enum in named_types(column.type, dialect):
+                if isinstance(enum, ENUM):
+                    schema = None if enum.schema == dialect.default_schema_name else enum.schema
+                    yield (schema, str(enum.name)), list(enum.enums)
+
+
+def compared(context: AutogenContext) -> Iterator[Table]:
+    """Yield the models' tables, less those that are left alone."""
     for table in context.sorted_tables:
         if context.run_object_filters(table, table.name, "table", False, None):
-            for column in table.columns:
-                if enum := native(column.type, context.connection.dialect):
-                    yield (None if enum.schema == default else enum.schema, str(enum.name)), list(enum.enums)
+            yield table
 
 
-def native(type_: TypeEngine[Any], dialect: Dialect) -> ENUM | None:
-    """Return the enum type that a column has in PostgreSQL, None for any other type."""
+def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM | DOMAIN]:
+    """Yield the types with a name of their own, enums and domains, that a type is made of."""
+    type_ = native(type_, dialect)
+    if isinstance(type_, ARRAY):
+        yield from named_types(type_.item_type, dialect)
+    if isinstance(type_, DOMAIN):
+        yield from named_types(type_.data_type, dialect)
+    if isinstance(type_, ENUM | DOMAIN):
+        yield type_
+
+
+def native(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """Return what a type is in PostgreSQL."""
     type_ = type_.dialect_impl(dialect)
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance.dialect_impl(dialect)
-    if isinstance(type_, ARRAY):
-        return native(type_.item_type, dialect)
-    return type_ if isinstance(type_, ENUM) else None
+    return type_
 
 
 def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.MigrateOperation]:
@@ -155,7 +191,7 @@ def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
         (schema, name)
         for schema, name, *column in connection.execute(COLUMNS)
         if tuple(column) not in columns and tuple(column[:2]) not in tables
-    }
+    } | {(schema, name) for schema, name in connection.execute(USED)}
 
 
 def flat(operation: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
@@ -173,25 +209,6 @@ def create(name: str, labels: list[str]) -> str:
 
 def literal(label: str) -> str:
     return "'" + label.replace("'", "''") + "'"
-
-
-def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Write an enum as a type that is there: revisions create and drop it in statements of their own.
-
-    Left to itself, `create_table` creates the type, also where it exists; `add_column`
-    does not, also where it is missing; and nothing ever drops it.
-    """
-    if kind != "type" or isinstance(item, ARRAY):
-        return False
-    assert context.dialect is not None
-    enum = native(item, context.dialect)
-    if enum is None:
-        return False
-    context.imports.add("from sqlalchemy.dialects import postgresql")
-    arguments = [*map(repr, enum.enums), f"name={str(enum.name)!r}", "create_type=False"]
-    if enum.schema:
-        arguments.append(f"schema={str(enum.schema)!r}")
-    return f"postgresql.ENUM({', '.join(arguments)})"
 
 
 def setup(plugin: Plugin) -> None:

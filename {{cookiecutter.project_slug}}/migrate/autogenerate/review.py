@@ -13,22 +13,21 @@ from sqlalchemy.schema import ExecutableDDLElement, Table
 from sqlalchemy.types import TypeEngine
 
 from migrate.autogenerate import trial
-from migrate.autogenerate.enums import Key
 from migrate.autogenerate.operations import Remark, Statement
 from migrate.autogenerate.scenarios import scenario
+from migrate.autogenerate.scope import Key
 
 PRESENT = text("""
-    SELECT nullif(nspname, current_schema()), relname, relkind = 'p', greatest(reltuples, 0)
-    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    SELECT nullif(nspname, current_schema()), relname, pg_table_is_visible(c.oid),
+        relkind = 'p', greatest(reltuples, 0)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
     WHERE relkind IN ('r', 'p')
 """)
 
-
-# With DEFERRABLE, which reflection leaves out.
-CONSTRAINT = text(
-    "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
-    "WHERE conrelid = CAST(:table AS regclass) AND conname = :name"
-)
+REFERENCES = text("""
+    SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint
+    WHERE contype = 'f' AND conrelid = ANY (:tables) AND confrelid = ANY (:tables) AND conrelid <> confrelid
+""")
 
 DIALECT = registry.load("postgresql")()
 
@@ -54,8 +53,14 @@ class Present:
 
 
 def tables(connection: Connection) -> dict[Key, Present]:
-    """Return the tables of the database."""
-    return {(schema, name): Present(*facts) for schema, name, *facts in connection.execute(PRESENT)}
+    """Return the tables of the database, one that is visible without a schema by both its names."""
+    found = {}
+    default = connection.dialect.default_schema_name
+    for schema, name, visible, *facts in connection.execute(PRESENT):
+        found[schema or default, name] = Present(*facts)
+        if visible:
+            found[None, name] = Present(*facts)
+    return found
 
 
 def table_of(op: ops.MigrateOperation) -> Key:
@@ -65,16 +70,45 @@ def table_of(op: ops.MigrateOperation) -> Key:
     return getattr(op, "schema", None), getattr(op, "table_name", None) or ""
 
 
+def called(op: ops.MigrateOperation) -> str:
+    """Return the name of the table that an operation is about, for people."""
+    return ".".join(filter(None, table_of(op)))
+
+
 class Review:
     """A look at some changes, with the database at hand."""
 
     def __init__(self, connection: Connection, changes: list[ops.MigrateOperation]) -> None:
         """Look at the tables of the database."""
         self.connection, self.changes = connection, changes
+        self.default = connection.dialect.default_schema_name or ""
         self.tables = tables(connection)
-        default = connection.dialect.default_schema_name
-        self.tables |= {(default, name): facts for (schema, name), facts in self.tables.items() if not schema}
         self.dropped = {table_of(op) for op in changes if isinstance(op, ops.DropTableOp)}
+
+    def same_table(self, op: ops.MigrateOperation, other: ops.MigrateOperation) -> bool:
+        """Return whether two operations are about one table, which models may call by either name."""
+        schemas, names = zip(table_of(op), table_of(other), strict=True)
+        return names[0] == names[1] and (schemas[0] or self.default) == (schemas[1] or self.default)
+
+    def children_first(self) -> list[Key]:
+        """Return the tables that are dropped, each before those that its foreign keys refer to."""
+        oid = text("SELECT CAST(CAST(:table AS regclass) AS bigint)")
+        names = {
+            self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}): key
+            for key in sorted(self.dropped, key=str)
+        }
+        references = self.connection.execute(REFERENCES, {"tables": list(names)}).all()
+        children: dict[int, set[int]] = {table: set() for table in names}
+        for child, parent in references:
+            children[parent].add(child)
+        order: list[Key] = []
+        # Tables that refer to each other have no order: it is as good as any.
+        while children:
+            free = [table for table, refer in children.items() if not refer & children.keys()]
+            for table in free or list(children)[:1]:
+                order.append(names[table])
+                del children[table]
+        return order
 
     def lives(self, op: ops.MigrateOperation) -> bool:
         """Return whether it is about a table that is there before and after."""
@@ -103,12 +137,12 @@ class Review:
                 yield from self._altered_type(op, op.modify_type)
             case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
                 yield Remark(
-                    f"nobody can write to {op.table_name} while each partition gets its index. To build them "
+                    f"nobody can write to {called(op)} while each partition gets its index. To build them "
                     f"concurrently, one by one, {scenario('index partitions')}."
                 )
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
-                    f"nobody can write to {op.source_table} while every partition is read. Add the key to "
+                    f"nobody can write to {called(op)} while every partition is read. Add the key to "
                     "each partition first, NOT VALID, and validate it: "
                     f"{scenario('add a foreign key to partitions')}."
                 )
@@ -117,39 +151,40 @@ class Review:
         """Yield what is to be said before an operation of a downgrade."""
         if isinstance(op, ops.AddColumnOp) and needs_a_value(op):
             yield Remark(
-                f"fails if {op.table_name} has rows, because the values are gone: let the column be NULL "
+                f"fails if {called(op)} has rows, because the values are gone: let the column be NULL "
                 "here, or give it a server_default."
             )
         elif isinstance(op, ops.AddConstraintOp) and self.lives(op):
             yield Remark("fails if rows have come to break it, and nobody can write while they are read.")
 
-    def undo(self, op: ops.MigrateOperation) -> Statement | None:
-        """Return what takes an operation back, where Alembic would lose a part of it."""
-        if not isinstance(op, ops.DropConstraintOp) or op.constraint_type != "unique":
-            return None
-        table = trial.quoted(self.connection, op.schema, op.table_name)
-        names = {"table": table, "name": op.constraint_name}
-        definition = self.connection.scalar(CONSTRAINT, names)
-        name = trial.quoted(self.connection, None, str(op.constraint_name))
-        return Statement(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
-
     def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
         for other in self.changes:
             if isinstance(other, ops.CreateTableOp) and alike(op, other):
-                yield Remark(
-                    f"a rename? If {other.table_name} is what {op.table_name} was, use this line in place of "
-                    f"the two, or see how both names can work for a while: {scenario('rename a table')}.",
-                    f"op.rename_table({arguments(op.table_name, other.table_name, schema=op.schema)})",
-                )
+                yield self._renamed_table(op, other)
         yield Remark(
-            f"drops the table {op.table_name} and what it holds{self._rows(op)}. For when and how, "
+            f"drops the table {called(op)} and what it holds{self._rows(op)}. For when and how, "
             f"{scenario('drop a table')}."
+        )
+
+    def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp) -> Remark:
+        if op.table_name == new.table_name:
+            move = f"ALTER TABLE {trial.quoted(self.connection, *table_of(op))} SET SCHEMA "
+            move += trial.quoted(self.connection, None, new.schema or self.default)
+            return Remark(
+                f"a move? If {called(new)} is what {called(op)} was, use this line in place of the two. It "
+                "breaks code that is running.",
+                f"op.execute({quoted(move)})",
+            )
+        return Remark(
+            f"a rename? If {called(new)} is what {called(op)} was, use this line in place of the two, or "
+            f"see how both names can work for a while: {scenario('rename a table')}.",
+            f"op.rename_table({arguments(op.table_name, new.table_name, schema=op.schema)})",
         )
 
     def _dropped_column(self, op: ops.DropColumnOp) -> Iterator[Remark]:
         old = spelled(op.reverse().column.type)
         for other in self.changes:
-            if not isinstance(other, ops.AddColumnOp) or table_of(other) != table_of(op):
+            if not isinstance(other, ops.AddColumnOp) or not self.same_table(op, other):
                 continue
             new = other.column.name
             if spelled(other.column.type) == old:
@@ -161,13 +196,17 @@ class Review:
                     f"op.alter_column({names})",
                 )
         yield Remark(
-            f"drops the column {op.table_name}.{op.column_name} and what it holds{self._rows(op)}. For when "
+            f"drops the column {called(op)}.{op.column_name} and what it holds{self._rows(op)}. For when "
             f"and how, {scenario('drop a column')}."
         )
 
     def _dropped_constraint(self, op: ops.DropConstraintOp) -> Remark:
-        added = [other for other in self.changes if isinstance(other, ops.AddConstraintOp)]
-        if op.constraint_name in [getattr(other, "constraint_name", None) for other in added]:
+        added = [
+            getattr(other, "constraint_name", None)
+            for other in self.changes
+            if isinstance(other, ops.AddConstraintOp) and self.same_table(op, other)
+        ]
+        if op.constraint_name in added:
             slug = CHANGED_CONSTRAINT.get(op.constraint_type or "", CHANGED_CONSTRAINT["check"])
             return Remark(
                 f"drops the constraint {op.constraint_name}, to add it as the models have it: "
@@ -176,7 +215,11 @@ class Review:
         return Remark(f"drops the constraint {op.constraint_name}: from then on rows may break it.")
 
     def _dropped_index(self, op: ops.DropIndexOp) -> Remark:
-        built = [other.index_name for other in self.changes if isinstance(other, ops.CreateIndexOp)]
+        built = [
+            other.index_name
+            for other in self.changes
+            if isinstance(other, ops.CreateIndexOp) and self.same_table(op, other)
+        ]
         if op.index_name in built:
             return Remark(
                 f"drops the index {op.index_name}, and queries go without until it is built as the models "
@@ -190,13 +233,13 @@ class Review:
     def _added_column(self, op: ops.AddColumnOp) -> Iterator[Remark]:
         if needs_a_value(op):
             yield Remark(
-                f"fails if {op.table_name} has rows{self._rows(op)}; else, old code that inserts some fails. "
+                f"fails if {called(op)} has rows{self._rows(op)}; else, old code that inserts some fails. "
                 "Give the column a server_default in the models, or let it be NULL first: "
                 f"{scenario('require a column')}."
             )
         elif op.column.server_default is not None and self._rewrites(op, added(op)):
             yield Remark(
-                f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To add "
+                f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To add "
                 f"the column first, then fill it, {scenario('require a column')}."
             )
 
@@ -219,7 +262,7 @@ class Review:
             )
         elif rewrites:
             yield Remark(
-                f"nobody can read or write {op.table_name} while it is written anew{self._rows(op)}. To "
+                f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To "
                 f"change the type beside the traffic, {scenario('change a type')}."
             )
 
@@ -243,8 +286,9 @@ def added(op: ops.AddColumnOp) -> AddColumn:
 
 
 def alike(old: ops.DropTableOp, new: ops.CreateTableOp) -> bool:
-    """Return whether two tables of one schema have the same columns."""
-    return old.schema == new.schema and columns(old.to_table()) == columns(new.to_table())
+    """Return whether two tables of one schema, or of one name, have the same columns."""
+    related = old.schema == new.schema or old.table_name == new.table_name
+    return related and columns(old.to_table()) == columns(new.to_table())
 
 
 def columns(table: Table) -> dict[str, str]:

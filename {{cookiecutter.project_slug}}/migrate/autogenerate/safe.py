@@ -9,6 +9,7 @@ from sqlalchemy.sql.elements import conv
 from migrate.autogenerate.operations import AutocommitBlock, Nothing, Remark, Statement
 from migrate.autogenerate.review import Review, table_of
 from migrate.autogenerate.scenarios import scenario
+from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import quoted
 
 Operations = list[ops.MigrateOperation]
@@ -27,10 +28,12 @@ class Part:
 
     Attributes:
         name: what it is about; empty for what has the name that the user gave.
+        index: the index that it is about, by schema and name, where it is about one.
         steps: what the upgrade does, and what in the downgrade takes it back.
     """
 
     name: str
+    index: Key = (None, "")
     steps: list[tuple[Operations, Operations]] = field(default_factory=list)
 
     def add(self, upgrade: Operations, downgrade: Operations) -> None:
@@ -69,13 +72,13 @@ def build(index: ops.CreateIndexOp) -> AutocommitBlock:
 
 
 def dropped_index(index: ops.DropIndexOp, remarks: Operations) -> Part:
-    part = Part(f"drop_{index.index_name}")
+    part = Part(f"drop_{index.index_name}", (index.schema, str(index.index_name)))
     part.add([*remarks, AutocommitBlock([drop(index)])], [build(index.reverse())])
     return part
 
 
 def built_index(index: ops.CreateIndexOp) -> Part:
-    part = Part(str(index.index_name))
+    part = Part(str(index.index_name), (index.schema, str(index.index_name)))
     part.add([build(index)], [AutocommitBlock([drop(index)])])
     return part
 
@@ -108,7 +111,7 @@ def built_constraint(unique: ops.CreateUniqueConstraintOp, review: Review) -> Pa
         "the build fails if rows have the same values, and says which: merge or change them first, in a "
         f"revision before this one: {scenario('merge rows')}."
     )
-    part = Part(name)
+    part = Part(name, (unique.schema, name))
     part.add([remark, block], [unique.reverse()])
     return part
 

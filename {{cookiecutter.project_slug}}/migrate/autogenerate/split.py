@@ -10,11 +10,10 @@ from typing import Any
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, rev_id
-from sqlalchemy import inspect
 
 from migrate.autogenerate.enums import AddedLabel, ChangedLabels, flat
 from migrate.autogenerate.operations import AutocommitBlock, Remark, Statement
-from migrate.autogenerate.review import Review
+from migrate.autogenerate.review import Review, table_of
 from migrate.autogenerate.safe import (
     Operations,
     Part,
@@ -24,6 +23,8 @@ from migrate.autogenerate.safe import (
     not_null,
     not_valid,
 )
+from migrate.autogenerate.scope import Key
+from migrate.autogenerate.undo import undo
 
 
 def write(migration: MigrationContext, _revision: Any, directives: list[ops.MigrationScript]) -> None:
@@ -90,7 +91,9 @@ def split(changes: Operations, review: Review) -> list[Part]:
             case ops.CreateIndexOp() if alone:
                 builds.append(built_index(change))
             case ops.CreateUniqueConstraintOp() if alone and change.constraint_name:
-                (builds if needs_more(change, changes) else uniques).append(built_constraint(change, review))
+                (builds if needs_more(change, changes, review) else uniques).append(
+                    built_constraint(change, review)
+                )
             case ops.CreateForeignKeyOp() if alone:
                 not_valid(change, rest, validate, review)
             case ops.CreateCheckConstraintOp() if review.lives(change):
@@ -98,18 +101,24 @@ def split(changes: Operations, review: Review) -> list[Part]:
             case ops.AlterColumnOp(modify_nullable=False) if review.lives(change):
                 not_null(change, remarks, rest, validate, review)
             case _:
-                back = review.undo(change) or change.reverse()
-                rest.add([*remarks, change], [*review.remarks_on_downgrade(back), back])
+                back = [
+                    op
+                    for undone in undo(review.connection, change)
+                    for op in (*review.remarks_on_downgrade(undone), undone)
+                ]
+                rest.add([*remarks, change], back)
     if not rest.steps:
-        drops, builds = replaced(drops, builds)
+        drops, builds = replaced(drops, builds, review)
     validate.steps.sort(key=lambda step: not isinstance(step[0][-1], Statement))
     return [part for part in (labels, *drops, *uniques, rest, validate, *builds) if part.steps]
 
 
-def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations) -> bool:
+def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations, review: Review) -> bool:
     """Return whether a unique constraint has to wait for another change to its table."""
     for change in changes:
-        if isinstance(change, ops.AddColumnOp) and change.table_name == unique.table_name:
+        if not review.same_table(change, unique):
+            continue
+        if isinstance(change, ops.AddColumnOp):
             if change.column.name in unique.columns:
                 return True
         elif isinstance(change, ops.DropConstraintOp) and change.constraint_name == unique.constraint_name:
@@ -119,12 +128,11 @@ def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations) -> boo
 
 def tables_last(changes: Operations, review: Review) -> Operations:
     """Return the changes with dropped tables after all that refers to them, and types after both."""
-    order = [name for name, _ in inspect(review.connection).get_sorted_table_and_fkc_names()]
-    children = {name: -number for number, name in enumerate(order)}
+    order = review.children_first()
 
     def key(change: ops.MigrateOperation) -> tuple[int, int]:
         if isinstance(change, ops.DropTableOp):
-            return 1, children.get(change.table_name, 0)
+            return 1, order.index(table_of(change))
         return (2, 0) if isinstance(change, Statement) and change.drops else (0, 0)
 
     return sorted(changes, key=key)
@@ -147,13 +155,16 @@ def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.Migratio
     return written
 
 
-def replaced(drops: list[Part], builds: list[Part]) -> tuple[list[Part], list[Part]]:
+def replaced(drops: list[Part], builds: list[Part], review: Review) -> tuple[list[Part], list[Part]]:
     """Make one revision of an index that is dropped and built anew with no other change between."""
-    built = {part.name for part in builds}
-    dropped = {part.name.removeprefix("drop_"): part for part in drops}
+
+    def key(part: Part) -> Key:
+        schema, name = part.index
+        return schema or review.default, name
+
+    dropped = {key(part): part for part in drops}
     for part in builds:
-        if part.name in dropped:
-            old = dropped[part.name]
+        if old := dropped.pop(key(part), None):
             remarks: Operations = [op for op in old.upgrade if isinstance(op, Remark)]
             part.steps = [([*remarks, *part.upgrade], old.downgrade)]
-    return [part for name, part in dropped.items() if name not in built], builds
+    return list(dropped.values()), builds

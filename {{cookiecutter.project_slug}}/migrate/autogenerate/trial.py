@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import ExecutableDDLElement
 
@@ -19,7 +19,17 @@ FORBIDDEN = ("25006", "42501")  # a read-only server, a role without the right
 def quoted(connection: Connection, schema: str | None, name: str) -> str:
     """Return the name of a table or type as SQL."""
     quote = connection.dialect.identifier_preparer.quote
-    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+    return unescaped(f"{quote(schema)}.{quote(name)}" if schema else quote(name))
+
+
+def plain(sql: str) -> TextClause:
+    """Return SQL in which a colon is one, not the beginning of a bound value."""
+    return text(sql.replace(":", r"\:"))
+
+
+def unescaped(sql: str) -> str:
+    """Return SQL as the server reads it: made for the driver, each % of it is written twice."""
+    return sql.replace("%%", "%")
 
 
 @contextmanager
@@ -36,9 +46,8 @@ def copied(connection: Connection, schema: str | None, table: str) -> Iterator[s
     savepoint = connection.begin_nested()
     try:
         try:
-            connection.execute(
-                text(f"CREATE TEMPORARY TABLE {copy} (LIKE {quoted(connection, schema, table)})")
-            )
+            original = quoted(connection, schema, table)
+            connection.execute(plain(f"CREATE TEMPORARY TABLE {copy} (LIKE {original})"))
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) in FORBIDDEN:
                 raise CommandError(
@@ -53,20 +62,20 @@ def copied(connection: Connection, schema: str | None, table: str) -> Iterator[s
 
 
 def accepts(
-    connection: Connection, statement: ExecutableDDLElement | str, *, schema: str | None = None
+    connection: Connection, statement: ExecutableDDLElement | str, *, original: Table | None = None
 ) -> bool:
     """Run a statement on a copy, and return whether the server took it. If not, it has changed nothing.
 
     Args:
         connection: where the copy is.
-        statement: one that names the copy, or its original.
-        schema: of the original; None is the default one.
+        statement: one about the copy.
+        original: the table that the statement names in place of the copy.
     """
+    options = {} if original is None else {"schema_translate_map": {original.schema: SCHEMA}}
     savepoint = connection.begin_nested()
     try:
         connection.execute(
-            text(statement) if isinstance(statement, str) else statement,
-            execution_options={"schema_translate_map": {schema: SCHEMA}},
+            plain(statement) if isinstance(statement, str) else statement, execution_options=options
         )
     except DBAPIError:
         savepoint.rollback()

@@ -1,0 +1,65 @@
+"""How a revision names types: as what is there, and without the application's classes.
+
+A revision imports nothing of the application, which goes on changing after it.
+"""
+
+from typing import Any, Literal
+
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import ARRAY
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
+from sqlalchemy.types import TypeDecorator
+
+from migrate.alembic_internals import render_type
+from migrate.autogenerate.enums import native
+
+# A type that SQLAlchemy does not know. Alembic sorts the lines, and imports come first.
+BY_NAME = '''from sqlalchemy.types import UserDefinedType
+
+
+class SQLType(UserDefinedType[object]):
+    """A type by what SQL calls it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: object) -> str:
+        return self.name
+'''
+
+
+def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Write a type in the way of this project: the hook for `context.configure(render_item=…)`.
+
+    An enum or a domain is there already: revisions create and drop it in statements of their
+    own. Left to itself, `create_table` creates it, also where it exists; `add_column` does not,
+    also where it is missing; and nothing ever drops it.
+
+    Returns:
+        The code, or False for what Alembic knows how to write.
+    """
+    if kind != "type" or isinstance(item, ARRAY):
+        return False
+    assert context.dialect is not None
+    type_ = native(item, context.dialect)
+    if isinstance(type_, DOMAIN):
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        there = type_.adapt(DOMAIN, create_type=False)  # type: ignore[no-untyped-call]
+        return context.migration_context.impl.render_type(there, context)
+    if isinstance(type_, ENUM):
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        arguments = [*map(repr, type_.enums), f"name={str(type_.name)!r}", "create_type=False"]
+        if type_.schema:
+            arguments.append(f"schema={str(type_.schema)!r}")
+        return f"postgresql.ENUM({', '.join(arguments)})"
+    if isinstance(item, TypeDecorator):
+        impl = item.load_dialect_impl(context.dialect)
+        # The driver may have put a class of its own in the place of the dialect's.
+        public = next(each for each in type(impl).__mro__ if not each.__name__.startswith("_"))
+        return render_type(impl if type(impl) is public else impl.adapt(public), context)
+    if not type(item).__module__.startswith("sqlalchemy."):
+        context.imports.add(BY_NAME)
+        return f"SQLType({item.compile(context.dialect)!r})"
+    return False

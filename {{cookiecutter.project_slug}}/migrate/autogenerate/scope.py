@@ -1,0 +1,158 @@
+"""What autogenerate looks at: the models' tables, and what else is in the models' schemas.
+
+The catalogue says what no model can have made: partitions, and what belongs to an extension.
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
+from sqlalchemy import ForeignKeyConstraint, Table, text
+from sqlalchemy.schema import SchemaItem
+
+Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
+
+ALWAYS_EXCLUDED = ["temp_*"]
+
+# In a schema further down the search_path a table is visible without being in the default one.
+OTHERS = text("""
+    SELECT schema, name, visible, never FROM (
+        SELECT nullif(nspname, current_schema()), relname, pg_table_is_visible(c.oid),
+            relispartition OR EXISTS (
+                SELECT FROM pg_depend
+                WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
+            )
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    ) AS relation (schema, name, visible, never)
+    WHERE never OR (visible AND schema IS NOT NULL)
+""")
+
+
+class Scope:
+    """What is compared, and what is left alone.
+
+    Compared are the schemas of the models' tables, and the default one. Left alone are
+    partitions, what belongs to an extension, Alembic's own table, and the tables that the
+    user excludes.
+    """
+
+    def __init__(self, exclude_tables: str = "") -> None:
+        """Take over what the user excludes.
+
+        Args:
+            exclude_tables: glob patterns, separated by commas or blanks, of tables that
+                autogenerate leaves alone, together with their columns, indexes and
+                constraints. One with a dot is of schema and name. `temp_*` always is.
+        """
+        self.patterns = ALWAYS_EXCLUDED + exclude_tables.replace(",", " ").split()
+        self.default: str | None = None
+        self.models: set[Key] = set()
+        self.others: set[Key] = set()
+        self.elsewhere: dict[str, str] = {}
+        self.version_table = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options for `context.configure(…)`."""
+        return {
+            "include_schemas": True,
+            "include_name": self.include_name,
+            "include_object": self.include_object,
+            "scope": self,
+        }
+
+    def look(self, context: AutogenContext) -> None:
+        """Look at the models and at the catalogue, once for a comparison.
+
+        Raises:
+            CommandError: there is no default schema.
+        """
+        assert context.connection is not None
+        self.default = context.connection.dialect.default_schema_name
+        if self.default is None:
+            path = context.connection.scalar(text("SELECT current_setting('search_path')"))
+            raise CommandError(
+                f"the role may use no schema of its search_path, {path}: create one, or GRANT USAGE on it"
+            )
+        self.version_table = context.migration_context.version_table
+        self.models = {self.key(table.schema, table.name) for table in context.sorted_tables}
+        self.others, self.elsewhere = set(), {}
+        for schema, name, visible, never in context.connection.execute(OTHERS):
+            if never:
+                self.others |= {(schema, name), (None, name)} if visible else {(schema, name)}
+            else:
+                self.elsewhere[name] = schema
+
+    def key(self, schema: str | None, name: str) -> Key:
+        """Return how a table is called here: models may say the default schema, too."""
+        return (None if schema == self.default else schema), name
+
+    def left_alone(self, schema: str | None, name: str) -> bool:
+        """Return whether a table is none of the models' business."""
+        key = self.key(schema, name)
+        if key in self.others or any(self._matches(key, pattern) for pattern in self.patterns):
+            return True
+        if key in self.models:
+            return False
+        if name == self.version_table:
+            return True
+        # A table further down the search_path has two names, and the models say one of them at most.
+        if key[0] is None:
+            return name in self.elsewhere
+        return key[0] == self.elsewhere.get(name) and (None, name) in self.models
+
+    def _matches(self, key: Key, pattern: str) -> bool:
+        schema, name = key
+        return fnmatchcase(f"{schema or self.default}.{name}" if "." in pattern else name, pattern)
+
+    def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
+        """Return whether what the database has is looked at: Alembic's `include_name`."""
+        schema = parents.get("schema_name")
+        match kind:
+            case "schema":
+                return name is None or name in {schema for schema, _ in self.models}
+            case "table":
+                return not self.left_alone(schema, name or "")
+            case "index":
+                return (schema, name) not in self.others
+        return True
+
+    def include_object(
+        self, item: SchemaItem, _name: str | None, _kind: str, _reflected: bool, other: SchemaItem | None
+    ) -> bool:
+        """Return whether a difference is one: Alembic's `include_object`."""
+        table = item if isinstance(item, Table) else getattr(item, "table", None)
+        if table is not None and self.left_alone(table.schema, table.name):
+            return False
+        if isinstance(item, ForeignKeyConstraint) and isinstance(other, ForeignKeyConstraint):
+            return self._meaning(item) != self._meaning(other)
+        return True
+
+    def _meaning(self, key: ForeignKeyConstraint) -> Iterable[Any]:
+        """Return what a foreign key says, whichever way it names the schema that it refers to."""
+        columns = [element.column for element in key.elements]
+        schema, name = self.key(columns[0].table.schema, columns[0].table.name)
+        return (
+            [column.name for column in key.columns],
+            (schema or self.elsewhere.get(name), name),
+            [column.name for column in columns],
+            [(action or "NO ACTION").upper() for action in (key.onupdate, key.ondelete)],
+            bool(key.deferrable or key.initially == "DEFERRED"),
+            (key.initially or "IMMEDIATE").upper(),
+        )
+
+
+def look(context: AutogenContext, _changes: ops.UpgradeOps) -> PriorityDispatchResult:
+    """Look at the catalogue before Alembic asks what is compared."""
+    if scope := context.opts.get("scope"):
+        scope.look(context)
+    return PriorityDispatchResult.CONTINUE
+
+
+def setup(plugin: Plugin) -> None:
+    """Register the look, before everything else."""
+    plugin.add_autogenerate_comparator(look, "autogenerate", "scope", priority=DispatchPriority.FIRST)
