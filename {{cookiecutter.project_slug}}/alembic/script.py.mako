@@ -1,10 +1,10 @@
 """${message.replace("_", " ").strip().capitalize()}.
 
-Scenario: ? what it is for: it is listed under "I want to ..."
-Instead of: ? the naive way, and what it costs; without one, delete this line
-Locks: ? which tables, and how long does who wait? make ledger writes what it measures
-Rollback: ? what its way back loses: lossless, loses TABLE.COLUMN, or irreversible: why
-Deploy: ? before or after which code, which is running meanwhile; in how many deploys
+Scenario: ? what it does, as the end of "I want to ..."
+Instead of: ? the naive way, and what it costs; where there is none, delete this line
+Locks: ? which tables are locked, and how long traffic waits (make ledger measures it)
+Rollback: ? lossless, loses TABLE.COLUMN, or irreversible: why (make ledger proposes it)
+Deploy: ? before or after which code; which code is running meanwhile; in how many deploys
 
 Revision ID: ${up_revision}
 Revises: ${down_revision | comma,n}

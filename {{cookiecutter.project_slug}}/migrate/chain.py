@@ -15,6 +15,10 @@ from migrate.run.guard import in_autocommit
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
 OPTIONAL = {"Instead of"}  # a revision that has no naive way needs no word against it
 
+# A name in a docstring, as PostgreSQL prints it: users, billing.invoice, "Order".
+_PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
+NAME = rf"{_PART}(?:\.{_PART})*"
+
 # What begins so is a question of script.py.mako that waits for its answer.
 QUESTION = "?"
 

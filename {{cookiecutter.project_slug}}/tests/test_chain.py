@@ -13,9 +13,8 @@ from pytest_alembic.tests import (  # noqa: F401
     test_up_down_consistency,
 )
 
-from migrate.chain import Revision, project_config
+from migrate.chain import NAME, Revision, project_config
 from migrate.ledger.policy import claimed_locks
-from migrate.names import named, plain
 from tests.support import REVISIONS, Rows, Server
 
 
@@ -31,10 +30,10 @@ each_reversible = each([revision for revision in REVISIONS if revision.reversibl
 def without(rows: Rows, revision: Revision) -> Rows:
     """Return the rows less what the revision's docstring says that its downgrade loses."""
     said = revision.fields.get("Rollback", "")
-    lost = named(said)
+    lost = set(re.findall(NAME, said))
     kept = {}
     for table, lines in rows.items():
-        columns = {plain(name.removeprefix(f"{table}.")) for name in lost if name.startswith(f"{table}.")}
+        columns = {name.removeprefix(f"{table}.").strip('"') for name in lost if name.startswith(f"{table}.")}
         if columns:
             parsed = [json.loads(line) for line in lines]
             kept[table] = sorted(str({c: v for c, v in row.items() if c not in columns}) for row in parsed)

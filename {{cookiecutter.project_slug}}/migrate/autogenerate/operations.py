@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op, renderers
@@ -41,9 +40,6 @@ class Remark(ops.MigrateOperation):
 
     text: str
     instead: str = ""
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("remark", self.text)
 
 
 class Nothing(ops.MigrateOperation):

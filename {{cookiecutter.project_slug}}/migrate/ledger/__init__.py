@@ -118,12 +118,6 @@ def _stale_readme(path: Path, chain: Sequence[Revision], record: Record) -> list
     return [f"{path.name} is not what {records.NAME} and the docstrings say: make index"]
 
 
-def _unsaid(chain: Sequence[Revision]) -> Iterator[str]:
-    for revision in chain:
-        if revision.unsaid:
-            yield f"{revision.path.name}: its docstring lacks {', '.join(revision.unsaid)}"
-
-
 def _fill_in(entry: Entry, say: Callable[[str], None]) -> dict[str, str]:
     """Write what was measured into the docstring; return a hint for each field that is left."""
     revision, proposed = entry.revision, docstring.proposals(entry)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from alembic.util import CommandError
 
-from migrate.chain import Revision
+from migrate.chain import NAME, Revision
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import Entry, Run, Statement
-from migrate.names import NAME
 
 # What can be forbidden: the first word of an `Allow:` line, and what the second one names.
 KINDS = {
