@@ -551,8 +551,8 @@ def test_a_docstring_without_such_lines_is_left_alone(chain: Chain) -> None:
     path = ini.parent / "versions/r1.py"
     before = path.read_bytes()
     assert update(ini)[-1] == (
-        f"r1.py: left for you to say: Scenario, Locks (t {AX}; no rewrite, reads all of t), Rollback "
-        "(what t held before may not come back: lossless, or loses what?), Deploy"
+        f"r1.py: left for you to say: Scenario, Locks (t {AX}; no rewrite, reads all of t under {AX}), "
+        "Rollback (what t held before may not come back: lossless, or loses what?), Deploy"
     )
     assert path.read_bytes() == before
 

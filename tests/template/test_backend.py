@@ -39,10 +39,13 @@ def test_the_commands_of_its_readme_work(installed: Project) -> None:
     installed.run(revise)
     [revision] = (installed / "alembic/versions").glob("*_add_user_nickname.py")
     assert "op.add_column(" in revision.read_text()
-    measured = "Locks: says 'nothing', measured: users AccessExclusiveLock"
-    assert measured in installed.run(f"{ledger} 2>&1 || true")
-    revision.write_text(revision.read_text().replace("Locks:", "Locks: users AccessExclusiveLock"))
-    installed.run(ledger)
+    printed = installed.run(ledger)
+    assert f"{revision.name}: wrote Rollback: loses users.nickname" in printed
+    assert f"{revision.name}: left for you to say: Scenario, Deploy" in printed
+    text = re.sub(r"^(Scenario|Deploy): \? .*", r"\1: said", revision.read_text(), flags=re.M)
+    revision.write_text(text)
+    installed.run("make lint")
+    assert_passed(installed.run("pytest --quiet -k nickname"))
     row = r"\| \[add_user_nickname\]\(\S+_add_user_nickname.py\) \| .* \| AccessExclusiveLock on users \|"
     assert re.search(row, installed.read("alembic/versions/README.md"))
     assert "No new upgrade operations detected" in installed.run(run)

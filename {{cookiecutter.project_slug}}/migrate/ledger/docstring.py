@@ -27,13 +27,15 @@ def questions(entry: Entry) -> dict[str, str]:
 def locks(entry: Entry) -> str:
     """Return the `Locks:` of a measured revision."""
     run = entry.upgrade
-    modes = ", ".join(f"{table} {mode}" for table, mode in run.locks.items())
-    if not modes:
+    if not run.locks:
         return "none on existing tables"
-    return "; ".join([
-        modes,
-        f"rewrites {', '.join(run.rewritten)}" if run.rewritten else "no rewrite",
-    ]) + (f", reads all of {', '.join(run.read)}" if run.read else ", no scan")  # fmt: skip
+    modes = ", ".join(f"{table} {mode}" for table, mode in run.locks.items())
+    rewrites = f"rewrites {', '.join(run.rewritten)}" if run.rewritten else "no rewrite"
+    reads = [
+        f"reads all of {', '.join(table for table, held in run.read.items() if held == mode)} under {mode}"
+        for mode in dict.fromkeys(run.read.values())
+    ]
+    return f"{modes}; {', '.join([rewrites, *(reads or ['no scan'])])}"
 
 
 def fill(path: Path, given: Mapping[str, str]) -> list[str]:
