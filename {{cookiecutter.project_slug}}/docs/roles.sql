@@ -86,10 +86,13 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT USAGE ON SEQUENCES TO :"app";
 
--- The log is only added to, and read. That it loses a deleted user's id is the foreign key's
--- doing, which works with the owner's rights. The version is the migrations' alone.
+-- Less than that: the version is the migrations' alone. A table of yours that is only added to,
+-- and read, belongs here too: ('audit_log', 'UPDATE, DELETE'). A foreign key's ON DELETE still
+-- works on it, with the owner's rights.
 SELECT format('REVOKE %s ON %I FROM %I', privileges, name, :'app') FROM (VALUES
+{% if cookiecutter.history != "empty" %}
     ('audit_logs', 'UPDATE, DELETE'),
+{% endif %}
     ('alembic_version', 'INSERT, UPDATE, DELETE')
 ) AS exception (name, privileges)
 WHERE to_regclass(format('public.%I', name)) IS NOT NULL \gexec
