@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from textwrap import dedent
 from urllib.parse import unquote
 
 import fasteners
@@ -238,10 +239,15 @@ def environment(requirements: Path, python: str = sys.executable, *, exact: bool
     return folder
 
 
+def blocks(document: Path, language: str) -> list[str]:
+    """Return the code blocks of a Markdown file in a language, in their order."""
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```$", document.read_text(encoding="utf-8"), re.M | re.S)
+    return [dedent(block) for block in found]
+
+
 def commands(document: Path) -> list[str]:
     """Return the shell blocks of a Markdown file, in their order."""
-    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", document.read_text(encoding="utf-8"), re.M | re.S)
-    return ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
+    return [block.rstrip("\n") for block in blocks(document, "sh")]
 
 
 def assert_passed(printed: str) -> None:

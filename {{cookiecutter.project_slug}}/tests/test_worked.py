@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from database import NAMING_CONVENTION
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
@@ -12,12 +10,10 @@ from migrate.sample import TABLES, awkward_rows
 from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
 
 
-@pytest.mark.tools
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_again_and_again_it_comes_to_the_same_end(seed: int, server: Server) -> None:
+def test_killed_again_and_again_it_comes_to_the_same_end(server: Server) -> None:
     database, undisturbed = server.after("create_initial_schema"), server.after("create_initial_schema")
     undisturbed.upgrade("head")
-    upgrade_despite_kills(database, seed)
+    upgrade_despite_kills(database, seed=1)
     assert database.schema() == undisturbed.schema()
     assert database.rows() == undisturbed.rows()
 

@@ -31,7 +31,7 @@ PYPROJECT = ROOT / "pyproject.toml"
 def recorded(revision: Revision) -> str | None:
     """Return what the committed ledger says of a revision's upgrade, in words; None where it has nothing.
 
-    For example "AccessExclusiveLock on documents; blocks reads of documents; no rewrite; no full
+    For example "AccessExclusiveLock on orders; blocks reads of orders; no rewrite; no full
     scan". It reads a file, and needs no server.
 
     Raises:

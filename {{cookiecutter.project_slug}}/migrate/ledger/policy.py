@@ -1,6 +1,6 @@
 """What a revision may not do unless its docstring allows it, and gives the reason.
 
-An `Allow:` line gives one permission: `Allow: scan categories, it has a few hundred rows`.
+An `Allow:` line gives one permission: `Allow: scan countries, it has a few hundred rows`.
 """
 
 import re
