@@ -280,6 +280,16 @@ def program(module: str, *arguments: str, url: URL | str, **more: str) -> subpro
     return subprocess.CompletedProcess([module, *arguments], code, output.getvalue(), errors.getvalue())
 
 
+def process(
+    *command: str, url: URL | str, folder: Path = ROOT, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m COMMAND` in the folder, as a process of its own."""
+    environ = environment(url, PYTHONPATH=str(folder), **more)
+    return subprocess.run(
+        [sys.executable, "-m", *command], env=environ, cwd=folder, capture_output=True, text=True
+    )
+
+
 def exit_code(program: Callable[[], int | None]) -> int:
     """Run the main function of a program, and return what it exits with."""
     try:

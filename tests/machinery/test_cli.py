@@ -9,16 +9,9 @@ from sqlalchemy import URL
 
 from database import ROOT
 from migrate.run import connection
-from tests.machinery.support import HEAD, Database, closed_port, environment, program
+from tests.machinery.support import HEAD, Database, closed_port, process, program
 
 SECRET = "s3cr3t"
-
-
-def run(*command: str, url: URL | str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run `python -m COMMAND` against a database, as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", *command], env=environment(url), cwd=cwd, capture_output=True, text=True
-    )
 
 
 @pytest.fixture
@@ -74,7 +67,7 @@ def test_an_unknown_revision_gets_one_clear_line(command: str, empty: Database) 
 
 
 def test_raiseerr_still_shows_the_traceback() -> None:
-    done = run(
+    done = process(
         "alembic",
         "--raiseerr",
         "upgrade",
@@ -94,17 +87,19 @@ def test_a_server_that_is_too_old_is_refused(empty: Database, monkeypatch: pytes
 
 
 def test_alembic_runs_from_any_folder(empty: Database, tmp_path: Path) -> None:
-    done = run("alembic", "-c", str(ROOT / "alembic.ini"), "upgrade", "head", url=empty.url, cwd=tmp_path)
+    done = process(
+        "alembic", "-c", str(ROOT / "alembic.ini"), "upgrade", "head", url=empty.url, folder=tmp_path
+    )
     assert done.returncode == 0, done.stderr
-    current = run(
-        "alembic", "-c", str(ROOT / "alembic.ini"), "current", "--check-heads", url=empty.url, cwd=tmp_path
+    current = process(
+        "alembic", "-c", str(ROOT / "alembic.ini"), "current", "--check-heads", url=empty.url, folder=tmp_path
     )
     assert current.returncode == 0
     assert HEAD in current.stdout
 
 
 def test_the_sql_needs_no_database_and_no_url() -> None:
-    done = run("alembic", "upgrade", "head", "--sql", url="")
+    done = process("alembic", "upgrade", "head", "--sql", url="")
     assert done.returncode == 0, done.stderr
     assert "CREATE TABLE repairs " in done.stdout
 
@@ -120,7 +115,7 @@ def test_a_new_revision_is_dated_formatted_and_reminds_its_writer(head: Database
         .replace("%(here)s", ROOT.as_posix())
         .replace(f"{ROOT.as_posix()}/versions", versions.as_posix())
     )
-    done = run(
+    done = process(
         "alembic", "-c", str(ini), "revision", "-m", "add_repair_colour", "--version-path", str(versions),
         url=head.url,
     )  # fmt: skip
@@ -156,5 +151,5 @@ def test_the_url_is_printed_for_other_programs(rest: str) -> None:
 
 def test_psql_connects_as_the_application_does(empty: Database) -> None:
     url = empty.url.update_query_dict({"options": '-c search_path="a\\ b+c"', "connect_timeout": "5"})
-    done = run("migrate", "psql", "-At", "-c", "SHOW search_path", url=url)
+    done = process("migrate", "psql", "-At", "-c", "SHOW search_path", url=url)
     assert done.stdout == '"a b+c"\n', done.stderr

@@ -20,8 +20,7 @@ from migrate.squash import SquashError, files, proof, squash
 from migrate.squash.dump import split, statements
 from migrate.squash.write import BIND, source
 from postgres import client
-from tests.machinery.support import Database, Server
-from tests.machinery.test_cli import closed_port, run
+from tests.machinery.support import Database, Server, closed_port, process
 
 # What people have in their chains: the name of a revision, and its statements.
 CHAIN = dict(
@@ -461,16 +460,16 @@ def backend(tmp_path: Path) -> Path:
 def test_the_command_shows_squashes_and_says_so(backend: Path, empty: Database) -> None:
     versions = backend / "alembic/versions"
     command_line = ("migrate", "squash", "--to", "two")
-    shown = run(*command_line, "--dry-run", url=empty.url, cwd=backend, PYTHONPATH=str(backend))
+    shown = process(*command_line, "--dry-run", url=empty.url, folder=backend)
     assert shown.returncode == 0, shown.stderr
     assert len(list(versions.glob("*.py"))) == 2
-    done = run(*command_line, url=empty.url, cwd=backend, PYTHONPATH=str(backend))
+    done = process(*command_line, url=empty.url, folder=backend)
     assert done.returncode == 0, done.stderr
     [path] = versions.glob("*.py")
     assert path.read_text() == shown.stdout
     assert "a database at two or later needs nothing" in done.stderr
     assert "upgrade any other to two with the old files first" in done.stderr
-    again = run(*command_line, url=empty.url, cwd=backend, PYTHONPATH=str(backend))
+    again = process(*command_line, url=empty.url, folder=backend)
     assert (again.returncode, again.stderr) == (
         1,
         "error: two is the first revision: there is nothing before it to squash\n",
@@ -479,7 +478,7 @@ def test_the_command_shows_squashes_and_says_so(backend: Path, empty: Database) 
 
 def test_a_server_out_of_reach_is_one_clear_line(backend: Path, empty: Database) -> None:
     url = empty.url.set(port=closed_port())
-    done = run("migrate", "squash", url=url, cwd=backend, PYTHONPATH=str(backend))
+    done = process("migrate", "squash", url=url, folder=backend)
     assert done.returncode == 1
     [_, error] = done.stderr.splitlines()
     assert error.startswith("error: cannot connect to ")
