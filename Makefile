@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKEND := {{cookiecutter.project_slug}}
 BASELINE := $(BACKEND)/choices/history/baseline/alembic/versions
-DEMO := build/demo/ocr_backend
+PYTEST := $(BIN)/pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 # The template is copied as it stands: no caches in it.
 export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo test lint index baseline lock
+.PHONY: help install demo test test-all lint index baseline lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -24,29 +24,13 @@ install: .venv/installed  ## make .venv, with everything needed to work on the t
 	@touch $@
 
 demo: install  ## generate the default backend into build/demo, migrate it, and say what to try
-	@if [ -x $(DEMO)/.venv/bin/python ]; then cd $(DEMO) && .venv/bin/python -m migrate stop --remove; fi
-	@rm -rf build/demo && mkdir -p build
-	@$(BIN)/cookiecutter . --no-input --default-config --output-dir build/demo > build/demo.log || { cat build/demo.log; exit 1; }
-	@$(MAKE) --no-print-directory -C $(DEMO) install
-	@echo "The first revision, and rows in its tables:"
-	@cd $(DEMO) && .venv/bin/alembic upgrade +1 && .venv/bin/python -m migrate sample
-	@echo "The other revisions, one at a time, and rows in the tables that they made:"
-	@cd $(DEMO) && .venv/bin/alembic upgrade head && .venv/bin/python -m migrate sample
-	@cd $(DEMO) && printf '%s\n' "" \
-		"The backend is in  $$PWD" \
-		"Its database is    $$(.venv/bin/python -m migrate url)" \
-		"" \
-		"Try:" \
-		"    cd $(DEMO) && . .venv/bin/activate" \
-		"    alembic history                                    the chain, newest first" \
-		"    alembic downgrade base && alembic upgrade head     all the way down and up" \
-		"    python -m migrate psql -c 'TABLE roles'            what is in a table" \
-		"    make test                                          what the chain promises" \
-		"" \
-		"The server keeps running until: make -C $(DEMO) db-stop"
+	@$(BIN)/python lab/demo.py
 
-test: install  ## run every test, of the template and of a backend that it generates
-	$(BIN)/pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
+test: install  ## what most often breaks, in minutes: the template, what runs a migration, a backend
+	$(PYTEST) -m "not slow"
+
+test-all: install  ## every test
+	$(PYTEST)
 
 lint: install  ## check style, format and types, of the template and of the backend
 	$(BIN)/ruff check
