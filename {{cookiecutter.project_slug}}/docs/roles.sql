@@ -10,8 +10,11 @@
 --
 -- once before the first migration and once after it: the tables that the application may not
 -- write everything in must be there to be taken from it. It can be run at any time, and again.
--- Where tables are there already, they change hands; that waits for a lock on each of them,
--- for two seconds at most.
+-- Where schemas and tables are there already, they change hands; that waits for a lock on each
+-- of them, for two seconds at most.
+--
+-- Tables that the application may add to and read, but not change, such as a log:
+-- --set=append_only='log, billing.entries', or the line below, so that each run knows them.
 --
 -- Other names: --set=owner=… --set=app=…. Without a password in the environment a role keeps
 -- the one it has, and psql's \password sets one. It may be a SCRAM verifier instead, where the
@@ -25,6 +28,10 @@
 \if :{?app}
 \else
     \set app {{ cookiecutter.database_name }}_app
+\endif
+\if :{?append_only}
+\else
+    \set append_only ''
 \endif
 \getenv owner_password OWNER_PASSWORD
 \getenv app_password APP_PASSWORD
@@ -50,52 +57,75 @@ GRANT :"owner" TO CURRENT_USER;
 GRANT :"app" TO :"owner";
 
 -- What PUBLIC has is for everybody on the server: other roles (backups, monitoring) need a
--- GRANT CONNECT of their own from here on. CREATE is for trusted extensions such as pg_trgm,
--- TEMPORARY for backfills that keep notes.
+-- GRANT CONNECT of their own from here on. CREATE is for schemas and for trusted extensions
+-- such as pg_trgm, TEMPORARY for backfills that keep notes.
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC, :"app";
 GRANT CONNECT, CREATE, TEMPORARY ON DATABASE :"DBNAME" TO :"owner";
 GRANT CONNECT ON DATABASE :"DBNAME" TO :"app";
-REVOKE ALL ON SCHEMA public FROM PUBLIC, :"app";
-GRANT USAGE, CREATE ON SCHEMA public TO :"owner";
-GRANT USAGE ON SCHEMA public TO :"app";
 
--- What is there already, less what belongs to an extension, and the sequences that go with
+-- All schemas but the system's, an extension's, and those of roles that this one cannot speak for.
+CREATE TEMPORARY VIEW schemas AS
+SELECT oid, nspname AS name, nspowner AS owner FROM pg_namespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE')
+AND NOT EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_namespace'::regclass AND objid = pg_namespace.oid AND deptype = 'e'
+);
+
+SELECT format('ALTER SCHEMA %I OWNER TO %I', name, :'owner') FROM schemas
+WHERE pg_get_userbyid(owner) <> :'owner' AND oid >= 16384 -- not the one that each database begins with
+\gexec
+SELECT format(statement, name, :'owner', :'app') FROM schemas, (VALUES
+    (1, 'REVOKE ALL ON SCHEMA %1$I FROM PUBLIC, %3$I'),
+    (2, 'GRANT USAGE, CREATE ON SCHEMA %1$I TO %2$I'),
+    (3, 'GRANT USAGE ON SCHEMA %1$I TO %3$I')
+) AS grants (number, statement) ORDER BY oid, number \gexec
+
+-- What is in them already, less what belongs to an extension, and the sequences that go with
 -- their table.
-SELECT format('ALTER %s %s OWNER TO %I', kind, name, :'owner') FROM (
-    SELECT 'pg_class'::regclass AS catalogue, oid, relowner AS owner, oid::regclass::text AS name,
+SELECT format('ALTER %s %s OWNER TO %I', kind, object.name, :'owner') FROM (
+    SELECT 'pg_class'::regclass AS catalogue, c.oid, relowner AS owner, c.oid::regclass::text AS name,
         CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
-        ELSE 'TABLE' END AS kind
-    FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END AS kind
+    FROM pg_class AS c JOIN schemas ON schemas.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
     UNION ALL
-    SELECT 'pg_type'::regclass, oid, typowner, format_type(oid, NULL), 'TYPE'
-    FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype IN ('e', 'd', 'r')
+    SELECT 'pg_type'::regclass, t.oid, typowner, format_type(t.oid, NULL), 'TYPE'
+    FROM pg_type AS t JOIN schemas ON schemas.oid = typnamespace LEFT JOIN pg_class AS c ON c.oid = typrelid
+    WHERE typtype IN ('e', 'd', 'r') OR relkind = 'c'
     UNION ALL
-    SELECT 'pg_proc'::regclass, oid, proowner, oid::regprocedure::text, 'ROUTINE'
-    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind <> 'a'
+    SELECT 'pg_proc'::regclass, p.oid, proowner, p.oid::regprocedure::text, 'ROUTINE'
+    FROM pg_proc AS p JOIN schemas ON schemas.oid = pronamespace
 ) AS object
 WHERE pg_get_userbyid(owner) <> :'owner' AND NOT EXISTS (
     SELECT FROM pg_depend
     WHERE classid = catalogue AND objid = object.oid AND objsubid = 0 AND deptype IN ('e', 'a', 'i')
 ) \gexec
 
--- Rows, and nothing else: no TRUNCATE, no DDL. The same for every table to come.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, :"app";
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO :"app";
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO :"app";
-ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
-ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public GRANT USAGE ON SEQUENCES TO :"app";
+-- Rows, and nothing else: no TRUNCATE, no DDL.
+SELECT format(statement, name, :'app') FROM schemas, (VALUES
+    (1, 'REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM PUBLIC, %2$I'),
+    (2, 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %1$I TO %2$I'),
+    (3, 'GRANT USAGE ON ALL SEQUENCES IN SCHEMA %1$I TO %2$I')
+) AS grants (number, statement) ORDER BY oid, number \gexec
 
--- Less than that: the version is the migrations' alone. A table of yours that is only added to,
--- and read, belongs here too: ('audit_log', 'UPDATE, DELETE'). A foreign key's ON DELETE still
--- works on it, with the owner's rights.
-SELECT format('REVOKE %s ON %I FROM %I', privileges, name, :'app') FROM (VALUES
-{% if cookiecutter.history != "empty" %}
-    ('audit_logs', 'UPDATE, DELETE'),
-{% endif %}
-    ('alembic_version', 'INSERT, UPDATE, DELETE')
-) AS exception (name, privileges)
-WHERE to_regclass(format('public.%I', name)) IS NOT NULL \gexec
+-- The same for every schema and table that the owner makes from here on.
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SCHEMAS TO :"app";
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
+ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SEQUENCES TO :"app";
 
+-- The version is the migrations' alone.
+SELECT format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', pg_class.oid::regclass, :'app')
+FROM pg_class JOIN schemas ON schemas.oid = relnamespace
+WHERE relname = 'alembic_version' AND relkind = 'r' \gexec
+
+-- A log, with its partitions, is only added to and read. That it loses what a foreign key sets to
+-- NULL is the key's doing, which works with the owner's rights.
+SELECT format('REVOKE UPDATE, DELETE ON %s FROM %I', relid, :'app')
+FROM regexp_split_to_table(:'append_only', '\s*,\s*') AS name, to_regclass(nullif(name, '')) AS log,
+    LATERAL (SELECT log UNION SELECT relid FROM pg_partition_tree(log)) AS whole (relid)
+WHERE relid IS NOT NULL \gexec
+
+DROP VIEW schemas;
 REVOKE :"owner" FROM CURRENT_USER;
 COMMIT;

@@ -3,6 +3,7 @@
 The catalogue says what no model can have made: partitions, and what belongs to an extension.
 """
 
+import warnings
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,7 +12,8 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import ForeignKeyConstraint, Table, text
+from sqlalchemy import Connection, ForeignKeyConstraint, Table, text
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import SchemaItem
 
 Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
@@ -65,23 +67,27 @@ class Scope:
             "scope": self,
         }
 
-    def look(self, context: AutogenContext) -> None:
+    def look(self, connection: Connection, models: Iterable[Table], version_table: str = "") -> None:
         """Look at the models and at the catalogue, once for a comparison.
+
+        Args:
+            connection: the database.
+            models: the models' tables.
+            version_table: the name of Alembic's own.
 
         Raises:
             CommandError: there is no default schema.
         """
-        assert context.connection is not None
-        self.default = context.connection.dialect.default_schema_name
+        self.default = connection.dialect.default_schema_name
         if self.default is None:
-            path = context.connection.scalar(text("SELECT current_setting('search_path')"))
+            path = connection.scalar(text("SELECT current_setting('search_path')"))
             raise CommandError(
                 f"the role may use no schema of its search_path, {path}: create one, or GRANT USAGE on it"
             )
-        self.version_table = context.migration_context.version_table
-        self.models = {self.key(table.schema, table.name) for table in context.sorted_tables}
+        self.version_table = version_table
+        self.models = {self.key(table.schema, table.name) for table in models}
         self.others, self.elsewhere = set(), {}
-        for schema, name, visible, never in context.connection.execute(OTHERS):
+        for schema, name, visible, never in connection.execute(OTHERS):
             if never:
                 self.others |= {(schema, name), (None, name)} if visible else {(schema, name)}
             else:
@@ -90,6 +96,10 @@ class Scope:
     def key(self, schema: str | None, name: str) -> Key:
         """Return how a table is called here: models may say the default schema, too."""
         return (None if schema == self.default else schema), name
+
+    def place(self, schema: str | None, name: str) -> tuple[str, str]:
+        """Return the schema that a table is in, or would be created in, and its name."""
+        return schema or self.elsewhere.get(name) or str(self.default), name
 
     def left_alone(self, schema: str | None, name: str) -> bool:
         """Return whether a table is none of the models' business."""
@@ -135,10 +145,9 @@ class Scope:
     def _meaning(self, key: ForeignKeyConstraint) -> Iterable[Any]:
         """Return what a foreign key says, whichever way it names the schema that it refers to."""
         columns = [element.column for element in key.elements]
-        schema, name = self.key(columns[0].table.schema, columns[0].table.name)
         return (
             [column.name for column in key.columns],
-            (schema or self.elsewhere.get(name), name),
+            self.place(columns[0].table.schema, columns[0].table.name),
             [column.name for column in columns],
             [(action or "NO ACTION").upper() for action in (key.onupdate, key.ondelete)],
             bool(key.deferrable or key.initially == "DEFERRED"),
@@ -148,8 +157,10 @@ class Scope:
 
 def look(context: AutogenContext, _changes: ops.UpgradeOps) -> PriorityDispatchResult:
     """Look at the catalogue before Alembic asks what is compared."""
+    # SQLAlchemy 2.1 stumbles over what it has itself reflected of a CHECK that is NOT VALID.
+    warnings.filterwarnings("ignore", "Can't validate argument '(dialect_options|not_valid)'", SAWarning)
     if scope := context.opts.get("scope"):
-        scope.look(context)
+        scope.look(context.connection, context.sorted_tables, context.migration_context.version_table)
     return PriorityDispatchResult.CONTINUE
 
 

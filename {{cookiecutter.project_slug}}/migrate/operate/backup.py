@@ -16,6 +16,8 @@ from postgres.errors import ClientError
 LOCK_WAIT = "5min"  # how long pg_dump waits for a table that somebody has locked
 JOBS = 4  # tables restored at the same time
 
+VERSIONS = re.compile(r"^COPY (.+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S)
+
 # What belongs to a database itself, which is not in a backup of what is in it.
 LIKE_THE_ORIGINAL = text("""
     SELECT concat_ws(' ', 'ENCODING', quote_literal(pg_encoding_to_char(d.encoding)),
@@ -69,13 +71,17 @@ class Backup:
         """
         client.output(self.pg_restore, None, f"--file={os.devnull}", str(self.path))
 
-    def heads(self) -> tuple[str, ...]:
-        """Return the revisions that its database was at."""
+    def heads(self, schema: str = "") -> tuple[str, ...]:
+        """Return the revisions that its database was at.
+
+        Args:
+            schema: the one, as SQL, whose table of Alembic is meant where several have one.
+        """
         sql = client.output(
             self.pg_restore, None, "--data-only", "--table=alembic_version", "--file=-", str(self.path)
         )
-        rows = re.search(r"^COPY \S+ \(version_num\) FROM stdin;\n(.*?)^\\\.$", sql, re.MULTILINE | re.DOTALL)
-        return tuple(sorted(rows[1].split())) if rows else ()
+        tables = {name: tuple(sorted(versions.split())) for name, versions in VERSIONS.findall(sql)}
+        return tables[schema] if schema in tables else next(iter(tables.values()), ())
 
 
 def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:

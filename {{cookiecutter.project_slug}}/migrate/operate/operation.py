@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, NullPool
+from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import ROOT, make_engine
@@ -214,6 +214,13 @@ class Operation(ABC):
             heads = MigrationContext.configure(connection).get_current_heads()
             connection.rollback()
         return tuple(sorted(heads))
+
+    def version_schema(self, engine: Engine | None = None) -> str:
+        """Return the schema that Alembic's own table is in, as SQL."""
+        with quiet(), connect(engine or self.engine) as connection:
+            schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+            connection.rollback()
+        return str(schema)
 
     def above(self, heads: tuple[str, ...], target: str) -> list[Revision]:
         """Return the revisions that lead from there up to the target, in the order they run.

@@ -25,14 +25,18 @@ from postgres.errors import ClientError
 
 log = logging.getLogger("migrate")
 
-# Those that a backup has the rows of: not an extension's, not the partitioned ones themselves.
-TABLE_COUNT = text("""
+# Those of all schemas: not an extension's, not the partitioned ones themselves.
+TABLE_COUNT = """
     SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%'
-    AND NOT EXISTS (
+    WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
     )
-""")
+"""
+TABLES = text(TABLE_COUNT)
+# A backup has the rows of an extension's table too, where the extension says that users write there.
+TABLES_WITH_ROWS = text(
+    f"{TABLE_COUNT} OR relkind = 'r' AND c.oid IN (SELECT unnest(extconfig) FROM pg_extension)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +151,11 @@ class Downgrade(Operation):
     def _restore_instead(self) -> str:
         """Return how to restore the backup that fits best: the newest of that revision, or the newest."""
         wanted = () if self.target == "base" else (self.scripts.get_revision(self.target).revision,)
+        schema = self.version_schema()
         newest: tuple[Path, tuple[str, ...]] | None = None
         for path in sorted(self.folder.glob(self.file("dump").name.replace(self.stamp, "*")), reverse=True):
             with suppress(ClientError):
-                held = Backup(path, client.binary("pg_restore")).heads()
+                held = Backup(path, client.binary("pg_restore")).heads(schema)
                 if held == wanted:
                     newest = path, held
                     break
@@ -227,7 +232,7 @@ class Restore(Operation):
         self.backup = Backup(path, client.fitting("pg_restore", server))
         self.tables = self.backup.tables()
         self.backup.read()
-        self.heads_then = self.backup.heads()
+        self.heads_then = self.backup.heads(self.version_schema(self.beside))
         log.info("    %s: rows of %d tables, at %s", shown(path), self.tables, at(self.heads_then))
 
     def create(self) -> None:
@@ -238,7 +243,7 @@ class Restore(Operation):
         """
         if self.options.into:
             with connect(self.new_engine) as connection:
-                if self.new == self.database or connection.scalar(TABLE_COUNT):
+                if self.new == self.database or connection.scalar(TABLES):
                     raise CommandError(f"{self.new} is not empty: --into takes an empty database")
         else:
             with connect(self.beside) as connection:
@@ -268,7 +273,7 @@ class Restore(Operation):
             CommandError: it does not.
         """
         with quiet(), connect(self.new_engine) as connection:
-            tables = connection.scalar(TABLE_COUNT)
+            tables = connection.scalar(TABLES_WITH_ROWS)
         heads = self.heads(self.new_engine)
         if (tables, heads) != (self.tables, self.heads_then):
             raise CommandError(

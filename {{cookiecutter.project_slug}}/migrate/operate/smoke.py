@@ -1,8 +1,10 @@
 """The smoke test that a deploy ends with where the ini file names no other."""
 
+from typing import Any
+
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, NullPool, select, text
+from sqlalchemy import URL, NullPool, Select, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -12,6 +14,7 @@ from migrate.run.connection import cannot_connect
 from migrate.target import allowed_url
 
 LIMIT = "10s"  # for a query
+DENIED = "42501"  # insufficient_privilege
 
 
 def test(config: Config) -> int:
@@ -21,13 +24,17 @@ def test(config: Config) -> int:
     does not. It writes nothing.
 
     Returns:
-        How many models it has read.
+        How many models, and tables that no model is of, it has read.
 
     Raises:
         CommandError: a model cannot be read.
     """
     engine = make_engine(_url(config), poolclass=NullPool)
-    mapped = sorted((mapper.class_ for mapper in Base.registry.mappers), key=lambda model: model.__name__)
+    classes = sorted((mapper.class_ for mapper in Base.registry.mappers), key=lambda model: model.__name__)
+    mapped = {table for mapper in Base.registry.mappers for table in mapper.tables}
+    tables = [table for table in Base.metadata.sorted_tables if table not in mapped]
+    readable: dict[str, Select[Any]] = {model.__name__: select(model) for model in classes}
+    readable |= {table.fullname: select(table) for table in tables}
     try:
         connection = engine.connect()
     except DBAPIError as error:
@@ -35,15 +42,20 @@ def test(config: Config) -> int:
     with connection, Session(connection) as session:
         session.execute(text("SET TRANSACTION READ ONLY"))
         session.execute(text(f"SET LOCAL statement_timeout = '{LIMIT}'"))
-        for model in mapped:
+        for name, query in readable.items():
             try:
-                session.scalars(select(model).limit(1)).all()
+                session.execute(query.limit(1)).all()
             except SQLAlchemyError as error:
-                reason = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
                 raise CommandError(
-                    f"{model.__name__} cannot be read as {engine.url.username}: {reason}"
+                    f"{name} cannot be read as {engine.url.username}: {_reason(error)}"
                 ) from error
-    return len(mapped)
+    return len(readable)
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    reason = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+    denied = isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == DENIED
+    return f"{reason} (docs/roles.sql, run again, gives the application what it needs)" if denied else reason
 
 
 def _url(config: Config) -> URL:
