@@ -49,9 +49,18 @@ MADE_UP: dict[type, str] = {
 
 Rows = dict[str, list[str]]
 
+# Of every schema, less partitions and what belongs to an extension: how a table is called here, and
+# the query for its rows.
 TABLES = """
-    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
-    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version' ORDER BY 1
+    SELECT name,
+        format('SELECT %L, to_jsonb(t)::text COLLATE "C" FROM %s AS t', name, c.oid::regclass) AS select
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace,
+        concat_ws('.', nullif(nspname, current_schema()), relname) AS name
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'
+    AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
+    )
+    ORDER BY name COLLATE "C"
 """
 
 
@@ -208,18 +217,18 @@ class Database:
             fill(connection, rows)
 
     def tables(self) -> list[str]:
-        """Return the names of the tables."""
-        return self.column(TABLES)
+        """Return the names of the tables, with the schema where it is not the default one."""
+        return [name for name, _ in self.query(TABLES)]
 
     def rows(self) -> Rows:
         """Return every row of every table, as JSON, in an order that does not depend on storage."""
         with self.engine.connect() as connection:
-            rows: Rows = {table: [] for table in connection.scalars(text(TABLES))}
-            selects = [
-                f"""SELECT '{table}', to_jsonb(t)::text COLLATE "C" FROM "{table}" AS t""" for table in rows
-            ]
+            selects = {row.name: row.select for row in connection.execute(text(TABLES))}
+            rows: Rows = {table: [] for table in selects}
             if selects:
-                for table, row in connection.execute(text(" UNION ALL ".join(selects) + " ORDER BY 1, 2")):
+                query = " UNION ALL ".join(selects.values()) + " ORDER BY 1, 2"
+                as_it_is = connection.execution_options(no_parameters=True)
+                for table, row in as_it_is.exec_driver_sql(query):
                     rows[table].append(row)
         return rows
 

@@ -2,17 +2,19 @@
 
 from sqlalchemy import inspect, text
 
-import models
 from tests.support import Make
 
 
-def test_the_database_says_what_the_models_say(after: Make) -> None:
+def test_the_database_says_what_the_table_and_its_columns_are(after: Make) -> None:
     inspector = inspect(after("comment_audit_logs").engine)
-    table = models.AuditLog.metadata.tables["audit_logs"]
-    assert inspector.get_table_comment("audit_logs")["text"] == table.comment
-    in_database = {column["name"]: column["comment"] for column in inspector.get_columns("audit_logs")}
-    assert {name: comment for name, comment in in_database.items() if comment} == {
-        name: table.columns[name].comment for name in ("action", "timestamp", "details")
+    assert inspector.get_table_comment("audit_logs")["text"] == (
+        "What was done, by whom, and when. Rows are only ever added."
+    )
+    comments = {column["name"]: column["comment"] for column in inspector.get_columns("audit_logs")}
+    assert {name: comment for name, comment in comments.items() if comment} == {
+        "action": "Kind of thing and verb, such as document.create",
+        "timestamp": "When it was done, by the clock of the database",
+        "details": "What else is known; the keys depend on the action",
     }
 
 

@@ -87,12 +87,3 @@ def test_cascade_takes_the_view_along(before: Make) -> None:
     database = before("drop_active_documents_view")
     database.execute("ALTER TABLE documents DROP COLUMN priority CASCADE")
     assert database.value("SELECT to_regclass('active_documents')") is None
-
-
-def test_no_view_and_no_policy_is_left_at_head(head: Database) -> None:
-    left = (
-        "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace"
-    )
-    assert head.column(left) == []
-    assert head.column("SELECT polname FROM pg_policy") == []
-    assert head.column("SELECT relname FROM pg_class WHERE relrowsecurity OR relforcerowsecurity") == []

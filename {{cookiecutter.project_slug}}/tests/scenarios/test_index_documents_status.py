@@ -1,12 +1,11 @@
 """An index on one column; and what all index revisions of this part promise."""
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 import models  # noqa: F401
-from database import Base
-from tests.support import Database, Make
+from tests.support import Make
 
 RARE = "SELECT title FROM documents WHERE status = 'error'"
 
@@ -51,18 +50,3 @@ def test_whatever_a_failed_build_left_is_built_again(before: Make, slug: str) ->
     assert database.value(valid) is False
     database.upgrade(slug)
     assert database.value(valid) is True
-
-
-def test_the_models_declare_every_index_as_the_chain_built_it(head: Database) -> None:
-    # Autogenerate compares the columns, the expressions and UNIQUE; it overlooks another
-    # WHERE, INCLUDE, operator class or method.
-    def definition(connection: Connection, name: str | None) -> str:
-        query = text("SELECT pg_get_indexdef(CAST(:name AS regclass))")
-        return str(connection.scalar(query, {"name": name}))
-
-    for index in [index for table in Base.metadata.tables.values() for index in table.indexes]:
-        with head.engine.connect() as connection:
-            built = definition(connection, index.name)
-            index.drop(connection)
-            index.create(connection)
-            assert definition(connection, index.name) == built
