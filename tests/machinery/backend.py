@@ -31,9 +31,8 @@ def make_backend(folder: Path) -> Path:
     shutil.rmtree(project / "tests")
     shutil.copytree(SCHEMA / "models", project / "models", dirs_exist_ok=True)
     shutil.copytree(SCHEMA / "versions", project / "alembic/versions", dirs_exist_ok=True)
-    for name, theirs, ours in (("docs/roles.sql", "'audit_logs'", "'visits'"),):
-        path = project / name
-        path.write_text(path.read_text().replace(theirs, ours))
+    roles = project / "docs/roles.sql"
+    roles.write_text(roles.read_text().replace("append_only ''", "append_only visits"))
     return project
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from database import NAMING_CONVENTION
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
