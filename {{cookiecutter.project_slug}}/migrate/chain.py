@@ -15,7 +15,7 @@ from migrate.run.guard import in_autocommit
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
 OPTIONAL = {"Instead of"}  # a revision that has no naive way needs no word against it
 
-# A name in a docstring, as PostgreSQL prints it: users, billing.invoice, "Order".
+# A name in a docstring, as PostgreSQL prints it: orders, billing.invoice, "Order".
 _PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 NAME = rf"{_PART}(?:\.{_PART})*"
 
