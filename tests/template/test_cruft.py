@@ -88,7 +88,7 @@ def improve(template: Checkout) -> None:
     (backend / "alembic/versions/20990101_0000_of_the_template.py").write_text("raise SystemExit\n")
     (backend / "tests/scenarios/test_of_the_template.py").write_text("raise SystemExit\n")
     change(backend / "models/auth.py", '"""', '"""Of the template. ')
-    change(backend / "migrate/sample.py", '"""', '"""Of the template. ')
+    change(backend / "models/sample.py", '"""', '"""Of the template. ')
     # Of what the user has deleted, too.
     change(backend / "tests/test_embedded.py", '"""', '"""Improved. ')
     # A filter that the template did not have when the backend was made.
@@ -109,7 +109,7 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     (project / "tests/scenarios/test_add_user_nickname.py").write_text("# a test of the user's\n")
     (project / "alembic/versions/README.md").write_text("# The user's ledger\n")
     change(project / "models/auth.py", "    phone:", "    nickname: Mapped[str | None]\n    phone:")
-    change(project / "migrate/sample.py", "TABLES:", "# rows of the user's\nTABLES:")
+    change(project / "models/sample.py", "TABLES:", "# rows of the user's\nTABLES:")
     change(project / "README.md", "## Deploy\n", "## Deploy\n\nA line of the user's.\n")
     change(project / "pyproject.toml", "version = ", 'urls = { home = "https://example.com" }\nversion = ')
     (project / "mill").mkdir()
@@ -120,7 +120,7 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     kept = {
         path: (project / path).read_bytes()
         for path in project.run("git ls-files alembic/versions models tests/scenarios mill").split()
-    } | {path: (project / path).read_bytes() for path in (".env", "migrate/sample.py")}
+    } | {".env": (project / ".env").read_bytes()}
 
     assert "up to date" in project.run("cruft check")
     improve(template)

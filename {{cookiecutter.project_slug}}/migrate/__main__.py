@@ -33,7 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     command = commands.add_parser("sample", help="fill the empty tables with sample rows")
-    command.add_argument("--rows", type=_count, default=1000, help="documents (default: %(default)s)")
+    command.add_argument(
+        "--rows",
+        type=_count,
+        default=1000,
+        help="rows of each table; models/sample.py says of which more or fewer (default: %(default)s)",
+    )
     command.set_defaults(run=sample)
 
     command = commands.add_parser("url", help="print the database's URL, password included")
@@ -56,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.add_argument("--check", action="store_true", help="write nothing; fail where it is not true")
     output.add_argument("--json", action="store_true", help="print it all, and write nothing")
     output.add_argument("--time", action="store_true", help="print how long upgrades take and locks are held")
-    command.add_argument("--rows", type=_count, help="documents, for --time (default: 100,000)")
+    command.add_argument("--rows", type=_count, help="rows, for --time (default: 100,000)")
     command.set_defaults(run=measure)
 
     command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
@@ -100,15 +105,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def sample(options: argparse.Namespace) -> None:
-    """Fill the empty tables of the database, and say with how many rows."""
+def sample(options: argparse.Namespace) -> int:
+    """Fill the empty tables of the database, and say with how many rows, and which not and why."""
     with connect(target()) as connection:
-        inserted = fill(connection, options.rows)
+        filled = fill(connection, options.rows)
         connection.commit()
-    for table, count in inserted.items():
-        print(f"{table:<20} {count:>12,} rows")
-    if not inserted:
+    width = max((len(table) for table in filled), default=0)
+    for table, count in filled.items():
+        print(f"{table:<{width}} {count:>12,} rows")
+    for table, reason in filled.failed.items():
+        print(f"not filled: {table}: {reason}", file=sys.stderr)
+    if not filled and not filled.failed:
         print("nothing to fill: every table has rows, or there is none (alembic upgrade head)")
+    return 1 if filled.failed else 0
 
 
 def url(_options: argparse.Namespace) -> None:

@@ -27,11 +27,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import ROOT, make_engine
 from migrate.chain import Revision, project_config, revisions
 from migrate.run.settings import Settings
-from migrate.sample import fill
+from migrate.sample import Filled, fill
 from postgres import client
 from postgres.schema import schema
 
-SAMPLE_ROWS = 500  # documents; enough that some user has hundreds, and another none
+SAMPLE_ROWS = 500  # of each table; enough that some user has hundreds, and another none
 
 REVISIONS = revisions()
 BY_SLUG = {revision.slug: revision for revision in REVISIONS}
@@ -211,10 +211,10 @@ class Database:
         """Return the plan of a query, as EXPLAIN prints it."""
         return "\n".join(self.column(f"EXPLAIN {sql}"))
 
-    def fill(self, rows: int = SAMPLE_ROWS) -> None:
+    def fill(self, rows: int = SAMPLE_ROWS) -> Filled:
         """Put sample rows into the tables that are empty."""
         with self.engine.begin() as connection:
-            fill(connection, rows)
+            return fill(connection, rows)
 
     def tables(self) -> list[str]:
         """Return the names of the tables, with the schema where it is not the default one."""

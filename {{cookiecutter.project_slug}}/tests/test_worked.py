@@ -8,7 +8,7 @@ from database import NAMING_CONVENTION
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
 from migrate.ledger import FOLDER
-from migrate.sample import TABLES, awkward_rows
+from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
 
 
@@ -36,8 +36,18 @@ def test_the_first_tables_take_every_awkward_row(server: Server) -> None:
     database.fill(100)
     rows = database.rows()
     for table in ("users", "categories", "documents", "doc_pages", "legacy_exports"):
-        many = max(1, round(100 * TABLES[table].share))
-        assert len(rows[table]) == many + len(awkward_rows()[table])
+        said = read()[table]
+        assert len(rows[table]) == max(1, round(100 * said.share)) + len(said.awkward)
+
+
+def test_some_users_own_hundreds_of_documents_and_some_none(server: Server) -> None:
+    database = server.after(REVISIONS[-1].slug, rows=False)
+    database.fill(2000)
+    owned = database.column(
+        "SELECT count(d.id) FROM users u LEFT JOIN documents d ON d.user_id = u.id GROUP BY u.id"
+    )
+    assert max(owned) >= 200
+    assert min(owned) == 0
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ itself: of its locks those show that are held at the transaction's end.
 """
 
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ from migrate.sample import fill
 from migrate.target import scratch_server
 from postgres.scratch import scratch_database
 
-SAMPLE_ROWS = 500  # documents; what the figures say does not depend on it
+SAMPLE_ROWS = 500  # of each table; what the figures say does not depend on it
 
 # An index is not known to be read from end to end by fewer rows than these.
 FEW_ROWS = 10
@@ -212,7 +213,7 @@ def measure(
         config: Alembic's; by default that of `alembic.ini`.
         start: the revision to begin with, by its id or the beginning of it; those before it
             are only run. By default the first.
-        rows: how many sample documents there are.
+        rows: how many sample rows a table gets.
         timed: measure how long upgrades take and locks are held. Then the planner is left
             alone, nothing is told about scans, and downgrades are left out.
         server: where to create the database; by default `migrate.target.scratch_server()`.
@@ -282,6 +283,7 @@ class Session:
         self._tables: State = {}
         self._rows_of: dict[int, int] = {}
         self._filled: set[int] = set()
+        self._not_filled: set[str] = set()
         self._started = 0.0
         self._blocked_since: float | None = None
         for name in ("do_execute", "do_execute_no_params", "do_executemany"):
@@ -351,8 +353,11 @@ class Session:
         tables = set(self._user_tables())
         if tables - self._filled:
             self._driver.rollback()
-            fill(self._connection, self._rows)
+            failed = fill(self._connection, self._rows).failed
             self._connection.commit()
+            for table in failed.keys() - self._not_filled:
+                print(f"warning: {table} is measured without rows: {failed[table]}", file=sys.stderr)
+            self._not_filled |= failed.keys()
             self._filled = tables
         self._driver.rollback()
 

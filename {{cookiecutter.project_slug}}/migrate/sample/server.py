@@ -1,0 +1,74 @@
+"""SQL that is sent as it stands, and what the server has against it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import DBAPIError
+
+# What is wrong with the session or the machine, and not with what was asked (SQLSTATE's first
+# two characters): connection, transaction state, rollback, resources, locks, cancelled, I/O.
+NOT_ABOUT_IT = ("08", "25", "40", "53", "55", "57", "58", "XX")
+
+# No "%" is taken for a parameter, no ":word" for a bind.
+RAW = {"no_parameters": True}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the server did not run a statement.
+
+    Attributes:
+        code: the SQLSTATE, five characters.
+        reason: its message, one line.
+        constraint: the constraint's name, "" where none is at fault.
+        column: the column's name, "" where it says none.
+    """
+
+    code: str
+    reason: str
+    constraint: str = ""
+    column: str = ""
+
+
+def query(connection: Connection, sql: str) -> Sequence[Row[Any]]:
+    """Run a statement, and return the rows of a query."""
+    result = connection.exec_driver_sql(sql, execution_options=RAW)
+    return result.all() if result.returns_rows else []
+
+
+def attempt(connection: Connection, sql: str) -> int | Sequence[Row[Any]] | Refusal:
+    """Run a statement that the server may refuse; then nothing of it is left.
+
+    Returns:
+        The rows of a query, how many rows another statement changed, or why it was refused.
+    """
+    try:
+        with connection.begin_nested():
+            result = connection.exec_driver_sql(sql, execution_options=RAW)
+            return result.all() if result.returns_rows else result.rowcount
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlstate", None) or ""
+        diagnosis = getattr(error.orig, "diag", None)
+        if not code or code.startswith(NOT_ABOUT_IT):
+            raise
+        return Refusal(
+            code,
+            getattr(diagnosis, "message_primary", None) or code,
+            getattr(diagnosis, "constraint_name", None) or "",
+            getattr(diagnosis, "column_name", None) or "",
+        )
+
+
+def literal(value: str | None) -> str:
+    """Return a string as SQL writes it."""
+    if value is None:
+        return "NULL"
+    escaped = value.replace("'", "''").replace("\\", "\\\\")
+    return f"E'{escaped}'" if "\\" in value else f"'{escaped}'"
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes."""
+    return '"' + name.replace('"', '""') + '"'
