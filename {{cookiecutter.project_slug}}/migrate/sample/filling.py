@@ -175,6 +175,7 @@ class _Filling:
                 self._plans[table.oid] = plan
             else:
                 problem = problem or self._why(plan, outcome)
+        self._plans.setdefault(table.oid, plan)
         if not inserted:  # a trigger of another table may have been there before
             [[inserted]] = query(self._connection, f"SELECT count(*) FROM {table.sql}")
         if not inserted:

@@ -445,7 +445,12 @@ class _Draft:
         if name in self._lists:
             guesses = self._lists[name]
             empty = [NULL] if self._values.nullable(column) and name not in self._in_uniques else []
-            return [*guesses[:6], *[guess for guess in guesses[6:] if guess.hinted][:8], *empty]
+            return [
+                *guesses[:3],
+                *empty,
+                *guesses[3:6],
+                *[guess for guess in guesses[6:] if guess.hinted][:8],
+            ]
         [choice] = [choice for choice in self._plan.choices if name in choice.columns]
         guess = self._values.guesses(column.type, column.modifier, Hints(), name)[0]
         empty = (
@@ -462,7 +467,7 @@ class _Draft:
                 options[name] += self._equations(name, self._lists[name][0], checks)
         alone = [check for check in self._checks if len(check.columns) == 1 and check.columns <= set(names)]
         best, best_share = dict.fromkeys(names, NULL), -1.0
-        for some in _batches(_by_sum(list(options.values())), AT_ONCE, COMBINATIONS):
+        for some in _batches(_combinations(list(options.values())), AT_ONCE, COMBINATIONS):
             variants = [dict(zip(names, guesses, strict=True)) for guesses in some]
             shares = self._shares(variants, [*checks, *alone])
             if max(shares) > best_share:
@@ -505,8 +510,17 @@ def _batches(guesses: Iterable[Each], size: int, most: int | None = None) -> Ite
         yield some
 
 
-def _by_sum(options: Sequence[Sequence[Guess]]) -> Iterator[tuple[Guess, ...]]:
+def _combinations(options: Sequence[Sequence[Guess]]) -> Iterator[tuple[Guess, ...]]:
     """Return the combinations, those of the likeliest guesses first."""
+    rest = _by_sum(options)
+    yield from itertools.islice(rest, AT_ONCE)
+    # Of several columns only one may be allowed to have a value.
+    for place in range(len(options)):
+        yield tuple(each[0] if i == place or NULL not in each else NULL for i, each in enumerate(options))
+    yield from rest
+
+
+def _by_sum(options: Sequence[Sequence[Guess]]) -> Iterator[tuple[Guess, ...]]:
     most = sum(len(each) - 1 for each in options)
     for total in range(most + 1):
         yield from _with_sum(options, total)

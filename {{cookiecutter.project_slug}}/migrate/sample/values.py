@@ -81,7 +81,7 @@ def one_of(values: Iterable[str], type_: str) -> Guess:
 
 
 # The number within bounds, so that it looks like one; it is neither distinct nor ordered.
-SMALL = "({n} % 1000 + 1)"
+SMALL = "(({n} - 1) % 1000 + 1)"
 MINUTES = "{n} % 525600 * interval '1 minute'"
 # Of other types: what is neither distinct nor ordered, and then what is distinct, marked with "!",
 # or ordered as well, marked with "<".
