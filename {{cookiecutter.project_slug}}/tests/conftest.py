@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from xdist.scheduler import LoadScopeScheduling
 
 from migrate.chain import project_config
 from migrate.target import scratch_server
 from postgres.errors import PostgresError
-from tests.support import REVISIONS, Database, Make, Server, write_chain
+from tests.support import HEADS, Database, Make, Server, write_chain
 
 RUN = "MIGRATE_TEST_RUN"
 
@@ -39,8 +38,8 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        shared = re.search(r"test_chain\.py::\w+\[(\w+)\]$|(test_embedded\.py)", nodeid)
-        return (shared[1] or shared[2]) if shared else nodeid
+        shared = re.search(r"test_embedded\.py", nodeid)
+        return shared[0] if shared else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -110,22 +109,10 @@ def empty(server: Server) -> Database:
 @pytest.fixture
 def head(server: Server) -> Database:
     """A database at head, with sample rows; a copy, not migrated again."""
-    return server.at([revision.id for revision in REVISIONS[-1:]])
+    return server.at(revision.id for revision in HEADS)
 
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Callable[..., Path]:
     """`chain("SQL of the first", "SQL of the second")`: a chain of one's own, by its alembic.ini."""
     return partial(write_chain, tmp_path)
-
-
-@pytest.fixture
-def alembic_config(empty: Database) -> Config:
-    """What pytest-alembic's tests run with."""
-    return empty.alembic()
-
-
-@pytest.fixture
-def alembic_engine(empty: Database) -> Engine:
-    """What pytest-alembic's tests run on."""
-    return empty.engine

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from alembic import command
@@ -36,6 +36,8 @@ SAMPLE_ROWS = 500  # of each table; enough that some user has hundreds, and anot
 REVISIONS = revisions()
 BY_SLUG = {revision.slug: revision for revision in REVISIONS}
 BY_ID = {revision.id: revision for revision in REVISIONS}
+PARENTS = {parent for revision in REVISIONS for parent in revision.parents}
+HEADS = [revision for revision in REVISIONS if revision.id not in PARENTS]
 
 # An SQL expression by type, for a row's number n.
 MADE_UP: dict[type, str] = {
@@ -142,12 +144,11 @@ class Database:
 
     def offline_upgrade(self, slug: str) -> None:
         """Run the revision as `alembic upgrade --sql` and psql would."""
-        self.psql(offline_script(BY_SLUG[slug]))
+        self.psql(offline_script(BY_SLUG[slug], "upgrade"))
 
     def offline_downgrade(self, slug: str) -> None:
         """Undo the revision as `alembic downgrade --sql` and psql would."""
-        revision = BY_SLUG[slug]
-        self.psql(_script("downgrade", (revision.id,), _below(revision)))
+        self.psql(offline_script(BY_SLUG[slug], "downgrade"))
 
     def psql(self, script: str) -> str:
         """Run a script that stops at the first error."""
@@ -268,19 +269,19 @@ def _needs(revision: Revision) -> tuple[str, ...]:
     return tuple(id_ for id_ in needed if id_ not in implied)
 
 
-def offline_script(revision: Revision) -> str:
-    """Return what `alembic upgrade --sql` writes for the revision alone."""
-    return _script("upgrade", _needs(revision), revision.id)
+def offline_script(revision: Revision, direction: str) -> str:
+    """Return what `alembic --sql` writes for the revision alone.
 
-
-def _script(direction: Literal["upgrade", "downgrade"], start: tuple[str, ...], end: str) -> str:
-    """Return what `alembic upgrade START:END --sql` writes, whose START can only be one revision."""
+    That is `alembic upgrade START:END --sql`, whose START can only be one revision.
+    """
+    up = direction == "upgrade"
+    start, end = (_needs(revision), revision.id) if up else ((revision.id,), _below(revision))
     output = io.StringIO()
     config = project_config()
     config.output_buffer = output
     config.attributes["connection"] = None
     scripts = ScriptDirectory.from_config(config)
-    steps = scripts._upgrade_revs if direction == "upgrade" else scripts._downgrade_revs
+    steps = scripts._upgrade_revs if up else scripts._downgrade_revs
     with EnvironmentContext(
         config,
         scripts,
@@ -320,7 +321,6 @@ class Server:
         self._numbers = itertools.count()
         self._scratch: list[str] = []
         self._templates: set[str] = set()
-        self._walks: dict[str, Walk] = {}
 
     def create(self, template: str | None = None) -> Database:
         """Create a database: an empty one, or a copy of the one named `template`."""
@@ -350,12 +350,6 @@ class Server:
     def after(self, slug: str, *, rows: bool = True) -> Database:
         """Create a database at this revision."""
         return self.at([BY_SLUG[slug].id], rows=rows)
-
-    def walk(self, slug: str) -> "Walk":
-        """Return what a database with rows goes through: up to the revision and down again."""
-        if slug not in self._walks:
-            self._walks[slug] = Walk(self, BY_SLUG[slug])
-        return self._walks[slug]
 
     def drop_scratch(self) -> None:
         """Drop the databases that tests have done with, by the dozen: each time is a checkpoint."""
@@ -400,25 +394,6 @@ class Server:
         with self._engine.connect() as connection:
             for name in names:
                 connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-
-
-class Walk:
-    """One database on its way up to a revision and down again, and what it held at each step."""
-
-    def __init__(self, server: Server, revision: Revision) -> None:
-        """Walk, as far as the revision goes."""
-        database = server.before(revision.slug)
-        self.before = database.snapshot()
-        if not revision.autocommit("upgrade"):
-            database.crash(revision.slug, 1)
-            self.crashed = database.snapshot()
-        database.upgrade(revision.slug)
-        self.after = database.snapshot()
-        if revision.reversible:
-            database.downgrade(revision.slug)
-            self.down = database.snapshot()
-            database.upgrade(revision.slug)
-            self.again = database.snapshot()
 
 
 def write_chain(folder: Path, *statements: str) -> Path:

@@ -1,0 +1,222 @@
+"""What every revision promises, whatever its tables are: how it is written, and what it does."""
+
+import ast
+import itertools
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+import pytest
+from alembic import command
+
+from database import ROOT
+from migrate import ledger
+from migrate.chain import FIELDS, Revision
+from tests.support import HEADS, REVISIONS, Database, Rows, Server, Snapshot, offline_script
+
+# How the files are written. Each test names every file that is to be changed, and how.
+
+
+def report(found: Iterable[str]) -> None:
+    """Fail with these lines and no traceback, if there are any."""
+    if lines := list(found):
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def test_there_is_one_head() -> None:
+    if len(HEADS) > 1:
+        files = ", ".join(head.path.name for head in HEADS)
+        report(
+            [f"{len(HEADS)} heads, {files}: put one upon the other, or alembic merge heads"]
+        )
+
+
+def test_a_file_is_named_by_its_date() -> None:
+    found = []
+    for revision in REVISIONS:
+        created = re.search(r"^Create Date: (.+)$", revision.script.longdoc, re.M)
+        if not created:
+            found.append(f"{revision.path.name}: the docstring lacks Create Date:")
+        elif not revision.path.name.startswith(date := f"{datetime.fromisoformat(created[1]):%Y%m%d_%H%M}_"):
+            found.append(f"{revision.path.name}: its name does not begin with its Create Date: {date}")
+    report(found)
+
+
+def test_a_docstring_says_what_the_revision_does_and_what_it_costs() -> None:
+    forms = {
+        "Locks": (r"none\b|.+ \w+Lock\b", "none, or TABLE LOCK as `make ledger` measures it"),
+        "Rollback": (r"lossless|loses .|irreversible: .", "lossless, loses WHAT, or irreversible: WHY"),
+    }
+    found = []
+    for revision in REVISIONS:
+        if not revision.summary.endswith("."):
+            found.append(f"{revision.path.name}: the docstring's first line is no sentence with a full stop")
+        for name in FIELDS:
+            form, meaning = forms.get(name, ("", ""))
+            said = revision.fields.get(name)
+            # A revision that has no naive way needs no word against it.
+            if not said and name != "Instead of":
+                found.append(f"{revision.path.name}: the docstring lacks {name}:")
+            elif said and not re.match(form, said):
+                found.append(f"{revision.path.name}: {name}: is {said!r}, and not {meaning}")
+    report(found)
+
+
+def test_a_revision_imports_nothing_of_the_project() -> None:
+    project = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/*.py")}
+    found = []
+    for revision in REVISIONS:
+        for node in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules = ["." * node.level + (node.module or "")]
+            found += [
+                f"{revision.path.name}: imports {module}, which will change: copy what it needs of it"
+                for module in modules
+                if module.startswith(".") or module.split(".")[0] in project - {"alembic"}
+            ]
+    report(found)
+
+
+def test_a_revision_is_one_transaction_or_has_none() -> None:
+    found = []
+    for revision in REVISIONS:
+        for name, function in revision.functions.items():
+            outside = [node for node in map(ast.unparse, function.body) if "autocommit_block" not in node]
+            if len(outside) < len(function.body) and any(re.search(r"\bop\.", node) for node in outside):
+                found.append(
+                    f"{revision.path.name}: {name}() is partly in autocommit_block(): make two revisions of it"
+                )
+    report(found)
+
+
+# What they do.
+
+
+def test_all_go_up_and_down_and_up_on_empty_tables(empty: Database, head: Database) -> None:
+    nothing = empty.schema()
+    command.upgrade(empty.alembic(), "heads")
+    assert empty.schema() == head.schema()
+    if all(revision.reversible for revision in REVISIONS):
+        command.downgrade(empty.alembic(), "base")
+        assert empty.schema() == nothing
+        command.upgrade(empty.alembic(), "heads")
+        assert empty.schema() == head.schema()
+
+
+@pytest.mark.parametrize("revision", REVISIONS, ids=str)
+def test_one_goes_up_and_down_and_up_on_rows_through_crashes_and_as_sql(
+    revision: Revision, server: Server
+) -> None:
+    database = server.before(revision.slug)
+    before = database.snapshot()
+    if not revision.autocommit("upgrade"):
+        database.crash(revision.slug, 1)
+        assert database.snapshot() == before, "a crash of the upgrade has left something"
+    run_despite_crashes(database, revision, "upgrade")
+    after = database.snapshot()
+    if revision.reversible:
+        run_despite_crashes(database, revision, "downgrade")
+        down = database.snapshot()
+        assert_same_down(down, before, revision, "down")
+    else:
+        database = server.before(revision.slug)
+    run_as_script(database, revision, "upgrade")
+    assert_same_up(database.snapshot(), after, revision, server)
+    if revision.reversible:
+        run_as_script(database, revision, "downgrade")
+        assert_same_down(database.snapshot(), down, revision, "down, as SQL")
+
+
+def run_despite_crashes(database: Database, revision: Revision, direction: str) -> None:
+    """Run a revision until it comes to its end.
+
+    Outside of a transaction the connection is lost after the first statement, in the next run
+    after the second, and so on. Each run begins on what the one before it has left.
+    """
+    if revision.autocommit(direction):
+        for statements in itertools.count(1):
+            if database.crash(revision.slug, statements, direction):
+                break
+    getattr(database, direction)(revision.slug)
+
+
+def run_as_script(database: Database, revision: Revision, direction: str) -> None:
+    """Run what `alembic --sql` writes through psql. What reads the database cannot be written so."""
+    try:
+        script = offline_script(revision, direction)
+    except Exception:
+        function = ast.unparse(revision.functions[direction])
+        if not re.search(r"get_bind|get_context\(\)\.(bind|connection)", function):
+            raise
+        getattr(database, direction)(revision.slug)
+    else:
+        database.psql(script)
+
+
+def assert_same_down(found: Snapshot, before: Snapshot, revision: Revision, way: str) -> None:
+    """Check what a downgrade leaves: what there was before, less what the docstring says it loses."""
+    assert found.schema == before.schema, f"{way}: another schema than before"
+    differences = not_lost(differing(found.rows, before.rows), revision)
+    assert not differences, f"{way}: other rows than before, and Rollback: does not say that it loses them"
+
+
+def assert_same_up(found: Snapshot, after: Snapshot, revision: Revision, server: Server) -> None:
+    """Check what an upgrade gives the second time, as SQL, against the first time."""
+    assert found.schema == after.schema, "up, as SQL: another schema"
+    if differences := differing(found.rows, after.rows):
+        # It may come of what the downgrade lost; or each run gives others, as now() does.
+        online, script = server.before(revision.slug), server.before(revision.slug)
+        online.upgrade(revision.slug)
+        run_as_script(script, revision, "upgrade")
+        each_time = differing(online.rows(), after.rows)
+        assert differing(script.rows(), after.rows) <= each_time, "up, as SQL: other rows"
+        assert not_lost(differences, revision) <= each_time, "up again, as SQL: other rows"
+
+
+def differing(one: Rows, other: Rows) -> set[str]:
+    """Return the columns that have other values, and the tables that have other rows besides."""
+    found = one.keys() ^ other.keys()
+    for table in one.keys() & other.keys():
+        if one[table] == other[table]:
+            continue
+        left, right = ([json.loads(row) for row in side[table]] for side in (one, other))
+        columns = {column for row in (*left, *right) for column in row}
+        same = {c for c in columns if values(left, [c]) == values(right, [c])}
+        found |= {f"{table}.{column}" for column in columns - same}
+        if len(left) != len(right) or values(left, same) != values(right, same):
+            found.add(table)
+    return found
+
+
+def values(rows: list[dict[str, object]], columns: Iterable[str]) -> list[str]:
+    """Return some columns of rows, in an order of their own."""
+    return sorted(json.dumps({column: row.get(column) for column in sorted(columns)}) for row in rows)
+
+
+def not_lost(names: set[str], revision: Revision) -> set[str]:
+    """Return the tables and columns of which the docstring does not say that the downgrade loses them."""
+    said = revision.fields.get("Rollback", "")
+    part = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
+    lost = {name.replace('"', "") for name in re.findall(rf"{part}(?:\.{part})*", said)}
+    if "every row" in said:
+        return set()
+    return {name for name in names if not {plain := name.replace('"', ""), plain.rpartition(".")[0]} & lost}
+
+
+# What is measured of them.
+
+
+def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:
+    ledger.update(check=True)  # all in one: it measures the chain once
+
+
+def test_what_is_recorded_can_be_asked_for_without_a_server() -> None:
+    recorded = ledger.recorded()
+    assert set(recorded) == {revision.id for revision in REVISIONS}
+    for words in recorded.values():
+        assert re.fullmatch(
+            r"(no locks|\w+Lock on .+); blocks .+; (no rewrite|rewrites .+); (no full scan|full scan of .+)",
+            words,
+        )
