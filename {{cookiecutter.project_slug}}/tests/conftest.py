@@ -1,19 +1,16 @@
 """Fixtures. Every test gets a database of its own; the configured one is never touched."""
 
 import os
-import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
-from xdist.scheduler import LoadScopeScheduling
 
 from migrate.chain import project_config
 from migrate.target import scratch_server
@@ -28,24 +25,6 @@ def pytest_configure() -> None:
     os.environ.setdefault(RUN, str(os.getpid()))
     # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives tests that share databases or a server to one worker, which makes them once.
-
-    That is what pytest-xdist's loadgroup is for, which under pytest 9.2 groups nothing:
-    https://github.com/pytest-dev/pytest-xdist/issues/1386
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        shared = re.search(r"test_embedded\.py", nodeid)
-        return shared[0] if shared else nodeid
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Spread the tests over the workers."""
-    return Together(config, log)
 
 
 def pytest_sessionfinish() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 from alembic import command
@@ -25,6 +26,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import ROOT, make_engine
+from migrate.alembic_internals import StatementHooks, downgrade_steps, upgrade_steps
 from migrate.chain import Revision, project_config, revisions
 from migrate.run.settings import Settings
 from migrate.sample import Filled, fill
@@ -102,8 +104,8 @@ class Database:
 
         Args:
             slug: the revision.
-            statements: after how many of its autocommit block, not counting settings of the
-                session; where it has not so many, or none, just before the version is written.
+            statements: after how many of its autocommit block, not counting what the guard puts
+                around each; where it has not so many, or none, just before the version is written.
             direction: "upgrade" or "downgrade".
 
         Returns:
@@ -111,10 +113,18 @@ class Database:
         """
         executed = 0
         killed_at = ""
+        guarding = False
+        plain = StatementHooks.plain
+
+        def guard(impl: StatementHooks, statement: str) -> None:
+            nonlocal guarding
+            guarding = True
+            plain(impl, statement)
+            guarding = False
 
         def kill(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
             nonlocal executed, killed_at
-            if killed_at or statement.startswith("SET "):  # which is gone with the session
+            if killed_at or guarding or statement.startswith("SET "):  # which is gone with the session
                 return
             in_block = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
             writes_version = re.match(r"(INSERT INTO|UPDATE|DELETE FROM) alembic_version", statement)
@@ -127,7 +137,7 @@ class Database:
             executed += in_block
 
         config, revision = self.alembic(), BY_SLUG[slug]
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, patch.object(StatementHooks, "plain", guard):
             # This one alone: the lock that keeps other runs away is held by another.
             event.listen(connection, "before_cursor_execute", kill)
             config.attributes["connection"] = connection
@@ -281,11 +291,11 @@ def offline_script(revision: Revision, direction: str) -> str:
     config.output_buffer = output
     config.attributes["connection"] = None
     scripts = ScriptDirectory.from_config(config)
-    steps = scripts._upgrade_revs if up else scripts._downgrade_revs
+    steps = upgrade_steps if up else downgrade_steps
     with EnvironmentContext(
         config,
         scripts,
-        fn=lambda current, _context: steps(end, current),
+        fn=lambda current, _context: steps(scripts, end, current),
         as_sql=True,
         starting_rev=start or "base",
         destination_rev=end,
