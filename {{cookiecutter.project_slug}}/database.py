@@ -54,6 +54,10 @@ class Base(DeclarativeBase):
     }
 
 
+# What str(url) has in the place of a password.
+HIDDEN = "***"
+
+
 class DatabaseURLError(PostgresError):
     """There is no usable database URL. The message is one line, without the password."""
 
@@ -121,6 +125,11 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
         raise DatabaseURLError(
             f"{source} has a special character in the user or password: "
             "percent-encode it (@ is %40, : is %3A, / is %2F, % is %25)"
+        )
+    if url.password == HIDDEN:
+        raise DatabaseURLError(
+            f"{source} has *** in the place of the password, as str(url) gives it: "
+            "url.render_as_string(hide_password=False) gives all of it"
         )
     if not url.database:
         raise DatabaseURLError(f"{source} names no database: {expected}")

@@ -320,6 +320,7 @@ def here(
     loggers = [logging.getLogger(name) for name in (None, *logging.root.manager.loggerDict)]
     logging_before = [(each, each.level, each.handlers[:], each.propagate) for each in loggers]
     os.chdir(folder)
+    logging.root.handlers = []  # pytest's; env.py leaves a program's logging alone
     try:
         with (
             mock.patch.dict(os.environ, environ, clear=True),

@@ -254,7 +254,7 @@ def trouble(title: str) -> Callable[[Callable[[Project], Trouble]], Callable[[Pr
     return register
 
 
-@trouble("Can't locate revision")
+@trouble("No file has the revision")
 def lost_revision(project: Project) -> Trouble:
     git = "git -c user.name=Ada -c user.email=ada@example.com"
     project.ok(f"git init -q -b main . && git add -A && {git} commit -qm one && git switch -qc feature")

@@ -1,23 +1,25 @@
 """How Alembic reaches the database, and what it compares. The machinery is in migrate/."""
 
+import logging
 from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
+from sqlalchemy import Connection
 
 import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base, environments
 from migrate.autogenerate import PLUGINS, Scope, render_item, write
 from migrate.errors import clear_errors
 from migrate.run import guard
-from migrate.run.connection import connect
+from migrate.run.given import use
 from migrate.run.settings import Settings
 from migrate.target import target
 
 config = context.config
 
-# A program that calls Alembic's commands with a connection of its own logs as it likes.
-if config.config_file_name is not None and "connection" not in config.attributes:
+# Only the command line has options, and no logging yet: a program that calls Alembic logs as it likes.
+if config.config_file_name is not None and config.cmd_opts is not None and not logging.root.handlers:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
 
 OPTIONS: dict[str, Any] = {
@@ -53,11 +55,16 @@ def run_migrations_offline() -> None:
 
 def run_migrations_online() -> None:
     """Run against the database."""
-    with connect(target(config)) as connection:
-        # Nothing may run on the connection before this: Alembic would take the
-        # transaction for somebody else's, and roll the migration back at the end.
-        context.configure(connection=connection, settings=settings(), **OPTIONS)
-        guard.run(context.get_context(), settings())
+    place, named_by = target(config)
+    use(place, run_migrations_on, named_by)
+
+
+def run_migrations_on(connection: Connection) -> None:
+    """Run on a connection."""
+    # Nothing may run on it before this and stay uncommitted: Alembic would take the
+    # transaction for somebody else's, and leave it open at the end.
+    context.configure(connection=connection, settings=settings(), **OPTIONS)
+    guard.run(context.get_context(), settings())
 
 
 with clear_errors():

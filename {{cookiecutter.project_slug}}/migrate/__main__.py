@@ -19,7 +19,7 @@ from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, Resto
 from migrate.run.connection import connect
 from migrate.sample import fill
 from migrate.squash import squash
-from migrate.target import target
+from migrate.target import migration_engine
 from postgres import client, embedded
 
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def sample(options: argparse.Namespace) -> int:
     """Fill the empty tables of the database, and say with how many rows, and which not and why."""
-    with connect(target()) as connection:
+    with connect(migration_engine()) as connection:
         filled = fill(connection, options.rows)
         connection.commit()
     width = max((len(table) for table in filled), default=0)

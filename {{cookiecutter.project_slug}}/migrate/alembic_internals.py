@@ -40,13 +40,18 @@ class StatementHooks(PostgresqlImpl):
 def planned(migration: MigrationContext) -> list[RevisionStep]:
     """Return the steps that a command would take from where the database is.
 
-    Only upgrade, downgrade and stamp have a destination; for other commands it is empty. So it
-    is inside a transaction that the caller has begun.
+    Only upgrade, downgrade and stamp have a destination; for other commands it is empty.
     """
-    if "destination_rev" not in migration.opts or migration._in_external_transaction:
+    if "destination_rev" not in migration.opts:
         return []
     assert migration._migrations_fn is not None
-    return list(migration._migrations_fn(migration.get_current_heads(), migration))
+    heads = () if migration.purge else migration.get_current_heads()  # as in run_migrations
+    return list(migration._migrations_fn(heads, migration))
+
+
+def in_callers_transaction(migration: MigrationContext) -> bool:
+    """Whether the connection was in a transaction already, which Alembic then does not end."""
+    return migration._in_external_transaction
 
 
 def replace_plan(migration: MigrationContext, steps: Any) -> None:

@@ -1,11 +1,15 @@
 """Which database a run of the migrations works on."""
 
+from configparser import InterpolationError
+from typing import NamedTuple
+
 from alembic.config import Config
 from alembic.util import CommandError
 from psycopg.pq import Conninfo
-from sqlalchemy import URL, Connection, Engine, NullPool
+from sqlalchemy import URL, Engine, NullPool
 
-from database import configured_url, database_url, make_engine
+from database import configured_url, database_url, make_engine, parse_url
+from migrate.run.connection import URL_SETTINGS
 from migrate.run.settings import yes_or_no
 from postgres import embedded
 
@@ -14,20 +18,35 @@ ENCRYPTED = {"require", "verify-ca", "verify-full"}
 LOOPBACK = {"", "localhost", "127.0.0.1", "::1"}
 
 
-def target(config: Config | None = None) -> Connection | Engine:
+# What the ini files have for a URL, so that no password stands in them.
+PLACEHOLDER = "postgresql://see-DATABASE_URL"
+
+
+class Target(NamedTuple):
+    """Where to migrate, and what says so."""
+
+    place: object
+    named_by: str
+
+
+def target(config: Config) -> Target:
     """Return where to migrate.
 
-    Args:
-        config: Alembic's; what a program has put into `config.attributes["connection"]` is
-            used in place of the configured URL, and the ini file may refuse some URLs (see
-            `allowed_url`).
+    That is what a program has put into `config.attributes["connection"]`, else the database
+    of `allowed_url`.
 
     Raises:
         CommandError: the URL is refused.
         PostgresError: the URL cannot be used, or there is none and no embedded server.
     """
-    given: Connection | Engine | None = config.attributes.get("connection") if config else None
-    return given or make_engine(allowed_url(config), poolclass=NullPool)
+    if (given := config.attributes.get("connection")) is not None:
+        return Target(given, 'config.attributes["connection"]')
+    return Target(migration_engine(config), "sqlalchemy.url" if programs_url(config) else URL_SETTINGS)
+
+
+def migration_engine(config: Config | None = None) -> Engine:
+    """Return an engine for the URL of the migrations. Raises as `allowed_url`."""
+    return make_engine(allowed_url(config), poolclass=NullPool)
 
 
 def scratch_server() -> URL:
@@ -44,7 +63,8 @@ def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
 
     Args:
         config: the ini file; without one, everything is allowed.
-        for_migrations: as for `database.configured_url`.
+        for_migrations: prefer the URL that a program has set in `config`, then
+            `MIGRATION_DATABASE_URL` as `database.configured_url` does.
 
     Raises:
         CommandError: the embedded server, or a way without TLS, is refused.
@@ -53,7 +73,8 @@ def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
     rules = config.get_section("database", {}) if config else {}
     embedded = yes_or_no(rules.get("allow_embedded", "yes"), "allow_embedded")
     tls = yes_or_no(rules.get("require_tls", "no"), "require_tls")
-    url = configured_url(for_migrations=for_migrations)
+    url = programs_url(config) if config and for_migrations else None
+    url = url or configured_url(for_migrations=for_migrations)
     if url is None and not embedded:
         raise CommandError(
             "DATABASE_URL is not set, and allow_embedded = no refuses the embedded server: "
@@ -65,6 +86,21 @@ def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
             "the network in between may read along; add ?sslmode=verify-full (or require) to the URL"
         )
     return url or database_url(for_migrations=for_migrations)
+
+
+def programs_url(config: Config) -> URL | None:
+    """Return the URL that a program has set as `sqlalchemy.url`, None where it has set none.
+
+    Raises:
+        CommandError: it has a % that should be %%.
+        DatabaseURLError: it cannot be used.
+    """
+    try:
+        value = config.file_config.get(config.config_ini_section, "sqlalchemy.url", fallback="")
+    except InterpolationError:
+        # Its message holds the value, and so a password.
+        raise CommandError("sqlalchemy.url: a % of the URL is written %% here") from None
+    return parse_url(value, "sqlalchemy.url") if value.strip() not in ("", PLACEHOLDER) else None
 
 
 def is_private(url: URL) -> bool:

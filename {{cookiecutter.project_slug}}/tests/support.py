@@ -289,7 +289,6 @@ def offline_script(revision: Revision, direction: str) -> str:
     output = io.StringIO()
     config = project_config()
     config.output_buffer = output
-    config.attributes["connection"] = None
     scripts = ScriptDirectory.from_config(config)
     steps = upgrade_steps if up else downgrade_steps
     with EnvironmentContext(

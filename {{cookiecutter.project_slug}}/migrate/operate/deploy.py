@@ -30,6 +30,7 @@ from migrate.operate.operation import (
     shown,
 )
 from migrate.run.connection import connect, major_version
+from migrate.run.unknown import refuse_unknown
 from postgres import client
 
 log = logging.getLogger("migrate")
@@ -120,6 +121,7 @@ class Deploy(Operation):
             connection.rollback()
         self.start = self.heads()
         log.info("    at %s", at(self.start))
+        refuse_unknown(self.scripts, self.start)
         self._plan(self.start)
         if not self.pending:
             log.info("    nothing pending")
@@ -224,7 +226,6 @@ class Deploy(Operation):
     def _sql(self) -> str:
         output = io.StringIO()
         config = Config(self.options.config, output_buffer=output)
-        config.attributes["connection"] = None  # env.py leaves the logging alone
         with (
             quiet(),
             EnvironmentContext(

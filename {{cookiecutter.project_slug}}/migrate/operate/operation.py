@@ -82,7 +82,6 @@ class Operation(ABC):
             )
         self.url = allowed_url(self.config)
         self.engine = make_engine(self.url, poolclass=NullPool)
-        # With an engine, env.py leaves the logging alone.
         self.config.attributes["connection"] = self.engine
         self.scripts = ScriptDirectory.from_config(self.config)
         self.database = str(self.url.database)

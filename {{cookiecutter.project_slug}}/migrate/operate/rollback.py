@@ -20,6 +20,7 @@ from migrate.operate.backup import Backup
 from migrate.operate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
 from migrate.run.connection import connect, major_version
 from migrate.run.guard import one_line
+from migrate.run.unknown import refuse_unknown
 from postgres import client
 from postgres.errors import ClientError
 
@@ -88,6 +89,7 @@ class Downgrade(Operation):
         """
         self.start = self.heads()
         log.info("    at %s", at(self.start))
+        refuse_unknown(self.scripts, self.start)
         self.undone = self.below(self.start, self.target)
         for number, revision in enumerate(self.undone, 1):
             log.info("    undo %d of %d: %s %s", number, len(self.undone), revision.id, revision.summary)

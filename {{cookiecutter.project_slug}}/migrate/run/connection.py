@@ -1,11 +1,16 @@
 """The connection that migrations run on."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, text
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_
 
 MINIMUM_VERSION = (15,)
 
@@ -34,35 +39,31 @@ UNLIMITED = (
     ") AS wanted (name, value) USING (name); END $$"
 )
 
+# What names the database where nobody says otherwise.
+URL_SETTINGS = "DATABASE_URL or MIGRATION_DATABASE_URL"
+
 BACKEND_PID = text("SELECT pg_backend_pid()")
 
 
 @contextmanager
-def connect(target: Connection | Engine) -> Iterator[Connection]:
+def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection]:
     """Connect to the database that is to be migrated.
 
     Args:
-        target: where. A connection is used as it is, and left open.
+        engine: where.
+        named_by: what says where, for an error.
 
     Raises:
         CommandError: the server is out of reach, refuses, is older than PostgreSQL 15, or
             is a pooler in transaction mode.
     """
-    if isinstance(target, Connection):
-        yield target
-        return
     try:
-        connection = target.connect()
+        connection = engine.connect()
     except DBAPIError as error:
-        raise CommandError(cannot_connect(error, target)) from error
+        raise CommandError(cannot_connect(error, engine, named_by)) from error
     with connection:
-        version = connection.dialect.server_version_info or (0,)
-        if version < MINIMUM_VERSION:
-            raise CommandError(
-                f"the server {address(target)} is PostgreSQL {'.'.join(map(str, version))}, "
-                f"the migrations need {MINIMUM_VERSION[0]} or later: upgrade the server"
-            )
-        refuse_transaction_pooler(connection)
+        check_server(connection)
+        check_session(connection)
         free(connection)
         yield connection
 
@@ -73,7 +74,21 @@ def free(connection: Connection) -> None:
     connection.commit()
 
 
-def refuse_transaction_pooler(connection: Connection) -> None:
+def check_server(connection: Connection) -> None:
+    """Make sure that the server is one that the migrations are written for.
+
+    Raises:
+        CommandError: it is older.
+    """
+    version = connection.dialect.server_version_info or (0,)
+    if version < MINIMUM_VERSION:
+        raise CommandError(
+            f"the server {address(connection.engine)} is PostgreSQL {'.'.join(map(str, version))}, "
+            f"the migrations need {MINIMUM_VERSION[0]} or later: upgrade the server"
+        )
+
+
+def check_session(connection: Connection) -> None:
     """Make sure that the session is one, and not a share in a pooler's sessions.
 
     A pooler in transaction mode gives every transaction another server session: no lock
@@ -102,6 +117,25 @@ def refuse_transaction_pooler(connection: Connection) -> None:
         )
 
 
+def beside(connection: Connection) -> Engine:
+    """Return an engine for further sessions like this one, which another thread may use."""
+    if not connection.dialect.is_async:
+        return connection.engine
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.AsyncConnection)
+    conninfo = make_conninfo(driver.info.dsn, password=driver.info.password)
+    url = connection.engine.url.set(drivername="postgresql+psycopg")
+    return create_engine(url, creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
+
+
+def pause(connection: Connection, seconds: float) -> None:
+    """Wait, and let the event loop of an async connection go on meanwhile."""
+    if connection.dialect.is_async:
+        await_(asyncio.sleep(seconds))
+    else:
+        time.sleep(seconds)
+
+
 def major_version(connection: Connection) -> int:
     """Return the server's major version, such as 18."""
     return int((connection.dialect.server_version_info or (0,))[0])
@@ -112,10 +146,10 @@ def address(engine: Engine) -> str:
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
-def cannot_connect(error: DBAPIError, engine: Engine) -> str:
+def cannot_connect(error: DBAPIError, engine: Engine, named_by: str = URL_SETTINGS) -> str:
     """Return one line: which server, what it answered, what to do. Never the password."""
     # libpq says the same for every address that it tried, and adds hints: its first line does.
     reason = str(error.orig).strip().splitlines()[0]
     reason = reason.rsplit("FATAL:", 1)[-1].rsplit("failed:", 1)[-1].strip()
     advice = next((what for sign, what in ADVICE if sign in reason.lower()), "check the URL")
-    return f"cannot connect to {address(engine)}: {reason} ({advice}: DATABASE_URL or MIGRATION_DATABASE_URL)"
+    return f"cannot connect to {address(engine)}: {reason} ({advice}: {named_by})"

@@ -8,7 +8,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -20,11 +20,14 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from migrate.alembic_internals import planned, replace_plan
+from migrate.alembic_internals import in_callers_transaction, planned, replace_plan
+from migrate.run.caller import guarded
+from migrate.run.connection import pause
 from migrate.run.progress import Progress
 from migrate.run.runner import Runner, single_runner
 from migrate.run.settings import Settings
 from migrate.run.statements import limits
+from migrate.run.unknown import unknown_is_explained
 
 log = logging.getLogger("migrate")
 
@@ -46,26 +49,109 @@ ADVICE = {
 def run(migration: MigrationContext, settings: Settings) -> None:
     """Do what the command is for, guarded.
 
-    Only a command that has something to change waits for other runs.
+    Only a command that has something to change waits for other runs. On a connection that is
+    in a transaction, all of it happens in there, and the caller ends it.
 
     Raises:
-        CommandError: another run did not end in time, a revision got no lock in so many
-            tries, or it failed; the message says where the database is now.
+        CommandError: the database is at a revision that is not there, another run did not end
+            in time, a revision got no lock in so many tries, or it failed; the message says
+            where the database is now.
     """
+    with unknown_is_explained(migration):
+        run_guarded(migration, settings)
+
+
+def run_guarded(migration: MigrationContext, settings: Settings) -> None:
+    """Do what the command is for, alone, with limits and another try, where it changes something."""
+    if in_callers_transaction(migration):
+        run_inside(migration, settings)
+        return
     if not pending(migration):
         run_steps(migration)
         return
     assert migration.connection is not None
-    table = ".".join(filter(None, [migration.version_table_schema, migration.version_table]))
     with (
         interruptible(),
-        single_runner(migration.connection.engine, table, settings.runner_wait) as runner,
+        single_runner(migration.connection.engine, version_table(migration), settings.runner_wait) as runner,
     ):
         plan = pending(migration)
         if plan:
             Run(migration, settings, plan, runner).go()
         else:
             log.info("nothing left to do: the other run has done it")
+
+
+def run_inside(migration: MigrationContext, settings: Settings) -> None:
+    """Do what the command is for in the transaction that the caller has begun, and leave it open.
+
+    Nothing is tried again, because what it has locked stays locked until the caller ends it.
+
+    Raises:
+        CommandError: another run did not end in time, a revision cannot run in a transaction,
+            or it failed.
+    """
+    steps = planned(migration)
+    if not steps:
+        run_steps(migration)
+        return
+    refuse_autocommit(steps)
+    assert migration.connection is not None
+    with guarded(migration.connection, version_table(migration), settings):
+        steps = planned(migration)
+        if not steps:
+            log.info("nothing left to do: the other run has done it")
+            return
+        begun: list[RevisionStep] = []
+
+        def next_steps(_heads: Any, _migration: MigrationContext) -> Iterator[RevisionStep]:
+            for step in steps:
+                begun.append(step)
+                yield step
+
+        replace_plan(migration, next_steps)
+        # The usual limits are the transaction's here, and hold for each statement.
+        migration.opts["settings"] = None
+        migration.autocommit_block = refuse_block  # type: ignore[method-assign]
+        try:
+            run_steps(migration)
+        except (SQLAlchemyError, KeyboardInterrupt) as error:
+            first = first_cause(error)
+            reason = "stopped on request" if isinstance(first, KeyboardInterrupt) else one_line(first)
+            where = f"{name(begun[-1])} failed in" if begun else "nothing was begun in"
+            raise CommandError(
+                f"{reason}: {where} the transaction that the connection was in: roll that back{advice(first)}"
+            ) from first
+    log.info("what has run is in the transaction that the connection was in: commit that to keep it")
+
+
+def refuse_autocommit(steps: Sequence[RevisionStep]) -> None:
+    """Make sure that every step can run in a transaction.
+
+    Raises:
+        CommandError: one cannot.
+    """
+    for step in steps:
+        if isinstance(step, RevisionStep) and in_autocommit(
+            step.revision, "upgrade" if step.is_upgrade else "downgrade"
+        ):
+            refuse_block(f"{name(step)} ({step.revision.path})")
+
+
+def refuse_block(what: str = "this revision") -> NoReturn:
+    """Refuse to leave the caller's transaction.
+
+    Raises:
+        CommandError: always.
+    """
+    raise CommandError(
+        f"{what} runs outside of a transaction (autocommit_block), and the connection is in one: end that "
+        "before the command, by commit() or rollback(), or give the engine"
+    )
+
+
+def version_table(migration: MigrationContext) -> str:
+    """Return the name of Alembic's table, with its schema if it has one."""
+    return ".".join(filter(None, [migration.version_table_schema, migration.version_table]))
 
 
 def run_steps(migration: MigrationContext) -> None:
@@ -165,12 +251,12 @@ class Run:
                 "or run again when there is less traffic"
             ) from first
         # Jitter, so that two who met will not meet again.
-        pause = min(self.settings.longest_pause, self.settings.pause * 2 ** (failures - 1))
-        pause *= random.uniform(0.5, 1)
+        seconds = min(self.settings.longest_pause, self.settings.pause * 2 ** (failures - 1))
+        seconds *= random.uniform(0.5, 1)
         step, attempts = name(self.plan[self.done]), f"try {failures + 1} of {self.settings.attempts}"
-        log.warning("%s: %s, blocked by %s: %s in %.1f s", step, reason, blockers, attempts, pause)
+        log.warning("%s: %s, blocked by %s: %s in %.1f s", step, reason, blockers, attempts, seconds)
         try:
-            time.sleep(pause)
+            pause(self.connection, seconds)
         except KeyboardInterrupt:
             raise CommandError(f"stopped on request: {self._state()}") from None
 

@@ -13,6 +13,7 @@ from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from migrate.run.connection import beside
 from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
@@ -55,6 +56,7 @@ class Progress:
         driver = self._connection.connection.driver_connection
         assert driver is not None
         driver.add_notice_handler(self._notice)
+        self._beside = beside(self._connection)
         self._pid = self._connection.scalar(text("SELECT pg_backend_pid()"))
         self._connection.rollback()
         self._thread.start()
@@ -84,7 +86,7 @@ class Progress:
         return self._blockers or "nobody that is still there"
 
     def _watch(self) -> None:
-        engine = self._connection.engine.execution_options(isolation_level="AUTOCOMMIT")
+        engine = self._beside.execution_options(isolation_level="AUTOCOMMIT")
         with suppress(SQLAlchemyError):  # what is only for show must not end the run
             if self._stop.wait(self._interval):
                 return

@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from migrate.run.connection import free
+from migrate.run.connection import free, pause
 
 log = logging.getLogger("migrate")
 
@@ -62,30 +62,53 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
     Raises:
         CommandError: the other run did not end in time.
     """
-    key = int.from_bytes(sha256(version_table.encode()).digest()[:8], signed=True)
-    deadline = time.monotonic() + wait
+    key = lock_key(version_table)
     with engine.connect() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         name = f"alembic {socket.gethostname()}:{os.getpid()}"[:63]
-        connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
-        free(connection)
-        told = False
-        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}):
-            holder = _holder(connection, key)
-            if time.monotonic() >= deadline:
-                raise CommandError(
-                    f"another run of the migrations has not ended in {wait:g} s: {holder}; wait for it, "
-                    "or end it with SELECT pg_terminate_backend(…) if it hangs"
-                )
-            if not told:
-                log.info("waiting for another run of the migrations: %s (for %g s at most)", holder, wait)
-                told = True
-            time.sleep(POLL_SECONDS)
         try:
-            yield Runner(connection)
+            connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
+            free(connection)
+            wait_for_turn(connection, "pg_try_advisory_lock", key, wait)
+            try:
+                yield Runner(connection)
+            finally:
+                with suppress(SQLAlchemyError):  # a lost connection has lost the lock too
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         finally:
-            with suppress(SQLAlchemyError):  # a lost connection has lost the lock too
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+            connection.invalidate()  # its name and limits are not for the program's pool
+
+
+def lock_key(version_table: str) -> int:
+    """Return the number of the lock that runs on a version table hold."""
+    return int.from_bytes(sha256(version_table.encode()).digest()[:8], signed=True)
+
+
+def wait_for_turn(connection: Connection, function: str, key: int, wait: float) -> None:
+    """Try for the lock until it is there.
+
+    Args:
+        connection: what is to hold it.
+        function: the server's, which tries once.
+        key: the number of the lock.
+        wait: for how long, in seconds.
+
+    Raises:
+        CommandError: another run holds it for longer.
+    """
+    deadline = time.monotonic() + wait
+    told = False
+    while not connection.scalar(text(f"SELECT {function}(:key)"), {"key": key}):
+        holder = _holder(connection, key)
+        if time.monotonic() >= deadline:
+            raise CommandError(
+                f"another run of the migrations has not ended in {wait:g} s: {holder}; wait for it, "
+                "or end it with SELECT pg_terminate_backend(…) if it hangs"
+            )
+        if not told:
+            log.info("waiting for another run of the migrations: %s (for %g s at most)", holder, wait)
+            told = True
+        pause(connection, POLL_SECONDS)
 
 
 def _holder(connection: Connection, key: int) -> str:
