@@ -373,7 +373,7 @@ def test_outside_of_its_event_loop_an_async_connection_is_refused(empty: Databas
             return [refusal(calling(ini, given)) for given in (engine, connection)]
 
     for kind, message in zip(("AsyncEngine", "AsyncConnection"), asyncio.run(main()), strict=True):
-        assert f"is an {kind}, and Alembic was not called in its event loop" in message
+        assert f'config.attributes["connection"] ({kind}) works in its event loop only: call' in message
         assert "await connection.run_sync(…)" in message
     assert empty.tables() == []
 

@@ -18,7 +18,7 @@ from migrate.target import target
 
 config = context.config
 
-# Only the command line has options, and no logging yet: a program that calls Alembic logs as it likes.
+# Only the command line gives options, and has no logging yet. Any other program logs as it likes.
 if config.config_file_name is not None and config.cmd_opts is not None and not logging.root.handlers:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
 

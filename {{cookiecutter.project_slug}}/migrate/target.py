@@ -17,7 +17,6 @@ from postgres import embedded
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 LOOPBACK = {"", "localhost", "127.0.0.1", "::1"}
 
-
 # What the ini files have for a URL, so that no password stands in them.
 PLACEHOLDER = "postgresql://see-DATABASE_URL"
 

@@ -54,9 +54,8 @@ def use(place: object, work: Callable[[Connection], None], named_by: str = URL_S
     if there.dialect.is_async and not in_greenlet():
         if isinstance(there, Connection) or _loop_is_running():
             raise CommandError(
-                f"{named_by} is an {type(place).__name__}, and Alembic was not called in its event loop: "
-                "call it in a function that `await connection.run_sync(…)` runs, on the connection that "
-                "this function gets"
+                f"{named_by} ({type(place).__name__}) works in its event loop only: call Alembic in a "
+                "function that `await connection.run_sync(…)` runs, on the connection that it gets there"
             )
         asyncio.run(greenlet_spawn(use, there, work, named_by))
         return
@@ -132,7 +131,8 @@ def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
     finally:
         with suppress(SQLAlchemyError):  # the server may be gone
             connection.rollback()
-            _set_back(connection, before)
+            if not connection.invalidated:
+                _set_back(connection, before)
         if autocommit:
             connection.execution_options(isolation_level="AUTOCOMMIT")
 
