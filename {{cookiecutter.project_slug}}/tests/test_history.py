@@ -11,7 +11,6 @@ import pytest
 from alembic import command
 
 from database import ROOT
-from migrate import ledger
 from migrate.chain import FIELDS, Revision
 from tests.support import HEADS, REVISIONS, Database, Rows, Server, Snapshot, offline_script
 
@@ -210,20 +209,3 @@ def not_lost(names: set[str], revision: Revision) -> set[str]:
     if "every row" in said:
         return set()
     return {name for name in names if not {plain := name.replace('"', ""), plain.rpartition(".")[0]} & lost}
-
-
-# What is measured of them.
-
-
-def test_the_ledger_is_what_is_measured_and_docstrings_are_true_and_the_policy_is_kept() -> None:
-    ledger.update(check=True)  # all in one: it measures the chain once
-
-
-def test_what_is_recorded_can_be_asked_for_without_a_server() -> None:
-    recorded = ledger.recorded()
-    assert set(recorded) == {revision.id for revision in REVISIONS}
-    for words in recorded.values():
-        assert re.fullmatch(
-            r"(no locks|\w+Lock on .+); blocks .+; (no rewrite|rewrites .+); (no full scan|full scan of .+)",
-            words,
-        )
