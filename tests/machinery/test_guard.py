@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
@@ -68,6 +69,17 @@ def test_of_five_runs_at_once_one_works_and_all_succeed(empty: Database, chain: 
     # A waiting run that held a snapshot would keep the build from ending.
     assert sorted(applied(errors)) == ["r1", "r2"]
     assert empty.heads() == ["r2"]
+
+
+def test_a_run_that_has_found_nothing_to_do_does_nothing(
+    empty: Database, chain: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In the moment after it has looked, another run goes down.
+    monkeypatch.setattr("migrate.run.guard.planned", lambda _migration: [])
+    config = Config(chain("CREATE TABLE t (n integer)"))
+    config.attributes["connection"] = empty.engine
+    command.upgrade(config, "head")
+    assert empty.query("SELECT to_regclass('t'), to_regclass('alembic_version')") == [(None, None)]
 
 
 def test_who_waits_says_for_whom(empty: Database) -> None:

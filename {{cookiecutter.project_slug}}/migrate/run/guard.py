@@ -67,7 +67,10 @@ def run_guarded(migration: MigrationContext, settings: Settings) -> None:
         run_inside(migration, settings)
         return
     if not pending(migration):
-        run_steps(migration)
+        # A command that leads somewhere, and is there, is over. Alembic would look again, and
+        # do without the lock what has come in between.
+        if "destination_rev" not in migration.opts or migration.purge:
+            run_steps(migration)
         return
     assert migration.connection is not None
     with (
