@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -94,10 +95,35 @@ class Database:
         with _real_errors():
             command.upgrade(config, BY_SLUG[slug].id if slug in BY_SLUG else slug)
 
-    def downgrade(self, slug: str) -> None:
+    def downgrade(self, slug: str, settings: Settings | None = None) -> None:
         """Undo the revision, and what comes after it."""
+        config = self.alembic()
+        config.attributes["settings"] = settings
         with _real_errors():
-            command.downgrade(self.alembic(), _below(BY_SLUG[slug]))
+            command.downgrade(config, _below(BY_SLUG[slug]))
+
+    @contextmanager
+    def while_it_waits(self, slug: str, direction: str = "upgrade") -> Iterator[None]:
+        """Run the revision beside a block, which begins when the revision waits for a lock.
+
+        The block lets go of what it waits for. At its end the revision has ended too, and its
+        error, if it had one, is raised.
+
+        Args:
+            slug: the revision.
+            direction: "upgrade" or "downgrade".
+        """
+        waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        settings = Settings(lock_timeout=20, patient_lock_timeout=20, attempts=1)
+        run = self.upgrade if direction == "upgrade" else self.downgrade
+        with ThreadPoolExecutor(1) as thread:
+            revision = thread.submit(run, slug, settings)
+            wait_for(lambda: revision.done() or self.query(waits))
+            if revision.done():
+                revision.result()
+            assert not revision.done(), f"{slug} did not wait"
+            yield
+            revision.result()
 
     def crash(self, slug: str, statements: int, direction: str = "upgrade") -> bool:
         """Run the revision, and lose the connection on the way.

@@ -12,9 +12,10 @@ every run, also after an interruption. `left` keeps the longest ones within 50 c
 
 Scenario: fill a column with values that must be unique
 Instead of: row_number() over each group of equal names, which collides with its neighbours
-Locks: users RowExclusiveLock; one batch of rows at a time
+Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.username were NULL; the names stay until the column goes
-Deploy: after the column has its default, so that no new user is without a username
+Deploy: after the column has its default, so that no new user is without a username; before any code
+    lets users choose one
 
 Revision ID: 6a55a98a3f87
 Revises: c8d8c5aea4e6
@@ -35,9 +36,12 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
                 nameless record;
                 candidate text;
@@ -50,11 +54,15 @@ def upgrade() -> None:
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND username IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
                     FOR nameless IN
                         SELECT id, coalesce(nullif(left(local_part, 50), ''), 'user') AS name
                         FROM users, btrim(lower(split_part(email, '@', 1))) AS local_part
-                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND username IS NULL
-                        ORDER BY id
+                        WHERE id = ANY (batch) ORDER BY id
                     LOOP
                         candidate := nameless.name;
                         LOOP
@@ -64,17 +72,19 @@ def upgrade() -> None:
                             RETURNING next - 1 INTO number;
                             candidate := left(nameless.name, 49 - length(number::text)) || '-' || number;
                         END LOOP;
-                        UPDATE users SET username = candidate WHERE id = nameless.id AND username IS NULL;
+                        UPDATE users SET username = candidate WHERE id = nameless.id;
                     END LOOP;
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_user_username: % of % users', least(done, total), total;
+                    RAISE NOTICE 'backfill_user_username: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
                 DROP TABLE taken;
             END
             $$
         """)
+        op.execute("ANALYZE users (username)")
 
 
 def downgrade() -> None:

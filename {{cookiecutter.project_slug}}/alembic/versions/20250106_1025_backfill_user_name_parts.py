@@ -6,7 +6,7 @@ Batches as in assign_user_roles; a name that somebody has split meanwhile is lef
 
 Scenario: split a column in two, second step: fill the new columns
 Instead of: split_part() in one UPDATE, which takes "  Ada" for a first name of nothing
-Locks: users RowExclusiveLock; one batch of rows at a time
+Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.first_name, users.last_name were NULL; the parts stay until the columns go
 Deploy: before the code that reads the parts
 
@@ -29,26 +29,35 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE users SET full_name = full_name
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
-                        AND full_name IS NOT NULL AND coalesce(first_name, last_name) IS NULL;
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                            AND full_name IS NOT NULL AND coalesce(first_name, last_name) IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE users SET full_name = full_name WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_user_name_parts: % of % users', least(done, total), total;
+                    RAISE NOTICE 'backfill_user_name_parts: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE users (first_name, last_name)")
 
 
 def downgrade() -> None:

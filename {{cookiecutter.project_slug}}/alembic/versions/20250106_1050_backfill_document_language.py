@@ -10,7 +10,7 @@ Only where metadata is no object there is no place for the key.
 
 Scenario: fill a column from a key of a JSON document
 Instead of: one UPDATE of all rows, which also stops at the first value that is too long
-Locks: documents RowExclusiveLock; one batch of rows at a time
+Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.language were NULL; values that are in the column only go into metadata
 Deploy: after the column has its trigger
 
@@ -29,40 +29,50 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        update_in_batches("""
-            SET language = metadata ->> 'language'
-            WHERE language IS NULL AND jsonb_typeof(metadata -> 'language') = 'string'
-                AND length(metadata ->> 'language') BETWEEN 1 AND 35
-        """)
+        update_in_batches(
+            "language = metadata ->> 'language'",
+            "language IS NULL AND jsonb_typeof(metadata -> 'language') = 'string' "
+            "AND length(metadata ->> 'language') BETWEEN 1 AND 35",
+        )
+        op.execute("ANALYZE documents (language)")
 
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
-        update_in_batches("""
-            SET metadata = coalesce(metadata, '{}') || jsonb_build_object('language', language)
-            WHERE language IS NOT NULL AND language IS DISTINCT FROM metadata ->> 'language'
-                AND jsonb_typeof(coalesce(metadata, '{}')) = 'object'
-        """)
+        update_in_batches(
+            "metadata = coalesce(metadata, '{}') || jsonb_build_object('language', language)",
+            "language IS NOT NULL AND language IS DISTINCT FROM metadata ->> 'language' "
+            "AND jsonb_typeof(coalesce(metadata, '{}')) = 'object'",
+        )
 
 
-def update_in_batches(what: str) -> None:
+def update_in_batches(change: str, where: str) -> None:
     op.execute(f"""
         DO $$
         DECLARE
             batch_size CONSTANT integer := 5000;
-            total CONSTANT bigint := (SELECT count(*) FROM documents);
+            total CONSTANT bigint := (
+                SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+            );
             first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
             next_id uuid;
+            batch uuid[];
             done bigint := 0;
         BEGIN
             WHILE first_id IS NOT NULL LOOP
                 next_id := (
                     SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                 );
-                UPDATE documents {what} AND id >= first_id AND (next_id IS NULL OR id < next_id);
+                batch := ARRAY(
+                    SELECT id FROM documents
+                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND {where}
+                    ORDER BY id FOR NO KEY UPDATE
+                );
+                UPDATE documents SET {change} WHERE id = ANY (batch);
                 COMMIT;
                 done := done + batch_size;
-                RAISE NOTICE 'backfill_document_language: % of % documents', least(done, total), total;
+                RAISE NOTICE 'backfill_document_language: % documents',
+                    concat_ws(' of ', least(done, total), total);
                 first_id := next_id;
             END LOOP;
         END

@@ -6,7 +6,7 @@ over all rows and not kept up to date through as many changes.
 
 Scenario: full-text search, second step: fill the column of the rows that exist
 Instead of: one UPDATE, which locks every row it has changed until the last one is done
-Locks: documents RowExclusiveLock; one batch of rows at a time
+Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.search were NULL; the words stay until the column goes
 Deploy: before the code that searches
 
@@ -29,25 +29,34 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE documents SET title = title
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND search IS NULL;
+                    batch := ARRAY(
+                        SELECT id FROM documents
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND search IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE documents SET title = title WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_document_search: % of % documents', least(done, total), total;
+                    RAISE NOTICE 'backfill_document_search: % documents',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE documents (search)")
 
 
 def downgrade() -> None:

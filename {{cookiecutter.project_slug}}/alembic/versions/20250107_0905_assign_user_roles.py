@@ -5,12 +5,17 @@ takes, and autovacuum can clear the old row versions on the way. Only rows witho
 are changed, so after a crash the same command goes on where it stopped. It is the server
 that does the work, so psql can run the same text.
 
+A batch locks its rows in the order of their ids before it changes any. Code that changes two
+rows in that order may have to wait, but never deadlocks with it. Where a row is locked by
+others, the condition is looked at again when they let go. The last batch over, ANALYZE tells
+the planner what the column holds now. `total` is an estimate, because counting reads it all.
+
 (Where the value is the same for every row, as here, ADD COLUMN … DEFAULT 2 NOT NULL does
 without a backfill: see add_document_priority. Put your own expression behind SET.)
 
 Scenario: fill a column of a big live table
 Instead of: one UPDATE, which locks every row it has changed until the last one is done
-Locks: users RowExclusiveLock; one batch of rows at a time
+Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.role_id were NULL; the roles stay until the column goes
 Deploy: after the column has its default, so that no new user is without a role
 
@@ -33,25 +38,34 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE users SET role_id = 2
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND role_id IS NULL;
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND role_id IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE users SET role_id = 2 WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'assign_user_roles: % of % users', least(done, total), total;
+                    RAISE NOTICE 'assign_user_roles: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE users (role_id)")
 
 
 def downgrade() -> None:

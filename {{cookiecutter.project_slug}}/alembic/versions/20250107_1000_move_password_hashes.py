@@ -3,13 +3,13 @@
 The server copies the hashes from table to table. None of them passes through Python, and
 none stands in a statement, so none can reach a log. Who changes their password meanwhile
 has a row by the trigger, and ON CONFLICT leaves it alone; FOR KEY SHARE passes over users
-who are deleted meanwhile. The ids come from the users', so that every run gives the same rows.
+who are deleted meanwhile, and lets all others be changed. The ids come from the users', so that every run gives the same rows.
 
 Scenario: copy secrets from one table to another
 Instead of: reading them into Python, whence they get into echoed SQL, tracebacks and memory dumps
 Locks: auth_providers RowExclusiveLock, users RowExclusiveLock; one batch of rows at a time
 Rollback: loses which rows of auth_providers were moved; both places have every hash
-Deploy: after create_auth_providers; before the code that reads auth_providers
+Deploy: after create_auth_providers; before the code that reads auth_providers or deletes from it
 
 Revision ID: f9b2fe528e5c
 Revises: 4bb17fb4df05
@@ -30,24 +30,31 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND password <> '!'
+                        ORDER BY id FOR KEY SHARE
+                    );
                     INSERT INTO auth_providers (id, user_id, provider, credentials, created_at)
                     SELECT md5('local ' || id)::uuid, id, 'local', password, created_at AT TIME ZONE 'UTC'
-                    FROM users
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND password <> '!'
-                    FOR KEY SHARE
+                    FROM users WHERE id = ANY (batch) AND password <> '!' ORDER BY id
                     ON CONFLICT (user_id, provider) DO NOTHING;
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'move_password_hashes: % of % users', least(done, total), total;
+                    RAISE NOTICE 'move_password_hashes: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END

@@ -62,6 +62,8 @@ TRIGGERS = (
 
 
 def upgrade() -> None:
+    # As code locks them: it reads the user first.
+    op.execute("LOCK TABLE users, auth_providers IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TRIGGER copy_local_credentials ON auth_providers")
     op.execute("DROP TRIGGER copy_user_password ON users")
     op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")
@@ -81,26 +83,31 @@ def downgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE users SET password = local.credentials
-                    FROM (
-                        SELECT user_id, credentials FROM auth_providers
+                    batch := ARRAY(
+                        SELECT user_id FROM auth_providers
                         WHERE user_id >= first_id AND (next_id IS NULL OR user_id < next_id)
                             AND provider = 'local' AND credentials IS NOT NULL
-                        FOR SHARE
-                    ) AS local
-                    WHERE users.id = local.user_id AND users.password = '!';
+                        ORDER BY user_id FOR SHARE
+                    );
+                    PERFORM FROM users WHERE id = ANY (batch) ORDER BY id FOR NO KEY UPDATE;
+                    UPDATE users SET password = credentials FROM auth_providers
+                    WHERE users.id = ANY (batch) AND password = '!' AND user_id = users.id AND provider = 'local';
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'drop_user_password: % of % users', least(done, total), total;
+                    RAISE NOTICE 'drop_user_password: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END

@@ -5,7 +5,7 @@ while its batch waits for it is read again. So no write is lost, whichever comes
 
 Scenario: change an integer column of a big live table to bigint: backfill
 Instead of: one UPDATE, which locks every row it has changed until the last one is done
-Locks: documents RowExclusiveLock; one batch of rows at a time
+Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.new_file_size were NULL; they stay until the column goes
 Deploy: after expand_document_file_size
 
@@ -28,25 +28,34 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE documents SET new_file_size = file_size
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_file_size IS NULL;
+                    batch := ARRAY(
+                        SELECT id FROM documents
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_file_size IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE documents SET new_file_size = file_size WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_document_file_size: % of % documents', least(done, total), total;
+                    RAISE NOTICE 'backfill_document_file_size: % documents',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE documents (new_file_size)")
 
 
 def downgrade() -> None:

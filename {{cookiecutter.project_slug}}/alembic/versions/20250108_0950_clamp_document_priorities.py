@@ -31,21 +31,29 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE documents SET priority = greatest(0, least(priority, 9))
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
-                        AND priority NOT BETWEEN 0 AND 9;
+                    batch := ARRAY(
+                        SELECT id FROM documents
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                            AND priority NOT BETWEEN 0 AND 9
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE documents SET priority = greatest(0, least(priority, 9)) WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'clamp_document_priorities: % of % documents', least(done, total), total;
+                    RAISE NOTICE 'clamp_document_priorities: % documents',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END

@@ -5,7 +5,7 @@ the contract step, and with it the way back.
 
 Scenario: remove a label from an enum: backfill
 Instead of: one UPDATE, which locks every row it has changed until the last one is done
-Locks: documents RowExclusiveLock; one batch of rows at a time
+Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.new_status were NULL; they stay until the column goes
 Deploy: after expand_document_status
 
@@ -28,27 +28,36 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM documents
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_status IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
                     UPDATE documents SET new_status = (
                         CASE status WHEN 'archived' THEN 'completed' ELSE status::text END
-                    )::document_status_enum_new
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_status IS NULL;
+                    )::document_status_enum_new WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_document_status: % of % documents', least(done, total), total;
+                    RAISE NOTICE 'backfill_document_status: % documents',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE documents (new_status)")
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ at a time, so that it ends with the batch and is not left behind in the session.
 
 Scenario: replace a column with no downtime, second step: fill the new column
 Instead of: one UPDATE, which locks every row and makes every user look edited today
-Locks: users RowExclusiveLock; one batch of rows at a time
+Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.new_email were NULL; the copies stay until the column goes
 Deploy: while the first code runs
 
@@ -29,26 +29,35 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
                     PERFORM set_config('app.keep_updated_at', 'on', true);
-                    UPDATE users SET new_email = email
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL;
+                    UPDATE users SET new_email = email WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'backfill_user_email: % of % users', least(done, total), total;
+                    RAISE NOTICE 'backfill_user_email: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
             $$
         """)
+        op.execute("ANALYZE users (new_email)")
 
 
 def downgrade() -> None:

@@ -67,21 +67,29 @@ def downgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM users);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
                     PERFORM set_config('app.keep_updated_at', 'on', true);
-                    UPDATE users SET new_email = email
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND new_email IS NULL;
+                    UPDATE users SET new_email = email WHERE id = ANY (batch);
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'contract_user_email: % of % users', least(done, total), total;
+                    RAISE NOTICE 'contract_user_email: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END
