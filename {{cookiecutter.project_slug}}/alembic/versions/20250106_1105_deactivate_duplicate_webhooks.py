@@ -2,7 +2,11 @@
 
 No row is lost: a duplicate keeps its name, its secret and its events, and its owner can
 switch it on again once the other is off. The oldest is the same one whatever has been
-done already, so batches and repeated runs all agree on it.
+done already, so repeated runs agree on it.
+
+All webhooks of a user are in one batch, since they are compared with one another. Those that
+have a twin are locked, in the order of their ids; and only then, when none of them can be
+switched on or off, does the second statement look which of them is the oldest active one.
 
 Scenario: resolve duplicates before a unique index, without deleting rows
 Instead of: DELETE of all but one, and of what only they knew
@@ -29,26 +33,38 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM webhooks);
-                first_id uuid := (SELECT id FROM webhooks ORDER BY id LIMIT 1);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
+                );
+                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
-                        SELECT id FROM webhooks WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                        SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
-                    UPDATE webhooks SET is_active = false
-                    WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND is_active
-                        AND EXISTS (
-                            SELECT FROM webhooks AS older
-                            WHERE older.user_id = webhooks.user_id AND older.url = webhooks.url
-                                AND older.is_active
-                                AND (older.created_at, older.id) < (webhooks.created_at, webhooks.id)
-                        );
+                    batch := ARRAY(
+                        SELECT id FROM webhooks AS w
+                        WHERE user_id >= first_id AND (next_id IS NULL OR user_id < next_id) AND is_active
+                            AND EXISTS (
+                                SELECT FROM webhooks
+                                WHERE user_id = w.user_id AND url = w.url AND is_active AND id <> w.id
+                            )
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    -- None of them can change any more: look again which are active.
+                    UPDATE webhooks AS w SET is_active = false
+                    WHERE id = ANY (batch) AND is_active AND EXISTS (
+                        SELECT FROM webhooks
+                        WHERE id = ANY (batch) AND user_id = w.user_id AND url = w.url AND is_active
+                            AND (created_at, id) < (w.created_at, w.id)
+                    );
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'deactivate_duplicate_webhooks: % of % webhooks', least(done, total), total;
+                    RAISE NOTICE 'deactivate_duplicate_webhooks: % users',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END

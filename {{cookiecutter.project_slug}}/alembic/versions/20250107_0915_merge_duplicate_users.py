@@ -1,9 +1,10 @@
 """Merge users whose emails are the same but for upper and lower case: all they own goes to the oldest.
 
 Deleting the newer ones would, by ON DELETE CASCADE, delete their documents. So what points
-at them is moved first, in batches that are committed one by one. Each batch locks the user
-that goes: nobody can give them a new document between the last look and the DELETE. After
-a crash, what is left of the work is what the same query finds.
+at them is moved first, in batches that are committed one by one. Each batch locks the users
+of one address, in the order of their ids, and looks again which of them is the oldest: one
+may be gone by now, or have another address, and none can get a document before the DELETE.
+After a crash, what is left of the work is what the same query finds.
 
 Kept are the oldest user's email, username, password and role; a name or phone that they
 lack comes from the newer one. A webhook whose address the oldest calls already is switched
@@ -37,49 +38,55 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                twin record;
+                same_address record;
+                twin uuid;
+                oldest uuid;
                 child text;
+                batch uuid[];
                 moved bigint;
-                batch bigint;
                 done bigint := 0;
             BEGIN
-                FOR twin IN
-                    SELECT id, oldest, count(*) OVER () AS total
-                    FROM (
-                        SELECT id, first_value(id) OVER same_address AS oldest FROM users
-                        WINDOW same_address AS (PARTITION BY lower(email) ORDER BY created_at, id)
-                    ) AS u
-                    WHERE id <> oldest ORDER BY id
+                FOR same_address IN
+                    SELECT array_agg(id) AS ids, count(*) OVER () AS total
+                    FROM users GROUP BY lower(email) HAVING count(*) > 1
                 LOOP
                     LOOP
-                        PERFORM FROM users WHERE id = twin.id FOR UPDATE;
+                        -- Locked, and looked at again: one may have gone, or have another address now.
+                        PERFORM FROM users WHERE id = ANY (same_address.ids) ORDER BY id FOR UPDATE;
+                        SELECT t.id, o.id INTO twin, oldest
+                        FROM users AS t JOIN users AS o
+                            ON lower(o.email) = lower(t.email) AND (o.created_at, o.id) < (t.created_at, t.id)
+                        WHERE t.id = ANY (same_address.ids) AND o.id = ANY (same_address.ids)
+                        ORDER BY o.created_at, o.id, t.id LIMIT 1;
+                        EXIT WHEN NOT FOUND;
+                        PERFORM FROM webhooks WHERE user_id IN (twin, oldest) ORDER BY id FOR NO KEY UPDATE;
                         UPDATE webhooks AS w SET is_active = false
-                        WHERE user_id = twin.id AND is_active AND EXISTS (
-                            SELECT FROM webhooks WHERE user_id = twin.oldest AND url = w.url AND is_active
+                        WHERE user_id = twin AND is_active AND EXISTS (
+                            SELECT FROM webhooks WHERE user_id = oldest AND url = w.url AND is_active
                         );
                         moved := 0;
                         FOREACH child IN ARRAY ARRAY['documents', 'webhooks', 'audit_logs'] LOOP
-                            EXECUTE format('
-                                UPDATE %I SET user_id = $1
-                                WHERE id IN (SELECT id FROM %I WHERE user_id = $2 LIMIT $3)', child, child)
-                            USING twin.oldest, twin.id, batch_size;
-                            GET DIAGNOSTICS batch = ROW_COUNT;
-                            moved := moved + batch;
+                            EXECUTE format('SELECT ARRAY(SELECT id FROM %I WHERE user_id = $1
+                                ORDER BY id LIMIT $2 FOR NO KEY UPDATE)', child)
+                            INTO batch USING twin, batch_size;
+                            EXECUTE format('UPDATE %I SET user_id = $1 WHERE id = ANY ($2)', child)
+                            USING oldest, batch;
+                            moved := moved + cardinality(batch);
                         END LOOP;
                         IF moved = 0 THEN
                             UPDATE users AS u SET phone = coalesce(u.phone, t.phone)
-                            FROM users AS t WHERE u.id = twin.oldest AND t.id = twin.id;
+                            FROM users AS t WHERE u.id = oldest AND t.id = twin;
                             -- The name as a whole, or Cher and Ada Lovelace make Cher Lovelace.
                             UPDATE users AS u SET first_name = t.first_name, last_name = t.last_name
-                            FROM users AS t WHERE u.id = twin.oldest AND t.id = twin.id
+                            FROM users AS t WHERE u.id = oldest AND t.id = twin
                             AND num_nonnulls(u.first_name, u.last_name) = 0;
-                            DELETE FROM users WHERE id = twin.id;
+                            DELETE FROM users WHERE id = twin;
                         END IF;
                         COMMIT;
-                        EXIT WHEN moved = 0;
                     END LOOP;
+                    COMMIT;
                     done := done + 1;
-                    RAISE NOTICE 'merge_duplicate_users: % of % users', done, twin.total;
+                    RAISE NOTICE 'merge_duplicate_users: % of % addresses', done, same_address.total;
                 END LOOP;
             END
             $$

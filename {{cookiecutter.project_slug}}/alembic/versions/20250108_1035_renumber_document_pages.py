@@ -4,9 +4,13 @@ Of two pages with one number nobody knows which is right, so neither is deleted:
 with the lowest id keeps the number, the others go behind the document's last page, in
 their old order. All pages of a document are in one batch, since they are numbered together.
 
+Each batch locks first, the documents before their pages and all in the order of their ids:
+until the commit no page comes to these documents, and none gets another number. What the
+last statement counts is what is there then.
+
 Scenario: resolve duplicates without losing a row
 Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text, and min(uuid) does not exist
-Locks: document_pages RowExclusiveLock, documents AccessShareLock; one batch of rows at a time
+Locks: document_pages RowExclusiveLock, documents RowShareLock; one batch of rows at a time
 Rollback: loses which document_pages.page_number were the same
 Deploy: after the code that gives one number twice is gone
 
@@ -29,15 +33,29 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                total CONSTANT bigint := (SELECT count(*) FROM documents);
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
+                );
                 first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
                 next_id uuid;
+                batch uuid[];
                 done bigint := 0;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
                     next_id := (
                         SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
+                    batch := ARRAY(
+                        SELECT id FROM documents
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                            AND EXISTS (
+                                SELECT FROM document_pages WHERE document_id = documents.id
+                                GROUP BY page_number HAVING count(*) > 1
+                            )
+                        ORDER BY id FOR UPDATE
+                    );
+                    PERFORM FROM document_pages WHERE document_id = ANY (batch)
+                    ORDER BY id FOR NO KEY UPDATE;
                     UPDATE document_pages SET page_number = last_page + place
                     FROM (
                         SELECT id AS page_id, last_page,
@@ -47,14 +65,15 @@ def upgrade() -> None:
                                 max(page_number) OVER (PARTITION BY document_id) AS last_page,
                                 row_number() OVER (PARTITION BY document_id, page_number ORDER BY id) AS copy
                             FROM document_pages
-                            WHERE document_id >= first_id AND (next_id IS NULL OR document_id < next_id)
+                            WHERE document_id = ANY (batch)
                         ) AS numbered
                         WHERE copy > 1
                     ) AS copies
                     WHERE id = page_id;
                     COMMIT;
                     done := done + batch_size;
-                    RAISE NOTICE 'renumber_document_pages: % of % documents', least(done, total), total;
+                    RAISE NOTICE 'renumber_document_pages: % documents',
+                        concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
                 END LOOP;
             END

@@ -1,9 +1,9 @@
 """Make one of categories that have the same name and the same parent.
 
-The oldest stays. Documents move over in batches, each committed by itself, then the last
-few, the children and the twin itself go in one transaction: the lock on the twin's row
-keeps new documents from pointing to it meanwhile, so that ON DELETE SET NULL finds none to
-clear. Children that meet a child of the same name are twins in their turn, hence the loop.
+The oldest stays. Documents move over in batches, each committed by itself. Each locks both
+categories and looks at them again, because one may be gone by now, or renamed; and while the
+twin is locked no document can come to it, so that ON DELETE SET NULL finds none to clear.
+Children that meet a child of the same name are twins in their turn, hence the loop.
 
 Scenario: merge rows that others point to
 Instead of: deleting the duplicates, with which ON DELETE SET NULL forgets what the documents were
@@ -30,28 +30,35 @@ def upgrade() -> None:
             DO $$
             DECLARE
                 batch_size CONSTANT integer := 5000;
-                merged bigint := 0;
                 kept integer;
                 twin integer;
+                batch uuid[];
+                done bigint := 0;
             BEGIN
                 LOOP
                     SELECT min(id), max(id) INTO kept, twin FROM categories
                     GROUP BY parent_id, name HAVING count(*) > 1 ORDER BY 1 LIMIT 1;
                     EXIT WHEN NOT FOUND;
-                    LOOP
-                        UPDATE documents SET category_id = kept
-                        WHERE category_id = twin
-                            AND id IN (SELECT id FROM documents WHERE category_id = twin LIMIT batch_size);
-                        EXIT WHEN NOT FOUND;
-                        COMMIT;
-                    END LOOP;
-                    PERFORM FROM categories WHERE id = twin FOR UPDATE;
-                    UPDATE documents SET category_id = kept WHERE category_id = twin;
-                    UPDATE categories SET parent_id = kept WHERE parent_id = twin;
-                    DELETE FROM categories WHERE id = twin;
+                    -- Locked, and looked at again: one may have gone, or have another name now.
+                    PERFORM FROM categories WHERE id IN (kept, twin) OR parent_id = twin
+                    ORDER BY id FOR UPDATE;
+                    IF (
+                        SELECT count(*) = 2 AND count(DISTINCT (parent_id, name)) = 1
+                        FROM categories WHERE id IN (kept, twin)
+                    ) THEN
+                        batch := ARRAY(
+                            SELECT id FROM documents WHERE category_id = twin
+                            ORDER BY id LIMIT batch_size FOR NO KEY UPDATE
+                        );
+                        UPDATE documents SET category_id = kept WHERE id = ANY (batch);
+                        IF batch = '{}' THEN
+                            UPDATE categories SET parent_id = kept WHERE parent_id = twin;
+                            DELETE FROM categories WHERE id = twin;
+                            done := done + 1;
+                            RAISE NOTICE 'merge_duplicate_categories: % categories merged', done;
+                        END IF;
+                    END IF;
                     COMMIT;
-                    merged := merged + 1;
-                    RAISE NOTICE 'merge_duplicate_categories: % categories merged', merged;
                 END LOOP;
             END
             $$

@@ -41,6 +41,18 @@ def test_twins_become_one_and_every_document_keeps_the_name_of_its_category(befo
     assert database.value("SELECT count(*) FROM documents WHERE category_id = 900") == documents
 
 
+def test_a_twin_that_is_renamed_meanwhile_keeps_its_documents(before: Make) -> None:
+    database = before("merge_duplicate_categories")
+    kept, twin = (database.insert("categories", name="Taxes") for _ in range(2))
+    database.insert("documents", category_id=twin)
+    with database.engine.connect() as code:
+        code.execute(text("UPDATE categories SET name = 'Customs' WHERE id = :id"), {"id": twin})
+        with database.while_it_waits("merge_duplicate_categories"):
+            code.commit()
+    assert database.value("SELECT count(*) FROM documents WHERE category_id = :id", id=twin) == 1
+    assert database.column("SELECT id FROM categories WHERE name IN ('Taxes', 'Customs')") == [kept, twin]
+
+
 def test_the_children_of_twins_become_siblings_and_their_twins_one_too(before: Make) -> None:
     database = before("merge_duplicate_categories")
     first, second = (database.insert("categories", name="Taxes") for _ in range(2))

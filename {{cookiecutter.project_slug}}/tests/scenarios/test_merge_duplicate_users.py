@@ -103,14 +103,52 @@ def test_more_documents_than_a_batch_are_all_moved(before: Make) -> None:
     assert database.value("SELECT count(*) FROM documents") == documents
 
 
+def test_a_twin_that_changes_its_address_meanwhile_is_no_twin_any_more(before: Make) -> None:
+    database = before("merge_duplicate_users")
+    oldest, younger, _ = database.query(TWINS)
+    documents = "SELECT count(*) FROM documents WHERE user_id = :id"
+    owned = database.value(documents, id=younger[0])
+    with database.engine.connect() as code:
+        code.execute(text("UPDATE users SET email = 'other@example.com' WHERE id = :id"), {"id": younger[0]})
+        with database.while_it_waits("merge_duplicate_users"):
+            code.commit()
+    assert database.query(TWINS) == [oldest]
+    assert database.value(documents, id=younger[0]) == owned > 0
+
+
+def test_with_the_oldest_deleted_meanwhile_the_next_one_is_kept(before: Make) -> None:
+    database = before("merge_duplicate_users")
+    oldest, younger, _ = database.query(TWINS)
+    with database.engine.connect() as code:
+        code.execute(text("DELETE FROM users WHERE id = :id"), {"id": oldest[0]})
+        with database.while_it_waits("merge_duplicate_users"):
+            code.commit()
+    assert database.query(TWINS) == [younger]
+
+
+def test_of_two_webhooks_with_one_address_one_stays_on_though_it_is_switched_meanwhile(before: Make) -> None:
+    database = before("merge_duplicate_users")
+    oldest, younger, _ = database.query(TWINS)
+    same = "FROM webhooks WHERE url = '/same'"
+    for user in (oldest, younger):
+        database.insert("webhooks", user_id=user[0], url="/same")
+    with database.engine.connect() as code:
+        off = "UPDATE webhooks SET is_active = false WHERE url = '/same' AND user_id = :id"
+        code.execute(text(off), {"id": oldest[0]})
+        with database.while_it_waits("merge_duplicate_users"):
+            code.commit()
+    assert database.value(f"SELECT count(*) {same} AND is_active") == 1
+
+
 def test_an_interrupted_merge_loses_nothing_and_goes_on(before: Make) -> None:
     database = before("merge_duplicate_users")
     twins = database.query(TWINS)
     last = max(twin[0] for twin in twins[1:])
+    database.insert("documents", user_id=last)
     documents = database.value("SELECT count(*) FROM documents")
     with database.engine.connect() as other:
-        # Somebody gives the last twin a document just now: the merge waits, and gives up.
-        other.execute(text("SELECT FROM users WHERE id = :id FOR KEY SHARE"), {"id": last})
+        # Somebody writes a document of the last twin just now: the merge waits, and gives up.
+        other.execute(text("UPDATE documents SET priority = 1 WHERE user_id = :id"), {"id": last})
         with pytest.raises(OperationalError):
             database.upgrade("merge_duplicate_users", Settings(lock_timeout=0.1, attempts=1))
         assert len(database.query(TWINS)) == 2

@@ -2,6 +2,7 @@
 
 import pytest
 from alembic.util import CommandError
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.support import Database, Make
@@ -71,6 +72,34 @@ def test_documents_of_many_batches_are_reached(before: Make) -> None:
     database.upgrade("unique_document_page_number")
     assert database.value("SELECT count(*) FROM document_pages") == pages
     assert database.value(TWICE) == 0
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "UPDATE document_pages SET page_number = 9 WHERE text = 'one again'",
+        "UPDATE document_pages SET page_number = 8 WHERE text = 'one'",
+        "INSERT INTO document_pages (document_id, page_number) SELECT id, 3 FROM documents WHERE title = 't'",
+    ],
+    ids=["copy moved", "original moved", "page added"],
+)
+def test_what_changes_meanwhile_is_neither_undone_nor_given_a_number_twice(
+    before: Make, meanwhile: str
+) -> None:
+    database = before("renumber_document_pages")
+    document = database.insert("documents", title="t")
+    for last_digit, (number, words) in enumerate([(1, "one"), (1, "one again"), (2, "two")]):
+        page(database, document, last_digit, number, words)
+    with database.engine.connect() as code:
+        code.execute(text(meanwhile))
+        now = code.execute(text("SELECT id, page_number FROM document_pages")).all()
+        with database.while_it_waits("renumber_document_pages"):
+            code.commit()
+    assert database.value(TWICE) == 0
+    # With the first page or its copy elsewhere, there is nothing left to move.
+    pages = "SELECT id, page_number FROM document_pages WHERE document_id = :id"
+    moved = set(database.query(pages, id=document))
+    assert len(moved - {tuple(row) for row in now}) == meanwhile.startswith("INSERT")
 
 
 def test_a_second_page_of_one_number_is_refused(after: Make) -> None:

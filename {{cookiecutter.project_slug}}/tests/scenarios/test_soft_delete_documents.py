@@ -53,6 +53,18 @@ def test_the_oldest_of_equal_webhooks_stays_active_and_none_is_lost(before: Make
     assert sorted(active) == ["oldest", "other url", "other user"]
 
 
+def test_the_younger_of_two_webhooks_stays_on_when_the_older_is_switched_off_meanwhile(before: Make) -> None:
+    database = before("deactivate_duplicate_webhooks")
+    user = database.column("SELECT id FROM users ORDER BY id LIMIT 1")[0]
+    for name, year in (("older", "2024"), ("younger", "2025")):
+        database.insert("webhooks", user_id=user, name=name, url="/same", created_at=f"{year}-01-01")
+    with database.engine.connect() as code:
+        code.execute(text("UPDATE webhooks SET is_active = false WHERE name = 'older' AND url = '/same'"))
+        with database.while_it_waits("deactivate_duplicate_webhooks"):
+            code.commit()
+    assert database.column("SELECT name FROM webhooks WHERE url = '/same' AND is_active") == ["younger"]
+
+
 def test_of_webhooks_of_one_moment_one_stays_whatever_the_batch(before: Make) -> None:
     database = before("deactivate_duplicate_webhooks")
     database.insert_many("webhooks", 6000, url="'/same ' || n % 10", created_at="'2024-01-01'")
