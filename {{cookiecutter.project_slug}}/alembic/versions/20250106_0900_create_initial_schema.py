@@ -81,6 +81,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE users, categories, documents, doc_pages, legacy_exports IN ACCESS EXCLUSIVE MODE")
     op.drop_table("legacy_exports")
     op.drop_table("doc_pages")
     op.drop_table("documents")

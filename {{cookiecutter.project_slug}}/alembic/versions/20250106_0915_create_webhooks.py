@@ -46,5 +46,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE users, webhooks IN ACCESS EXCLUSIVE MODE")
     op.drop_index(op.f("idx_webhooks_user_id"), table_name="webhooks")
     op.drop_table("webhooks")

@@ -40,6 +40,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE users, audit_logs IN ACCESS EXCLUSIVE MODE")
     op.drop_index("idx_audit_logs_timestamp", table_name="audit_logs")
     op.drop_index("idx_audit_logs_user_id", table_name="audit_logs")
     op.drop_table("audit_logs")

@@ -50,5 +50,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE roles, users IN ACCESS EXCLUSIVE MODE")
     op.drop_column("users", "role_id")
     op.drop_table("roles")

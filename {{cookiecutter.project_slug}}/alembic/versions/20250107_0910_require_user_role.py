@@ -4,14 +4,15 @@ Both rules come in two steps. NOT VALID holds them for every row written from th
 looks at no other; VALIDATE reads the rest while reads and writes go on. Once a valid
 CHECK says that the column has no NULL, SET NOT NULL takes its word and reads nothing.
 Each statement commits by itself, or the short lock of the first would be held through
-the long read of the second; what an earlier run left is dropped first.
+the long read of the second; a CHECK that an earlier run left is dropped first, a key is kept.
+
+The key locks both tables, the parent first, as code does that reads a role and then its users.
 
 There is no index on role_id: three roles that nobody deletes do not need one.
 
 Scenario: add a NOT NULL and a foreign key to a big live table
 Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can write
-Locks: users AccessExclusiveLock, roles ShareRowExclusiveLock (AccessExclusiveLock, to drop a key that a
-    failed run left); both scans under ShareUpdateExclusiveLock
+Locks: users AccessExclusiveLock, roles ShareRowExclusiveLock; both scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes NULL into role_id is gone
 
@@ -38,13 +39,26 @@ def upgrade() -> None:
         op.alter_column("users", "role_id", nullable=False)
         op.drop_constraint(op.f("ck_users_role_id_not_null"), "users", type_="check")
 
-        op.drop_constraint("fk_users_role_id", "users", type_="foreignkey", if_exists=True)
-        op.create_foreign_key(
-            "fk_users_role_id", "users", "roles", ["role_id"], ["id"], postgresql_not_valid=True
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                -- Autovacuum gives way to the first one, while no code waits yet.
+                LOCK TABLE roles, users IN SHARE UPDATE EXCLUSIVE MODE;
+                LOCK TABLE roles, users IN SHARE ROW EXCLUSIVE MODE;
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'users'::regclass AND conname = 'fk_users_role_id'
+                ) THEN
+                    ALTER TABLE users ADD CONSTRAINT fk_users_role_id
+                        FOREIGN KEY (role_id) REFERENCES roles (id) NOT VALID;
+                END IF;
+            END
+            $$
+        """)
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT fk_users_role_id")
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE roles, users IN ACCESS EXCLUSIVE MODE")
     op.drop_constraint("fk_users_role_id", "users", type_="foreignkey")
     op.alter_column("users", "role_id", nullable=True)

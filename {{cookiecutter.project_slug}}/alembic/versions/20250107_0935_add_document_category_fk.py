@@ -4,12 +4,14 @@ This comes before the cleaning. NOT VALID lets the old orphans be, and refuses n
 at once: what is cleaned next stays clean. Other than a CHECK, a foreign key looks at a row
 only when its column changes, so updates of the old orphans go on working.
 
-The index comes first, or the deletion of a category would read all documents.
+The index comes first, or the deletion of a category would read all documents. The key locks
+both tables, the parent first: code that writes a category and then its documents may have to
+wait, but is not deadlocked.
 
 Scenario: add a foreign key to a column that holds orphans
 Instead of: cleaning first, and losing the race against the next orphan; ADD FOREIGN KEY fails on it
-Locks: documents AccessExclusiveLock (to drop what a failed run left), categories ShareRowExclusiveLock;
-    no scan for the key, the index is built under ShareUpdateExclusiveLock
+Locks: documents ShareRowExclusiveLock, categories ShareRowExclusiveLock; no scan for the key, the index is
+    built under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes a category_id that does not exist is gone
 
@@ -34,18 +36,25 @@ def upgrade() -> None:
         op.create_index(
             "idx_documents_category_id", "documents", ["category_id"], postgresql_concurrently=True
         )
-        op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey", if_exists=True)
-        op.create_foreign_key(
-            "fk_documents_category_id",
-            "documents",
-            "categories",
-            ["category_id"],
-            ["id"],
-            ondelete="SET NULL",
-            postgresql_not_valid=True,
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                -- Autovacuum gives way to the first one, while no code waits yet.
+                LOCK TABLE categories, documents IN SHARE UPDATE EXCLUSIVE MODE;
+                LOCK TABLE categories, documents IN SHARE ROW EXCLUSIVE MODE;
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'documents'::regclass AND conname = 'fk_documents_category_id'
+                ) THEN
+                    ALTER TABLE documents ADD CONSTRAINT fk_documents_category_id
+                        FOREIGN KEY (category_id) REFERENCES categories (id) ON DELETE SET NULL NOT VALID;
+                END IF;
+            END
+            $$
+        """)
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE categories, documents IN ACCESS EXCLUSIVE MODE")
     op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey")
     op.drop_index("idx_documents_category_id", table_name="documents")

@@ -29,6 +29,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # There is no "unvalidate". Nobody can write between the two.
+    op.execute("LOCK TABLE categories, documents IN ACCESS EXCLUSIVE MODE")
     op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey")
     op.create_foreign_key(
         "fk_documents_category_id",

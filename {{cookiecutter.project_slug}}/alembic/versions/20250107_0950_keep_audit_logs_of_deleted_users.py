@@ -5,6 +5,10 @@ then validated; then one statement drops the old one and gives the new one its n
 table is never without a key. While both stand, the older one goes first, and the log of a
 user who is deleted still goes too.
 
+Dropping a key locks the table that it refers to as well. Both are locked first, the parent
+before the child, as code does that reads a user and then the log: in the other order the two
+would wait for each other, and one of them would fail.
+
 The way back refuses while the log of a deleted user is there, rather than delete it.
 
 Scenario: change the ON DELETE of a live foreign key
@@ -60,21 +64,29 @@ def downgrade() -> None:
 
 
 def _replace_foreign_key(on_delete: str) -> None:
-    # An earlier run that failed may have left it.
-    op.drop_constraint("fk_audit_logs_user_id_new", "audit_logs", type_="foreignkey", if_exists=True)
-    op.create_foreign_key(
-        "fk_audit_logs_user_id_new",
-        "audit_logs",
-        "users",
-        ["user_id"],
-        ["id"],
-        ondelete=on_delete,
-        postgresql_not_valid=True,
-    )
+    op.execute(f"""
+        DO $$
+        BEGIN
+            -- Autovacuum gives way to the first one, while no code waits yet.
+            LOCK TABLE users, audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
+            LOCK TABLE users, audit_logs IN SHARE ROW EXCLUSIVE MODE;
+            IF NOT EXISTS (
+                SELECT FROM pg_constraint
+                WHERE conrelid = 'audit_logs'::regclass AND conname = 'fk_audit_logs_user_id_new'
+            ) THEN
+                ALTER TABLE audit_logs ADD CONSTRAINT fk_audit_logs_user_id_new
+                    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE {on_delete} NOT VALID;
+            END IF;
+        END
+        $$
+    """)
     op.execute("ALTER TABLE audit_logs VALIDATE CONSTRAINT fk_audit_logs_user_id_new")
     op.execute("""
         DO $$
         BEGIN
+            -- Autovacuum gives way to the first one, while no code waits yet.
+            LOCK TABLE users, audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
+            LOCK TABLE users, audit_logs IN ACCESS EXCLUSIVE MODE;
             ALTER TABLE audit_logs DROP CONSTRAINT fk_audit_logs_user_id;
             ALTER TABLE audit_logs RENAME CONSTRAINT fk_audit_logs_user_id_new TO fk_audit_logs_user_id;
         END

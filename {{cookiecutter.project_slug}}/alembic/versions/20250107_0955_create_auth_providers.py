@@ -67,6 +67,8 @@ TRIGGERS = (
 
 
 def upgrade() -> None:
+    # First, because it takes the stronger lock on users: one that grows can deadlock with code.
+    op.alter_column("users", "password", server_default="!")
     op.create_table(
         "auth_providers",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -81,12 +83,12 @@ def upgrade() -> None:
             ["user_id"], ["users.id"], name="fk_auth_providers_user_id", ondelete="CASCADE"
         ),
     )
-    op.alter_column("users", "password", server_default="!")
     for statement in TRIGGERS:
         op.execute(statement)
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE users, auth_providers IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TRIGGER copy_user_password ON users")
     op.drop_table("auth_providers")
     op.execute("DROP FUNCTION copy_user_password(), copy_local_credentials()")

@@ -25,6 +25,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # First, because it takes the stronger lock: one that grows can deadlock with code.
+    op.create_check_constraint(
+        op.f("ck_documents_file_size_positive"), "documents", "file_size > 0", postgresql_not_valid=True
+    )
     op.execute("""
         CREATE FUNCTION documents_unknown_file_size() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -36,9 +40,6 @@ def upgrade() -> None:
     op.execute(
         "CREATE TRIGGER documents_unknown_file_size BEFORE INSERT OR UPDATE ON documents "
         "FOR EACH ROW WHEN (NEW.file_size <= 0) EXECUTE FUNCTION documents_unknown_file_size()"
-    )
-    op.create_check_constraint(
-        op.f("ck_documents_file_size_positive"), "documents", "file_size > 0", postgresql_not_valid=True
     )
 
 

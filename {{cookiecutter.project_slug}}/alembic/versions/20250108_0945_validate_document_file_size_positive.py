@@ -28,6 +28,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_constraint(op.f("ck_documents_file_size_positive"), "documents", type_="check")
+    op.create_check_constraint(
+        op.f("ck_documents_file_size_positive"), "documents", "file_size > 0", postgresql_not_valid=True
+    )
     op.execute("""
         CREATE FUNCTION documents_unknown_file_size() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -39,8 +43,4 @@ def downgrade() -> None:
     op.execute(
         "CREATE TRIGGER documents_unknown_file_size BEFORE INSERT OR UPDATE ON documents "
         "FOR EACH ROW WHEN (NEW.file_size <= 0) EXECUTE FUNCTION documents_unknown_file_size()"
-    )
-    op.drop_constraint(op.f("ck_documents_file_size_positive"), "documents", type_="check")
-    op.create_check_constraint(
-        op.f("ck_documents_file_size_positive"), "documents", "file_size > 0", postgresql_not_valid=True
     )

@@ -55,4 +55,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.drop_table("webhook_deliveries")

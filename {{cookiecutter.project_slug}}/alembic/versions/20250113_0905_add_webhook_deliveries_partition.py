@@ -1,26 +1,24 @@
 """Add the partition of February 2025 to webhook_deliveries.
 
-CREATE TABLE … PARTITION OF would stop all who read or write the parent. ATTACH lets them go
-on. What it wants to know it reads first: the new table, unless a CHECK says what it holds;
-and the DEFAULT partition, which nobody can use meanwhile, to see that none of its rows
-belongs to the new month. Such rows are moved here; one that comes too late makes ATTACH fail,
-everything is rolled back, and the revision can be run again.
+Rows of the new month may be in DEFAULT: all of them are, once the month has begun. ATTACH
+refuses while one is there. So they are moved, and until the commit no other may come: both
+tables are locked first, the parent before the child, as code does that reads a webhook and
+then its deliveries. Readers wait too. ATTACH keeps them from DEFAULT in any case, and a lock
+that grows deadlocks with code that reads the deliveries and then writes one.
 
-The foreign key is left to ATTACH: had the new table one of its own, joining the two would
-lock webhooks against reads as well.
-
-So add a month before it begins, when DEFAULT is all but empty. Where DEFAULT is big, give it
-a CHECK that excludes the month, NOT VALID and then VALIDATE, and ATTACH reads nothing.
+That lasts as long as reading DEFAULT does. So add a month before it begins, when DEFAULT is
+all but empty. Where it is big, give it a CHECK that excludes the month, NOT VALID and then
+VALIDATE: ATTACH reads nothing then, and as no such row can come, this needs no LOCK TABLE.
 
 Scenario: add a partition to a live table
-Instead of: CREATE TABLE … PARTITION OF, which locks the parent, and fails on rows that are in DEFAULT
-Locks: webhook_deliveries ShareUpdateExclusiveLock, webhook_deliveries_default AccessExclusiveLock,
-    webhooks ShareRowExclusiveLock; scans webhook_deliveries_default and, for the
-    foreign key of the rows that were moved, webhooks
+Instead of: CREATE TABLE … PARTITION OF, which fails on rows that are in DEFAULT
+Locks: webhooks AccessExclusiveLock, webhook_deliveries AccessExclusiveLock,
+    webhook_deliveries_2025_01 AccessExclusiveLock, webhook_deliveries_default AccessExclusiveLock; scans
+    webhook_deliveries_default and, for the foreign key of the rows that were moved, webhooks
 Allow: scan webhook_deliveries_default, it is all but empty before the month begins
-Allow: scan webhooks, it has few rows beside its deliveries, and only late deliveries wait for it
+Allow: scan webhooks, it has few rows beside its deliveries
 Rollback: lossless
-Deploy: before the month begins
+Deploy: before the month begins, or soon after
 
 Revision ID: 50048051644a
 Revises: a877969939f6
@@ -36,6 +34,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("""
         CREATE TABLE webhook_deliveries_2025_02 (
             LIKE webhook_deliveries INCLUDING DEFAULTS,
@@ -61,6 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_02")
     # The parent puts the rows where they belong now: into DEFAULT.
     op.execute("INSERT INTO webhook_deliveries SELECT * FROM webhook_deliveries_2025_02")

@@ -7,7 +7,9 @@ first, or leave the DROP out: what was detached is a table of its own.
 DETACH … CONCURRENTLY would let readers of the parent go on, and is refused while there is a
 DEFAULT partition. To have it, DEFAULT must be detached first and attached again, which
 scans it, and in between an INSERT for no month fails. So this is the plain DETACH: with a
-short lock_timeout, tried again until it gets its lock, it stops nobody for long.
+short lock_timeout, tried again until it gets its lock, it stops nobody for long. Both tables
+are locked first, the parent before the child: the other way round code that reads a webhook
+and then its deliveries would wait for this, and this for that code.
 
 Scenario: delete old rows, a month at a time
 Instead of: DELETE, which writes a dead version of each row and leaves the table as big as it was
@@ -30,11 +32,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_01")
     op.drop_table("webhook_deliveries_2025_01")
 
 
 def downgrade() -> None:
+    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("""
         CREATE TABLE webhook_deliveries_2025_01 (
             LIKE webhook_deliveries INCLUDING DEFAULTS,

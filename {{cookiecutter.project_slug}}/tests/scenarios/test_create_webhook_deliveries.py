@@ -68,6 +68,20 @@ def test_the_naive_way_fails_on_rows_that_are_in_the_default(before: Make) -> No
         database.execute(f"CREATE TABLE naive PARTITION OF webhook_deliveries {BOUNDS}")
 
 
+def test_a_delivery_that_is_recorded_meanwhile_goes_to_the_new_month_as_well(before: Make) -> None:
+    database = before("add_webhook_deliveries_partition")
+    with database.engine.connect() as code:
+        delivery = code.scalar(
+            text(
+                "INSERT INTO webhook_deliveries (webhook_id, event, delivered_at) "
+                "SELECT id, 'meanwhile', '2025-02-14' FROM webhooks LIMIT 1 RETURNING id"
+            )
+        )
+        with database.while_it_waits("add_webhook_deliveries_partition"):
+            code.commit()
+    assert database.value(WHERE, id=delivery) == "webhook_deliveries_2025_02"
+
+
 def test_the_parent_is_in_use_while_a_month_is_attached(before: Make) -> None:
     database = before("add_webhook_deliveries_partition")
     database.execute(f"DELETE FROM webhook_deliveries WHERE {FEBRUARY}")
