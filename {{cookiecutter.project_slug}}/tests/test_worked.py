@@ -7,6 +7,7 @@ import pytest
 from database import NAMING_CONVENTION
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
+from migrate.chain import Revision
 from migrate.ledger import FOLDER
 from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
@@ -18,6 +19,17 @@ def test_killed_again_and_again_it_comes_to_the_same_end(server: Server) -> None
     upgrade_despite_kills(database, seed=1)
     assert database.schema() == undisturbed.schema()
     assert database.rows() == undisturbed.rows()
+
+
+@pytest.mark.parametrize(
+    "revision", [r for r in REVISIONS if "if_not_exists=True" in r.path.read_text(encoding="utf-8")], ids=str
+)
+def test_a_valid_index_that_an_earlier_run_has_built_is_kept(revision: Revision, server: Server) -> None:
+    database, valid = server.before(revision.slug), "SELECT indexrelid FROM pg_index WHERE indisvalid"
+    assert database.crash(revision.slug, 1000)
+    built = database.column(valid)
+    database.upgrade(revision.slug)
+    assert database.column(valid) == built
 
 
 def test_the_picture_shows_the_branches_and_their_merge() -> None:

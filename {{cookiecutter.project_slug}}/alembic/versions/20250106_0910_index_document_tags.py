@@ -2,8 +2,9 @@
 
 A concurrent build cannot run in a transaction, so this is a revision of its own, apart
 from the column's. A build that fails leaves an INVALID index behind, which is kept up to
-date and serves no query; `IF NOT EXISTS` would take it for the finished one. So whatever
-has the name is dropped first, and the revision can be run again after any failure.
+date and serves no query; `IF NOT EXISTS` would take it for the finished one. So an INVALID
+one is given another name, and dropped. One that is valid is kept: a build goes on when its
+client is lost, and hours of work would be thrown away. Renaming an index locks no table.
 
 Scenario: index an array column of a big live table
 Instead of: CREATE INDEX, under which every INSERT, UPDATE and DELETE waits until it is built
@@ -26,11 +27,29 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_tags') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_tags RENAME TO idx_documents_tags_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_tags", table_name="documents", if_exists=True, postgresql_concurrently=True
+            "idx_documents_tags_invalid", table_name="documents", if_exists=True, postgresql_concurrently=True
         )
         op.create_index(
-            "idx_documents_tags", "documents", ["tags"], postgresql_using="gin", postgresql_concurrently=True
+            "idx_documents_tags",
+            "documents",
+            ["tags"],
+            postgresql_using="gin",
+            postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

@@ -2,9 +2,9 @@
 
 ADD CONSTRAINT … USING INDEX takes over an index that is already there, so its lock lasts
 as long as a change of the catalogue. If two users have the same name the build fails, says
-which name, and leaves an INVALID index: rename one of the two and run the revision again,
-which drops what has the name first. (The constraint goes before the index, because
-PostgreSQL drops no index that a constraint needs.)
+which name, and leaves an INVALID index: rename one of the two users and run the revision
+again, which drops that index first. A valid one is kept, so the exclusive lock may be asked
+for again and again without another build.
 
 Until now nothing kept two users from having one name, so this is the time from which on
 code may let people choose theirs.
@@ -30,10 +30,44 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_constraint("uq_users_username", "users", type_="unique", if_exists=True)
-        op.drop_index("uq_users_username", table_name="users", if_exists=True, postgresql_concurrently=True)
-        op.create_index("uq_users_username", "users", ["username"], unique=True, postgresql_concurrently=True)
-        op.execute("ALTER TABLE users ADD CONSTRAINT uq_users_username UNIQUE USING INDEX uq_users_username")
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_users_username') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_users_username RENAME TO uq_users_username_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "uq_users_username_invalid", table_name="users", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index(
+            "uq_users_username",
+            "users",
+            ["username"],
+            unique=True,
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'users'::regclass AND conname = 'uq_users_username'
+                ) THEN
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE users ADD CONSTRAINT uq_users_username
+                        UNIQUE USING INDEX uq_users_username;
+                END IF;
+            END
+            $$
+        """)
 
 
 def downgrade() -> None:

@@ -3,7 +3,7 @@
 A unique constraint knows no WHERE; a unique index does, and judges only the rows that
 it holds. A duplicate that came in since the last revision makes the build fail: then
 `alembic downgrade -1` and `alembic upgrade head` switch that one off too and build again.
-What the failed build left is dropped first, as in index_document_tags. An entry of a
+What the failed build left is dropped then, as in index_document_tags. An entry of a
 B-tree holds some 2,700 bytes, compressed: a longer url is refused from now on.
 
 Scenario: make a column unique among some rows (partial unique index), without stopping writes
@@ -28,8 +28,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_webhooks_user_id_url_active') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_webhooks_user_id_url_active RENAME TO uq_webhooks_user_id_url_active_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "uq_webhooks_user_id_url_active",
+            "uq_webhooks_user_id_url_active_invalid",
             table_name="webhooks",
             if_exists=True,
             postgresql_concurrently=True,
@@ -41,6 +54,7 @@ def upgrade() -> None:
             unique=True,
             postgresql_where=sa.text("is_active"),
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

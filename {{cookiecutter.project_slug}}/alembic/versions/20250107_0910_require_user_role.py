@@ -4,7 +4,7 @@ Both rules come in two steps. NOT VALID holds them for every row written from th
 looks at no other; VALIDATE reads the rest while reads and writes go on. Once a valid
 CHECK says that the column has no NULL, SET NOT NULL takes its word and reads nothing.
 Each statement commits by itself, or the short lock of the first would be held through
-the long read of the second; a CHECK that an earlier run left is dropped first, a key is kept.
+the long read of the second; what an earlier run left is kept, and not read again if valid.
 
 The key locks both tables, the parent first, as code does that reads a role and then its users.
 
@@ -31,10 +31,18 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_constraint(op.f("ck_users_role_id_not_null"), "users", type_="check", if_exists=True)
-        op.create_check_constraint(
-            op.f("ck_users_role_id_not_null"), "users", "role_id IS NOT NULL", postgresql_not_valid=True
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint WHERE conrelid = 'users'::regclass AND conname = 'ck_users_role_id_not_null'
+                ) THEN
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE users ADD CONSTRAINT ck_users_role_id_not_null CHECK (role_id IS NOT NULL) NOT VALID;
+                END IF;
+            END
+            $$
+        """)
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT ck_users_role_id_not_null")
         op.alter_column("users", "role_id", nullable=False)
         op.drop_constraint(op.f("ck_users_role_id_not_null"), "users", type_="check")

@@ -1,9 +1,10 @@
 """Keep users.email in lower case, by a CHECK.
 
-NOT VALID holds the rule for every row written from then on. What old code wrote since the
-emails were normalised is few, and put right next; then VALIDATE reads them all while
-reads and writes go on. Each commits by itself, or the lock of the first, which stops
-everybody, would be held through the scan of the last.
+What old code wrote since the emails were normalised is few, and is put right first: once
+there is the CHECK, every UPDATE of such a user would fail. NOT VALID holds the rule for every
+row written from then on; then VALIDATE reads them all while reads and writes go on. Each
+commits by itself, or the lock of the CHECK, which stops everybody, would be held through the
+scan.
 
 Scenario: add a CHECK to a big live table
 Instead of: ADD CHECK, which reads all users while nobody can read or write, and fails on the first old row
@@ -26,12 +27,16 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
+        op.execute("""
+            UPDATE users SET email = lower(email) WHERE id = ANY (ARRAY(
+                SELECT id FROM users WHERE email <> lower(email) ORDER BY id FOR NO KEY UPDATE
+            ))
+        """)
         # An earlier run that failed may have left it.
         op.drop_constraint(op.f("ck_users_email_lowercase"), "users", type_="check", if_exists=True)
         op.create_check_constraint(
             op.f("ck_users_email_lowercase"), "users", "email = lower(email)", postgresql_not_valid=True
         )
-        op.execute("UPDATE users SET email = lower(email) WHERE email <> lower(email)")
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT ck_users_email_lowercase")
 
 

@@ -5,8 +5,8 @@ CHECK on lower case this leaves one user to an address, however it is typed.
 
 Duplicates that old code wrote after merge_duplicate_users make the build fail, and name
 the first of them. Run the statement of that revision again in psql, then this revision.
-The INVALID index of the failed build is dropped first: it would pass for the finished one,
-and accept duplicates.
+The INVALID index of the failed build is dropped then: it would pass for the finished one,
+and accept duplicates. A valid one is kept.
 
 Scenario: add a unique constraint to a big live table
 Instead of: ADD UNIQUE, under which nobody can read or write until the index is built
@@ -29,10 +29,44 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_constraint("uq_users_email", "users", type_="unique", if_exists=True)
-        op.drop_index("uq_users_email", table_name="users", if_exists=True, postgresql_concurrently=True)
-        op.create_index("uq_users_email", "users", ["email"], unique=True, postgresql_concurrently=True)
-        op.execute("ALTER TABLE users ADD CONSTRAINT uq_users_email UNIQUE USING INDEX uq_users_email")
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_users_email') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_users_email RENAME TO uq_users_email_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "uq_users_email_invalid", table_name="users", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index(
+            "uq_users_email",
+            "users",
+            ["email"],
+            unique=True,
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'users'::regclass AND conname = 'uq_users_email'
+                ) THEN
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE users ADD CONSTRAINT uq_users_email
+                        UNIQUE USING INDEX uq_users_email;
+                END IF;
+            END
+            $$
+        """)
 
 
 def downgrade() -> None:

@@ -49,15 +49,18 @@ def downgrade() -> None:
             $$
         """)
         _replace_foreign_key("CASCADE")
-        op.drop_constraint(
-            op.f("ck_audit_logs_user_id_not_null"), "audit_logs", type_="check", if_exists=True
-        )
-        op.create_check_constraint(
-            op.f("ck_audit_logs_user_id_not_null"),
-            "audit_logs",
-            "user_id IS NOT NULL",
-            postgresql_not_valid=True,
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint WHERE conrelid = 'audit_logs'::regclass AND conname = 'ck_audit_logs_user_id_not_null'
+                ) THEN
+                    LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE audit_logs ADD CONSTRAINT ck_audit_logs_user_id_not_null CHECK (user_id IS NOT NULL) NOT VALID;
+                END IF;
+            END
+            $$
+        """)
         op.execute("ALTER TABLE audit_logs VALIDATE CONSTRAINT ck_audit_logs_user_id_not_null")
         op.alter_column("audit_logs", "user_id", nullable=False)
         op.drop_constraint(op.f("ck_audit_logs_user_id_not_null"), "audit_logs", type_="check")

@@ -1,10 +1,9 @@
 """Put the bigint in the place of documents.file_size: the contract step.
 
-VALIDATE reads the table first, while everybody reads and writes. What follows takes the
-exclusive lock but looks at no row, so the swap lasts as long as a few catalogue entries do;
-all in one transaction, so nobody sees the table without its column. SET NOT NULL takes the
-CHECK's word, and stands after the renaming: PostgreSQL 18 names what it makes, and by the
-name that the column has then.
+The swap takes the exclusive lock but looks at no row, so it lasts as long as a few catalogue
+entries do; all in one transaction, so nobody sees the table without its column. SET NOT NULL
+takes the word of the CHECK, which is valid by now, and stands after the renaming: PostgreSQL
+18 names what it makes, and by the name that the column has then.
 
 An index on the old column would go with it: build one on the new column before. Here is none.
 
@@ -14,26 +13,25 @@ statements need to be opened anew. Those of database.py do not prepare any.
 
 Scenario: change an integer column of a big live table to bigint: contract
 Instead of: SET NOT NULL without the CHECK, which reads the table under the exclusive lock
-Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
+Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while a size is beyond integer; rewrites the table under AccessExclusiveLock
     (on a big live one go forward instead: expand, backfill and contract to integer)
 Deploy: before the code that stores files of 2 GiB or more
 
 Revision ID: 5c81cd51a659
-Revises: aba3ac0c53e4
+Revises: c109a9c22e88
 Create Date: 2025-01-08 09:10:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "5c81cd51a659"
-down_revision = "aba3ac0c53e4"
+down_revision = "c109a9c22e88"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_new_file_size_not_null")
     op.execute("DROP TRIGGER documents_copy_file_size ON documents")
     op.execute("DROP FUNCTION documents_copy_file_size()")
     op.drop_column("documents", "file_size")
@@ -61,10 +59,7 @@ def downgrade() -> None:
     )
     op.execute("ALTER TABLE documents ALTER COLUMN file_size DROP EXPRESSION")
     op.create_check_constraint(
-        op.f("ck_documents_new_file_size_not_null"),
-        "documents",
-        "new_file_size IS NOT NULL",
-        postgresql_not_valid=True,
+        op.f("ck_documents_new_file_size_not_null"), "documents", "new_file_size IS NOT NULL"
     )
     op.execute("""
         CREATE FUNCTION documents_copy_file_size() RETURNS trigger LANGUAGE plpgsql AS $$

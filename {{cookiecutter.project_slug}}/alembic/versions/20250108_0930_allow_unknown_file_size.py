@@ -60,15 +60,18 @@ def downgrade() -> None:
             END
             $$
         """)
-        op.drop_constraint(
-            op.f("ck_documents_file_size_not_null"), "documents", type_="check", if_exists=True
-        )
-        op.create_check_constraint(
-            op.f("ck_documents_file_size_not_null"),
-            "documents",
-            "file_size IS NOT NULL",
-            postgresql_not_valid=True,
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND conname = 'ck_documents_file_size_not_null'
+                ) THEN
+                    LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE documents ADD CONSTRAINT ck_documents_file_size_not_null CHECK (file_size IS NOT NULL) NOT VALID;
+                END IF;
+            END
+            $$
+        """)
         op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_file_size_not_null")
         op.alter_column("documents", "file_size", nullable=False)
         op.drop_constraint(op.f("ck_documents_file_size_not_null"), "documents", type_="check")

@@ -26,8 +26,18 @@ depends_on = None
 def replace_check(condition: str) -> None:
     new = op.f("ck_documents_priority_range_new")
     # An earlier run that failed may have left the new one, or dropped the old one.
-    op.drop_constraint(new, "documents", type_="check", if_exists=True)
-    op.create_check_constraint(new, "documents", condition, postgresql_not_valid=True)
+    op.execute(f"""
+        DO $$
+        BEGIN
+            IF NOT EXISTS (
+                SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND conname = '{new}'
+            ) THEN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                ALTER TABLE documents ADD CONSTRAINT {new} CHECK ({condition}) NOT VALID;
+            END IF;
+        END
+        $$
+    """)
     op.execute(f"ALTER TABLE documents VALIDATE CONSTRAINT {new}")
     op.drop_constraint(op.f("ck_documents_priority_range"), "documents", type_="check", if_exists=True)
     op.execute(f"ALTER TABLE documents RENAME CONSTRAINT {new} TO ck_documents_priority_range")

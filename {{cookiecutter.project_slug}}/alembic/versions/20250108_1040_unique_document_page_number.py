@@ -1,8 +1,8 @@
 """Make (document_id, page_number) unique in document_pages.
 
 The index is built while pages are written, and then made the constraint's, which takes a
-moment. A build that meets a duplicate fails and leaves an INVALID index; whatever has the
-name is dropped first, so that the revision can be run again. Where a duplicate came in
+moment. A build that meets a duplicate fails and leaves an INVALID index, which is dropped
+when the revision is run again; a valid one is kept. Where a duplicate came in
 after renumber_document_pages, downgrade to before that one and upgrade again.
 
 document_id comes first, so this index also serves the foreign key and "all pages of a
@@ -29,9 +29,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_constraint("uq_document_pages_document_id_page_number", "document_pages", if_exists=True)
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_document_pages_document_id_page_number') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_document_pages_document_id_page_number RENAME TO uq_document_pages_document_id_page_number_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "uq_document_pages_document_id_page_number",
+            "uq_document_pages_document_id_page_number_invalid",
             table_name="document_pages",
             if_exists=True,
             postgresql_concurrently=True,
@@ -42,11 +54,22 @@ def upgrade() -> None:
             ["document_id", "page_number"],
             unique=True,
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
-        op.execute(
-            "ALTER TABLE document_pages ADD CONSTRAINT uq_document_pages_document_id_page_number "
-            "UNIQUE USING INDEX uq_document_pages_document_id_page_number"
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'document_pages'::regclass AND conname = 'uq_document_pages_document_id_page_number'
+                ) THEN
+                    LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE document_pages ADD CONSTRAINT uq_document_pages_document_id_page_number
+                        UNIQUE USING INDEX uq_document_pages_document_id_page_number;
+                END IF;
+            END
+            $$
+        """)
 
 
 def downgrade() -> None:

@@ -27,9 +27,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_user_id_created_at') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_user_id_created_at RENAME TO idx_documents_user_id_created_at_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_user_id_created_at",
+            "idx_documents_user_id_created_at_invalid",
             table_name="documents",
             if_exists=True,
             postgresql_concurrently=True,
@@ -39,6 +51,7 @@ def upgrade() -> None:
             "documents",
             ["user_id", "created_at"],
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

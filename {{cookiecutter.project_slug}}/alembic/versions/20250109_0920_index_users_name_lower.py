@@ -27,15 +27,28 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_users_name_lower') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_users_name_lower RENAME TO idx_users_name_lower_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_users_name_lower", table_name="users", if_exists=True, postgresql_concurrently=True
+            "idx_users_name_lower_invalid", table_name="users", if_exists=True, postgresql_concurrently=True
         )
         op.create_index(
             "idx_users_name_lower",
             "users",
             [sa.text("lower(last_name)"), sa.text("lower(first_name)")],
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
         op.execute("ANALYZE users")
 

@@ -28,9 +28,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_list') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_list RENAME TO idx_documents_list_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_list", table_name="documents", if_exists=True, postgresql_concurrently=True
+            "idx_documents_list_invalid", table_name="documents", if_exists=True, postgresql_concurrently=True
         )
         op.create_index(
             "idx_documents_list",
@@ -39,6 +51,7 @@ def upgrade() -> None:
             postgresql_include=["user_id", "title"],
             postgresql_where="deleted_at IS NULL",
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

@@ -32,9 +32,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_audit_logs_timestamp_brin') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_audit_logs_timestamp_brin RENAME TO idx_audit_logs_timestamp_brin_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_audit_logs_timestamp_brin",
+            "idx_audit_logs_timestamp_brin_invalid",
             table_name="audit_logs",
             if_exists=True,
             postgresql_concurrently=True,
@@ -46,6 +58,7 @@ def upgrade() -> None:
             postgresql_using="brin",
             postgresql_with={"pages_per_range": 32, "autosummarize": True},
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
         op.drop_index(
             "idx_audit_logs_timestamp", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
@@ -54,10 +67,32 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_audit_logs_timestamp') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_audit_logs_timestamp RENAME TO idx_audit_logs_timestamp_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_audit_logs_timestamp", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+            "idx_audit_logs_timestamp_invalid",
+            table_name="audit_logs",
+            if_exists=True,
+            postgresql_concurrently=True,
         )
-        op.create_index("idx_audit_logs_timestamp", "audit_logs", ["timestamp"], postgresql_concurrently=True)
+        op.create_index(
+            "idx_audit_logs_timestamp",
+            "audit_logs",
+            ["timestamp"],
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
         op.drop_index(
             "idx_audit_logs_timestamp_brin",
             table_name="audit_logs",

@@ -3,7 +3,9 @@
 A hash index keeps four bytes of each value, however long that is. A B-tree keeps the value,
 and refuses what does not fit a third of a page: the first URL of some 3,000 characters would
 fail its INSERT. `=` is all that a hash index knows: no prefix, no order, no uniqueness, no
-second column. It is crash-safe and replicated since PostgreSQL 10.
+second column. It is crash-safe and replicated since PostgreSQL 10. (The B-tree that
+unique_active_webhook_url has made keeps refusing long urls that are active;
+unique_webhook_url_of_any_length puts an end to that.)
 
 Scenario: look up long values by equality
 Instead of: a B-tree, as large as the texts, which limits how long they may be
@@ -26,10 +28,29 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
-        op.drop_index("idx_webhooks_url", table_name="webhooks", if_exists=True, postgresql_concurrently=True)
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_webhooks_url') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_webhooks_url RENAME TO idx_webhooks_url_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "idx_webhooks_url_invalid", table_name="webhooks", if_exists=True, postgresql_concurrently=True
+        )
         op.create_index(
-            "idx_webhooks_url", "webhooks", ["url"], postgresql_using="hash", postgresql_concurrently=True
+            "idx_webhooks_url",
+            "webhooks",
+            ["url"],
+            postgresql_using="hash",
+            postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

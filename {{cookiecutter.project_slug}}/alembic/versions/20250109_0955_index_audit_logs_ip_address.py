@@ -26,9 +26,24 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_audit_logs_ip_address') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_audit_logs_ip_address RENAME TO idx_audit_logs_ip_address_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_audit_logs_ip_address", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+            "idx_audit_logs_ip_address_invalid",
+            table_name="audit_logs",
+            if_exists=True,
+            postgresql_concurrently=True,
         )
         op.create_index(
             "idx_audit_logs_ip_address",
@@ -36,6 +51,7 @@ def upgrade() -> None:
             ["ip_address"],
             postgresql_using="spgist",
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
 
 

@@ -29,9 +29,21 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_user_id_created_at_id') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_user_id_created_at_id RENAME TO idx_documents_user_id_created_at_id_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_user_id_created_at_id",
+            "idx_documents_user_id_created_at_id_invalid",
             table_name="documents",
             if_exists=True,
             postgresql_concurrently=True,
@@ -41,6 +53,7 @@ def upgrade() -> None:
             "documents",
             ["user_id", "created_at", "id"],
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
         op.drop_index(
             "idx_documents_user_id_created_at",
@@ -55,12 +68,47 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_user_id') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_user_id RENAME TO idx_documents_user_id_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_user_id", table_name="documents", if_exists=True, postgresql_concurrently=True
+            "idx_documents_user_id_invalid",
+            table_name="documents",
+            if_exists=True,
+            postgresql_concurrently=True,
         )
-        op.create_index("idx_documents_user_id", "documents", ["user_id"], postgresql_concurrently=True)
+        op.create_index(
+            "idx_documents_user_id",
+            "documents",
+            ["user_id"],
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_user_id_created_at') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_user_id_created_at RENAME TO idx_documents_user_id_created_at_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_user_id_created_at",
+            "idx_documents_user_id_created_at_invalid",
             table_name="documents",
             if_exists=True,
             postgresql_concurrently=True,
@@ -70,6 +118,7 @@ def downgrade() -> None:
             "documents",
             ["user_id", "created_at"],
             postgresql_concurrently=True,
+            if_not_exists=True,
         )
         op.drop_index(
             "idx_documents_user_id_created_at_id",

@@ -35,7 +35,25 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_documents_status') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_documents_status RENAME TO idx_documents_status_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_documents_status", table_name="documents", if_exists=True, postgresql_concurrently=True
+            "idx_documents_status_invalid",
+            table_name="documents",
+            if_exists=True,
+            postgresql_concurrently=True,
         )
-        op.create_index("idx_documents_status", "documents", ["status"], postgresql_concurrently=True)
+        op.create_index(
+            "idx_documents_status", "documents", ["status"], postgresql_concurrently=True, if_not_exists=True
+        )

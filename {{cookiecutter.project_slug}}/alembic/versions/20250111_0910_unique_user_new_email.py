@@ -3,8 +3,8 @@
 The second code finds users by new_email, so the index has to be there first; and the
 switch can only swap two columns that are alike. Each rule is made without stopping writes:
 the index is built beside them and then becomes the constraint, the checks are validated in
-a second step, and SET NOT NULL takes the valid check's word. What an earlier run left is
-dropped first. Another index on email would need its like here: what the old column has
+a second step, and SET NOT NULL takes the valid check's word. What an earlier run has
+finished is kept. Another index on email would need its like here: what the old column has
 stays with it, and goes with it.
 
 Scenario: replace a column with no downtime, third step: unique, checked and NOT NULL like the old one
@@ -28,21 +28,61 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.drop_constraint("uq_users_new_email", "users", type_="unique", if_exists=True)
-        op.drop_index("uq_users_new_email", table_name="users", if_exists=True, postgresql_concurrently=True)
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_users_new_email') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_users_new_email RENAME TO uq_users_new_email_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "uq_users_new_email_invalid", table_name="users", if_exists=True, postgresql_concurrently=True
+        )
         op.create_index(
-            "uq_users_new_email", "users", ["new_email"], unique=True, postgresql_concurrently=True
+            "uq_users_new_email",
+            "users",
+            ["new_email"],
+            unique=True,
+            postgresql_concurrently=True,
+            if_not_exists=True,
         )
-        op.execute(
-            "ALTER TABLE users ADD CONSTRAINT uq_users_new_email UNIQUE USING INDEX uq_users_new_email"
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint
+                    WHERE conrelid = 'users'::regclass AND conname = 'uq_users_new_email'
+                ) THEN
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE users ADD CONSTRAINT uq_users_new_email
+                        UNIQUE USING INDEX uq_users_new_email;
+                END IF;
+            END
+            $$
+        """)
 
         for name, rule in [
             ("ck_users_new_email_lowercase", "new_email = lower(new_email)"),
             ("ck_users_new_email_not_null", "new_email IS NOT NULL"),
         ]:
-            op.drop_constraint(op.f(name), "users", type_="check", if_exists=True)
-            op.create_check_constraint(op.f(name), "users", rule, postgresql_not_valid=True)
+            op.execute(f"""
+                DO $$
+                BEGIN
+                    IF NOT EXISTS (
+                        SELECT FROM pg_constraint WHERE conrelid = 'users'::regclass AND conname = '{name}'
+                    ) THEN
+                        LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                        ALTER TABLE users ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID;
+                    END IF;
+                END
+                $$
+            """)
             op.execute(f"ALTER TABLE users VALIDATE CONSTRAINT {name}")
         op.alter_column("users", "new_email", nullable=False)
         op.drop_constraint(op.f("ck_users_new_email_not_null"), "users", type_="check")

@@ -27,9 +27,25 @@ NAME = "idx_audit_logs_user_id_timestamp"
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index: drop it first.
-        op.drop_index(NAME, table_name="audit_logs", if_exists=True, postgresql_concurrently=True)
-        op.create_index(NAME, "audit_logs", ["user_id", "timestamp"], postgresql_concurrently=True)
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute(f"""
+            DO $$
+            BEGIN
+                LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('{NAME}') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX {NAME} RENAME TO {NAME}_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            f"{NAME}_invalid", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+        )
+        op.create_index(
+            NAME, "audit_logs", ["user_id", "timestamp"], postgresql_concurrently=True, if_not_exists=True
+        )
 
 
 def downgrade() -> None:

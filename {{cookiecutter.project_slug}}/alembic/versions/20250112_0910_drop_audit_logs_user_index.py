@@ -33,7 +33,29 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_audit_logs_user_id') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_audit_logs_user_id RENAME TO idx_audit_logs_user_id_invalid;
+                END IF;
+            END
+            $$
+        """)
         op.drop_index(
-            "idx_audit_logs_user_id", table_name="audit_logs", if_exists=True, postgresql_concurrently=True
+            "idx_audit_logs_user_id_invalid",
+            table_name="audit_logs",
+            if_exists=True,
+            postgresql_concurrently=True,
         )
-        op.create_index("idx_audit_logs_user_id", "audit_logs", ["user_id"], postgresql_concurrently=True)
+        op.create_index(
+            "idx_audit_logs_user_id",
+            "audit_logs",
+            ["user_id"],
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )

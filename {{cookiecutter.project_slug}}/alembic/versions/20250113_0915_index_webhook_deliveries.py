@@ -5,13 +5,15 @@ INVALID, and nothing to build. Each partition gets its own, concurrently, and th
 attached. With the last one the parent's becomes valid, and every partition added later gets
 its index by itself.
 
-Run again, it drops the parent's index first, and the attached ones with it. Name all your
-partitions: while one is missing the parent's index stays INVALID.
+The server says which partitions there are. A script of `--sql` cannot ask, and names those that
+the chain has made: a partition that it does not know makes it fail at the end, with what to do.
+Indexes that an earlier run has built are kept.
 
 Scenario: index a partitioned table
 Instead of: CREATE INDEX on the parent, under which writes to all partitions wait until all are built
 Locks: webhook_deliveries ShareLock (an instant), webhook_deliveries_2025_02 ShareUpdateExclusiveLock,
-    webhook_deliveries_default ShareUpdateExclusiveLock; each partition is read twice
+    webhook_deliveries_default ShareUpdateExclusiveLock; each partition is read twice; its readers wait a
+    moment while its index is attached
 Rollback: lossless
 Deploy: before the code that lists the deliveries of a webhook
 
@@ -20,6 +22,7 @@ Revises: 1994929fd1ac
 Create Date: 2025-01-13 09:15:00.000000+00:00
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "9bf00ca5ad98"
@@ -28,21 +31,56 @@ branch_labels = None
 depends_on = None
 
 NAME = "idx_webhook_deliveries_webhook_id_delivered_at"
-PARTITIONS = {
-    "webhook_deliveries_2025_02": "idx_webhook_deliveries_2025_02_webhook_id_delivered_at",
-    "webhook_deliveries_default": "idx_webhook_deliveries_default_webhook_id_delivered_at",
-}
+OF_THE_CHAIN = ["webhook_deliveries_2025_02", "webhook_deliveries_default"]
 
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # PostgreSQL drops no index of a partitioned table concurrently.
-        op.drop_index(NAME, table_name="webhook_deliveries", if_exists=True)
-        op.execute(f"CREATE INDEX {NAME} ON ONLY webhook_deliveries (webhook_id, delivered_at)")
-        for partition, name in PARTITIONS.items():
-            op.drop_index(name, table_name=partition, if_exists=True, postgresql_concurrently=True)
-            op.create_index(name, partition, ["webhook_id", "delivered_at"], postgresql_concurrently=True)
-            op.execute(f"ALTER INDEX {NAME} ATTACH PARTITION {name}")
+        op.execute(f"CREATE INDEX IF NOT EXISTS {NAME} ON ONLY webhook_deliveries (webhook_id, delivered_at)")
+        for partition in partitions():
+            index = f"idx_{partition}_webhook_id_delivered_at"
+            # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+            op.execute(f"""
+                DO $$
+                BEGIN
+                    LOCK TABLE {partition} IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                    IF EXISTS (
+                        SELECT FROM pg_index WHERE indexrelid = to_regclass('{index}') AND NOT indisvalid
+                    ) THEN
+                        ALTER INDEX {index} RENAME TO {index}_invalid;
+                    END IF;
+                END
+                $$
+            """)
+            op.drop_index(
+                f"{index}_invalid", table_name=partition, if_exists=True, postgresql_concurrently=True
+            )
+            op.create_index(
+                index,
+                partition,
+                ["webhook_id", "delivered_at"],
+                postgresql_concurrently=True,
+                if_not_exists=True,
+            )
+            op.execute(f"ALTER INDEX {NAME} ATTACH PARTITION {index}")
+        op.execute(f"""
+            DO $$
+            BEGIN
+                IF NOT (SELECT indisvalid FROM pg_index WHERE indexrelid = '{NAME}'::regclass) THEN
+                    RAISE EXCEPTION 'a partition of webhook_deliveries has no index yet'
+                    USING HINT = 'Run this revision online, or name the partition in OF_THE_CHAIN.';
+                END IF;
+            END
+            $$
+        """)
+
+
+def partitions() -> list[str]:
+    if op.get_context().as_sql:
+        return OF_THE_CHAIN
+    children = "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid "
+    parent = "WHERE inhparent = 'webhook_deliveries'::regclass ORDER BY 1"
+    return list(op.get_bind().scalars(sa.text(children + parent)))
 
 
 def downgrade() -> None:

@@ -1,5 +1,7 @@
 """Code that uses a table and then its child has no error from any revision that locks both."""
 
+import itertools
+
 import pytest
 from sqlalchemy import text
 
@@ -67,3 +69,33 @@ def test_the_strongest_lock_on_a_table_is_the_first(
         with database.while_it_waits(slug, direction):
             code.execute(text(f"DELETE FROM {table} WHERE false"))
             code.commit()
+
+
+@pytest.mark.parametrize(
+    ("direction", "slug", "proof"),
+    [
+        ("upgrade", "contract_document_file_size", "ck_documents_new_file_size_not_null"),
+        ("upgrade", "remove_document_status_archived", "ck_documents_new_status_not_null"),
+        ("upgrade", "validate_document_file_size_positive", "ck_documents_file_size_positive"),
+        ("upgrade", "require_user_username", "ck_users_username_not_null"),
+        ("upgrade", "require_user_role", "ck_users_role_id_not_null"),
+        ("upgrade", "raise_document_priority_limit", "ck_documents_priority_range_new"),
+        ("upgrade", "keep_audit_logs_of_deleted_users", "fk_audit_logs_user_id_new"),
+        ("downgrade", "keep_audit_logs_of_deleted_users", "ck_audit_logs_user_id_not_null"),
+        ("downgrade", "allow_unknown_file_size", "ck_documents_file_size_not_null"),
+        ("upgrade", "unique_user_new_email", "ck_users_new_email_not_null"),
+        ("downgrade", "contract_user_email", "ck_users_new_email_not_null"),
+    ],
+)
+def test_the_scan_is_not_repeated_when_the_lock_after_it_is_lost(
+    before: Make, after: Make, direction: str, slug: str, proof: str
+) -> None:
+    database = (before if direction == "upgrade" else after)(slug)
+    valid = "SELECT oid FROM pg_constraint WHERE conname = :name AND convalidated"
+    for statements in itertools.count():
+        done = database.crash(slug, statements, direction)
+        if proven := database.column(valid, name=proof):
+            break
+        assert not done, f"{proof} is never valid"
+    database.crash(slug, statements, direction)
+    assert database.column(valid, name=proof) == proven

@@ -1,0 +1,38 @@
+"""Prove that every document has its new_file_size: the validate step.
+
+VALIDATE reads the whole table, while everybody reads and writes. It is a revision of its own,
+because the swap that comes next takes an exclusive lock: where that is not to be had, the
+transaction is rolled back and tried again, and a proof within it would be lost each time.
+
+Scenario: change an integer column of a big live table to bigint: validate
+Instead of: VALIDATE in the transaction of the swap, which reads the table anew with each lock that is lost
+Locks: documents ShareUpdateExclusiveLock; scans documents
+Rollback: lossless
+Deploy: after backfill_document_file_size, at any time
+
+Revision ID: c109a9c22e88
+Revises: aba3ac0c53e4
+Create Date: 2025-01-08 09:07:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "c109a9c22e88"
+down_revision = "aba3ac0c53e4"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_new_file_size_not_null")
+
+
+def downgrade() -> None:
+    # There is no "unvalidate". Nobody can write between the two.
+    op.drop_constraint(op.f("ck_documents_new_file_size_not_null"), "documents", type_="check")
+    op.create_check_constraint(
+        op.f("ck_documents_new_file_size_not_null"),
+        "documents",
+        "new_file_size IS NOT NULL",
+        postgresql_not_valid=True,
+    )
