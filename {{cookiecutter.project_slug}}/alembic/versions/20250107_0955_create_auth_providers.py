@@ -6,6 +6,9 @@ triggers copy every write from the one place to the other, so that both versions
 code run between the first step and the last, and neither loses a password. Each writes
 only what differs, so they do not call each other without end.
 
+The functions name tables, so they keep the search_path of this session: a writer's own may
+lead elsewhere.
+
 New code inserts users without a password. Old code insists on one, so the default is "!",
 which is the hash of nothing: nobody can log in with it.
 
@@ -31,7 +34,8 @@ depends_on = None
 # SQL of the functions and triggers, word for word as in drop_user_password.
 TRIGGERS = (
     """
-    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         INSERT INTO auth_providers AS p (user_id, provider, credentials)
         VALUES (NEW.id, 'local', NEW.password)
@@ -42,7 +46,8 @@ TRIGGERS = (
     $$
     """,
     """
-    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         IF TG_OP = 'DELETE' THEN
             UPDATE users SET password = '!' WHERE id = OLD.user_id AND OLD.provider = 'local';

@@ -7,7 +7,7 @@ no local password gets "!", with which nobody can log in.
 Scenario: drop a column whose values live elsewhere now
 Instead of: a downgrade that adds an empty column, and locks everybody out
 Locks: users AccessExclusiveLock, auth_providers AccessExclusiveLock; no rewrite, no scan
-Rollback: lossless
+Rollback: lossless; refuses while a local credential is longer than 255 characters
 Deploy: after the code that reads or writes users.password is gone
 
 Revision ID: cb294da69df4
@@ -26,7 +26,8 @@ depends_on = None
 # SQL of the functions and triggers, word for word as in create_auth_providers.
 TRIGGERS = (
     """
-    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         INSERT INTO auth_providers AS p (user_id, provider, credentials)
         VALUES (NEW.id, 'local', NEW.password)
@@ -37,7 +38,8 @@ TRIGGERS = (
     $$
     """,
     """
-    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION copy_local_credentials() RETURNS trigger
+    LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
         IF TG_OP = 'DELETE' THEN
             UPDATE users SET password = '!' WHERE id = OLD.user_id AND OLD.provider = 'local';
@@ -72,6 +74,18 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            BEGIN
+                IF EXISTS (
+                    SELECT FROM auth_providers WHERE provider = 'local' AND length(credentials) > 255
+                ) THEN
+                    RAISE EXCEPTION 'auth_providers has local credentials of more than 255 characters'
+                    USING HINT = 'users.password cannot hold them: have those users set a new password first.';
+                END IF;
+            END
+            $$
+        """)
         op.add_column(
             "users",
             sa.Column("password", sa.String(255), server_default="!", nullable=False),

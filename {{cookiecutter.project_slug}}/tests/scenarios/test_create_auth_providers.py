@@ -3,6 +3,8 @@
 import logging
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from tests.support import Database, Make
 
@@ -98,6 +100,25 @@ def test_who_has_no_password_cannot_log_in_with_one(before: Make) -> None:
     database.downgrade("drop_user_password")
     assert database.value(PASSWORD, id=user) == "!"
     assert database.query(CREDENTIALS, id=user) == []
+
+
+def test_the_way_back_refuses_while_a_credential_is_too_long_for_the_column(after: Make) -> None:
+    database = after("drop_user_password")
+    long = database.value("SELECT id FROM auth_providers WHERE provider = 'local' LIMIT 1")
+    database.execute("UPDATE auth_providers SET credentials = repeat('x', 300) WHERE id = :id", id=long)
+    was = database.snapshot()
+    with pytest.raises(DBAPIError, match="more than 255 characters"):
+        database.downgrade("drop_user_password")
+    assert database.snapshot() == was
+
+
+def test_the_triggers_find_their_tables_whatever_the_search_path_of_the_writer(after: Make) -> None:
+    database = after("create_auth_providers")
+    with database.engine.begin() as code:
+        code.execute(text("SET LOCAL search_path = ''"))
+        code.execute(text("UPDATE public.users SET password = 'elsewhere'"))
+        code.execute(text("UPDATE public.auth_providers SET credentials = 'back'"))
+    assert database.column("SELECT DISTINCT password FROM users") == ["back"]
 
 
 def test_a_password_that_new_code_removes_is_gone_for_old_code(after: Make) -> None:
