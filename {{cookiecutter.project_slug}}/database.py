@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,16 @@ class Base(DeclarativeBase):
 
 # What str(url) has in the place of a password.
 HIDDEN = "***"
+
+
+def new_id() -> UUID:
+    """Return an id for a new row: one that grows with time where Python has it (3.14), else a random one.
+
+    With an id from the client the ORM inserts many rows in one statement. The default of the
+    server stays, for SQL by hand.
+    """
+    make: Callable[[], UUID] = getattr(uuid, "uuid7", uuid.uuid4)
+    return make()
 
 
 class DatabaseURLError(PostgresError):

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, Index, String, func
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database import Base
+from database import Base, new_id
 
 
 class AuditLog(Base):
@@ -30,7 +30,7 @@ class AuditLog(Base):
         {"comment": "What was done, by whom, and when. Rows are only ever added."},
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     # The log outlives its user.
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     action: Mapped[str] = mapped_column(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    FetchedValue,
     ForeignKey,
     Identity,
     Index,
@@ -17,9 +18,9 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from database import Base
+from database import Base, new_id
 
 if TYPE_CHECKING:
     from models.documents import Document
@@ -35,7 +36,8 @@ class Role(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(50), unique=True)
 
-    users: Mapped[list[User]] = relationship(back_populates="role")
+    # A role that a user has cannot be deleted, and is not taken from them.
+    users: Mapped[list[User]] = relationship(back_populates="role", passive_deletes="all")
 
 
 class User(Base):
@@ -47,7 +49,7 @@ class User(Base):
         Index("idx_users_name_lower", text("lower(last_name)"), text("lower(first_name)")),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     email: Mapped[str] = mapped_column(unique=True)
     username: Mapped[str] = mapped_column(String(150), unique=True)
     first_name: Mapped[str | None] = mapped_column(String(200))
@@ -56,7 +58,10 @@ class User(Base):
     role_id: Mapped[int] = mapped_column(ForeignKey("roles.id"), server_default=text("2"))
     is_active: Mapped[bool] = mapped_column(server_default=true())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(),
+        server_onupdate=FetchedValue(),  # by a trigger
+    )
 
     role: Mapped[Role] = relationship(back_populates="users")
     auth_providers: Mapped[list[AuthProvider]] = relationship(
@@ -69,6 +74,10 @@ class User(Base):
         back_populates="user", cascade="all, delete-orphan", passive_deletes=True
     )
 
+    @validates("email")
+    def _in_lower_case(self, _key: str, email: str) -> str:
+        return email.lower()
+
 
 class AuthProvider(Base):
     """A way in which a user proves who they are; "local" is by password."""
@@ -76,7 +85,7 @@ class AuthProvider(Base):
     __tablename__ = "auth_providers"
     __table_args__ = (UniqueConstraint("user_id", "provider"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     provider: Mapped[str] = mapped_column(String(50))
     # Of "local", the hash of the password.

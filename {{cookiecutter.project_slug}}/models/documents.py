@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Enum,
+    FetchedValue,
     ForeignKey,
     Identity,
     Index,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import Base
+from database import Base, new_id
 
 if TYPE_CHECKING:
     from models.auth import User
@@ -79,7 +80,7 @@ class Document(Base):
         CheckConstraint("priority BETWEEN 0 AND 100", name="priority_range"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(255))
     # In bytes; NULL where it is not known.
@@ -104,7 +105,10 @@ class Document(Base):
     # Kept by a trigger, for full-text search; deferred because no code reads it.
     search: Mapped[str | None] = mapped_column(TSVECTOR(), deferred=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(),
+        server_onupdate=FetchedValue(),  # by a trigger
+    )
 
     user: Mapped[User] = relationship(back_populates="documents")
     category: Mapped[Category | None] = relationship(back_populates="documents")
@@ -122,8 +126,9 @@ class DocumentPage(Base):
     __tablename__ = "document_pages"
     __table_args__ = (UniqueConstraint("document_id", "page_number"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
-    document_id: Mapped[UUID] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
+    # The index of the unique constraint serves the foreign key too.
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
     page_number: Mapped[int]
     text: Mapped[str | None]
 

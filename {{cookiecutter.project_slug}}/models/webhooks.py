@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, func, text, true
+from sqlalchemy import FetchedValue, ForeignKey, Index, String, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import Base
+from database import Base, new_id
 
 if TYPE_CHECKING:
     from models.auth import User
@@ -21,16 +21,16 @@ class Webhook(Base):
     __tablename__ = "webhooks"
     __table_args__ = (
         Index(
-            "uq_webhooks_user_id_url_active",
+            "uq_webhooks_user_id_url_hash_active",
             "user_id",
-            "url",
+            text("md5(url)"),
             unique=True,
             postgresql_where=text("is_active"),
         ),
         Index(None, "url", postgresql_using="hash"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     url: Mapped[str]
@@ -38,7 +38,10 @@ class Webhook(Base):
     secret: Mapped[str | None] = mapped_column(String(255))
     is_active: Mapped[bool] = mapped_column(server_default=true())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(),
+        server_onupdate=FetchedValue(),  # by a trigger
+    )
 
     user: Mapped[User] = relationship(back_populates="webhooks")
     deliveries: Mapped[list[WebhookDelivery]] = relationship(
@@ -55,7 +58,7 @@ class WebhookDelivery(Base):
         {"postgresql_partition_by": "RANGE (delivered_at)"},
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     event: Mapped[str]
     status_code: Mapped[int | None]  # None where nobody answered

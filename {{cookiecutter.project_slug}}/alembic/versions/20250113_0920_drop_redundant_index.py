@@ -1,0 +1,65 @@
+"""Drop idx_document_pages_document_id, whose work the index of a unique constraint does.
+
+uq_document_pages_document_id_page_number begins with document_id: it finds all pages of a
+document, and serves the foreign key when a document is deleted. The shorter index cost every
+INSERT an entry, and room in memory. No count of its use shows it: the planner takes the
+smaller of the two as long as both are there. pg_index does: an index whose columns another
+one begins with, with the same operator classes and no WHERE.
+
+Scenario: drop an index that another one makes redundant
+Instead of: keeping it because pg_stat_user_indexes says that it is used
+Locks: document_pages ShareUpdateExclusiveLock; no scan
+Rollback: lossless
+Deploy: at any time
+
+Revision ID: d51e7c496bc6
+Revises: 9bf00ca5ad98
+Create Date: 2025-01-13 09:20:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "d51e7c496bc6"
+down_revision = "9bf00ca5ad98"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.drop_index(
+            "idx_document_pages_document_id",
+            table_name="document_pages",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('idx_document_pages_document_id') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX idx_document_pages_document_id RENAME TO idx_document_pages_document_id_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "idx_document_pages_document_id_invalid",
+            table_name="document_pages",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+        op.create_index(
+            "idx_document_pages_document_id",
+            "document_pages",
+            ["document_id"],
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )

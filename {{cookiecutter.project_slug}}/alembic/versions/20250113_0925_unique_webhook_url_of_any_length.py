@@ -1,0 +1,113 @@
+"""Keep the active webhooks of a user apart by the hash of their url, however long that is.
+
+An entry of a B-tree holds some 2,700 bytes. So unique_active_webhook_url refused a longer url,
+which the column and index_webhooks_url_hash take. A hash index cannot be unique; a B-tree over
+a hash can. md5() is immutable, as an index demands. Two urls of one hash can be made on
+purpose; all that this wins is that one's own second webhook is refused.
+
+The new index is complete before the old one goes: there is no moment without the rule.
+
+Scenario: make long values unique
+Instead of: a UNIQUE over the text itself, which refuses what is longer than a third of a page
+Locks: webhooks ShareUpdateExclusiveLock; reads the table twice, and a sample of it
+Rollback: lossless; refuses while an active url is longer than 2600 bytes
+Deploy: at any time; code that names the index in ON CONFLICT names its expression instead
+
+Revision ID: 5ae6e697479a
+Revises: d51e7c496bc6
+Create Date: 2025-01-13 09:25:00.000000+00:00
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "5ae6e697479a"
+down_revision = "d51e7c496bc6"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_webhooks_user_id_url_hash_active') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_webhooks_user_id_url_hash_active RENAME TO uq_webhooks_user_id_url_hash_active_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "uq_webhooks_user_id_url_hash_active_invalid",
+            table_name="webhooks",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+        op.create_index(
+            "uq_webhooks_user_id_url_hash_active",
+            "webhooks",
+            ["user_id", sa.text("md5(url)")],
+            unique=True,
+            postgresql_where=sa.text("is_active"),
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.execute("ANALYZE webhooks")
+        op.drop_index(
+            "uq_webhooks_user_id_url_active",
+            table_name="webhooks",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            BEGIN
+                IF EXISTS (SELECT FROM webhooks WHERE is_active AND octet_length(url) > 2600) THEN
+                    RAISE EXCEPTION 'webhooks has active urls that are too long for the index: shorten them first';
+                END IF;
+            END
+            $$
+        """)
+        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        op.execute("""
+            DO $$
+            BEGIN
+                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                IF EXISTS (
+                    SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_webhooks_user_id_url_active') AND NOT indisvalid
+                ) THEN
+                    ALTER INDEX uq_webhooks_user_id_url_active RENAME TO uq_webhooks_user_id_url_active_invalid;
+                END IF;
+            END
+            $$
+        """)
+        op.drop_index(
+            "uq_webhooks_user_id_url_active_invalid",
+            table_name="webhooks",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )
+        op.create_index(
+            "uq_webhooks_user_id_url_active",
+            "webhooks",
+            ["user_id", "url"],
+            unique=True,
+            postgresql_where=sa.text("is_active"),
+            postgresql_concurrently=True,
+            if_not_exists=True,
+        )
+        op.drop_index(
+            "uq_webhooks_user_id_url_hash_active",
+            table_name="webhooks",
+            if_exists=True,
+            postgresql_concurrently=True,
+        )

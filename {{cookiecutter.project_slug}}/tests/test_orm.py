@@ -1,0 +1,56 @@
+"""What code may expect of the models at work, on a database at head."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models import Document, DocumentPage, Role, User, Webhook
+from tests.support import Database
+
+
+@pytest.fixture
+def session(head: Database) -> Iterator[Session]:
+    """A session on sample rows."""
+    with Session(head.engine) as session:
+        yield session
+
+
+def test_a_thousand_pages_are_one_statement_or_two(session: Session) -> None:
+    document = session.scalars(select(Document)).first()
+    assert document
+    document.pages += [DocumentPage(page_number=number) for number in range(1000, 2000)]
+    statements: list[str] = []
+    event.listen(session.get_bind(), "before_cursor_execute", lambda *given: statements.append(given[2]))
+    session.flush()
+    assert len(statements) <= 2
+
+
+def test_updated_at_is_what_the_trigger_has_set(session: Session) -> None:
+    user = session.scalars(select(User)).first()
+    assert user
+    earlier, user.phone = user.updated_at, "1"
+    session.flush()
+    assert user.updated_at > earlier
+
+
+def test_a_role_that_users_have_cannot_be_deleted(session: Session) -> None:
+    session.delete(session.scalars(select(Role).join(User)).first())
+    with pytest.raises(IntegrityError, match="fk_users_role_id"):
+        session.flush()
+
+
+def test_an_email_is_written_in_lower_case(session: Session) -> None:
+    user = User(email="Ada.Lovelace@Example.com", username="ada")
+    session.add(user)
+    session.flush()
+    assert user.email == "ada.lovelace@example.com"
+
+
+def test_an_active_webhook_may_have_a_long_url(session: Session) -> None:
+    user = session.scalars(select(User)).first()
+    url = "https://example.com/" + "".join(map(str, range(10000)))
+    session.add(Webhook(user=user, name="long", url=url, events=[]))
+    session.flush()
