@@ -1,0 +1,196 @@
+"""An empty backend that gets a schema of another trade, by the commands that its README gives."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.conftest import generate_here, remove_server, shell
+from tests.domains.story import Domain
+
+# What is in the database: not the system's, an extension's, a partition or Alembic's own.
+TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'
+    AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') ORDER BY 1
+"""
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+class Backend:
+    """A backend, and what its developer does in it."""
+
+    def __init__(self, folder: Path, domain: Domain) -> None:
+        self.folder, self.domain = folder, domain
+
+    def run(self, script: str, **environment: str) -> str:
+        """Run commands as a developer types them, and return what they printed; all have to succeed."""
+        return shell(f". .venv/bin/activate\n{script}", self.folder, **environment)
+
+    # Models and revisions
+
+    def bring_models(self) -> None:
+        """Put the models where the README says."""
+        shutil.rmtree(self.folder / "models", ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(self.domain.models, self.folder / "models", ignore=ignored)
+
+    def revise(self, name: str) -> None:
+        """Come to a revision, or to several, with all that its review asks for, and upgrade."""
+        if source := self.domain.written(name):
+            [made] = self._alembic_revision(f"-m {name}")
+            made.write_text(pasted(source.read_text(), made.read_text()))
+        else:
+            patch = self.domain.patch(name)
+            if "\n+++ " in patch.read_text():
+                self.run(f"patch --strip=0 --quiet < '{patch}'")
+            for made in self._alembic_revision(f"--autogenerate -m {name}"):
+                text = renamed(made.read_text()) if name.startswith("rename_") else made.read_text()
+                made.write_text(filled_in(text, patch.read_text().partition("\n---")[0]))
+        self.run("alembic upgrade head")
+
+    def _alembic_revision(self, arguments: str) -> list[Path]:
+        before = set(self.revisions())
+        self.run(f"alembic revision {arguments}")
+        made = [path for path in self.revisions() if path not in before]
+        assert made, f"nothing came of: alembic revision {arguments}"
+        return made
+
+    def revisions(self) -> list[Path]:
+        """Return the files of the chain."""
+        return sorted((self.folder / "alembic/versions").glob("*.py"))
+
+    def measure(self) -> None:
+        """Have the ledger written, and each revision say which locks were measured."""
+        # A stand-in: `make ledger` is to fill in an empty field by itself.
+        printed = self.run("make ledger 2>&1 || true")
+        for name, measured in re.findall(
+            r"^(\S+\.py) .*: Locks: says 'nothing', measured: (.*)$", printed, re.M
+        ):
+            path = self.folder / "alembic/versions" / name
+            path.write_text(re.sub("^Locks:$", f"Locks: {measured}", path.read_text(), count=1, flags=re.M))
+        self.run("make ledger")
+
+    def current(self) -> str:
+        """Return the revision that the database is at."""
+        return self.run("alembic current 2> /dev/null").split()[0]
+
+    # Rows
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        with psycopg.connect(self.run("python -m migrate url").strip(), autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def holds(self, sql: str) -> bool:
+        """Return whether a query gives true."""
+        try:
+            [[value]] = self.query(sql)
+        except psycopg.ProgrammingError:
+            return False
+        return value is True
+
+    def rows(self) -> Rows:
+        """Return every row of every table."""
+        return {
+            table: [json.loads(row) for (row,) in self.query(f"SELECT to_jsonb(t)::text FROM {table} AS t")]
+            for (table,) in self.query(TABLES)
+        }
+
+
+@contextmanager
+def empty_backend(folder: Path, domain: Domain) -> Iterator[Backend]:
+    """Give a backend without tables; its embedded server is gone at the end."""
+    project = without_history(generate_here(folder, project_name=f"{domain} backend"))
+    share_environment(project)
+    try:
+        yield Backend(project, domain)
+    finally:
+        remove_server(project)
+
+
+def without_history(project: Path) -> Path:
+    """Make of the default backend what `history=empty` is to give. To be replaced by that choice."""
+    for folder in ("models", "tests/scenarios"):
+        shutil.rmtree(project / folder)
+    (project / "models").mkdir()
+    (project / "models/__init__.py").write_text('"""The schema, as SQLAlchemy models."""\n')
+    for path in (project / "alembic/versions").glob("*.py"):
+        path.unlink()
+    shutil.copy(
+        Path(__file__).parents[2] / "{{cookiecutter.project_slug}}/alembic/baseline/README.md",
+        project / "alembic/versions/README.md",
+    )
+    return project
+
+
+def share_environment(project: Path) -> None:
+    """Give a backend the environment that these tests run in: it has all that is required."""
+    environment = Path(sys.prefix)
+    # Else make would build one, there.
+    assert (environment / "installed").exists(), "run these tests by make test, or make install first"
+    (project / ".venv").symlink_to(environment, target_is_directory=True)
+    os.utime(project / "requirements-dev.txt", (0, 0))  # make goes by the time
+
+
+def pasted(source: str, made: str) -> str:
+    """Return a revision that Alembic has made, with the words and the functions of another file."""
+    _, words, body = source.split('"""', 2)
+    imports, functions = body.split("\n\n\n", 1)
+    ids = re.search(r'^Revision ID:.*?(?=""")', made, re.M | re.S)
+    variables = re.search(r"^revision = .*^depends_on = .*?$", made, re.M | re.S)
+    assert ids
+    assert variables
+    words = words.replace("\nAllow:", "\nLocks:\nAllow:", 1) if "\nAllow:" in words else words
+    words = words if "\nLocks:" in words else words.replace("\nRollback:", "\nLocks:\nRollback:")
+    return f'"""{words}\n{ids[0]}"""{imports}\n\n{variables[0]}\n\n\n{functions}'
+
+
+def filled_in(text: str, words: str) -> str:
+    """Return a revision with these words in its docstring, and no empty `Instead of:`."""
+    for field, said in re.findall(r"^(Scenario|Rollback|Deploy): (.*)$", words, re.M):
+        text, count = re.subn(f"^{field}:.*$", f"{field}: {said}", text, count=1, flags=re.M)
+        assert count, field
+    allowed = "".join(f"{line}\n" for line in re.findall("^Allow: .*$", words, re.M))
+    return text.replace("Instead of:\n", "", 1).replace("\nLocks:\n", f"\nLocks:\n{allowed}", 1)
+
+
+def renamed(text: str) -> str:
+    """Return a revision with the line that its remark gives in place of what follows, and its way back."""
+    found = re.search(
+        r'# +op\.alter_column\(("[^"]*"), ("[^"]*"), new_column_name=("[^"]*")(.*)\)$', text, re.M
+    )
+    assert found, text
+    table, old, new, rest = found.groups()
+    up = f"op.alter_column({table}, {old}, new_column_name={new}{rest})"
+    down = f"op.alter_column({table}, {new}, new_column_name={old}{rest})"
+    head = text[: text.index("def upgrade()")].replace("import sqlalchemy as sa\n", "")
+    return f"{head}def upgrade() -> None:\n    {up}\n\n\ndef downgrade() -> None:\n    {down}\n"
+
+
+def common(before: Rows, after: Rows) -> tuple[Rows, Rows]:
+    """Return the rows of two moments, less the tables and columns that only one of them has."""
+
+    def less(rows: Rows, others: Rows) -> Rows:
+        return {
+            table: sorted(
+                (
+                    {c: v for c, v in row.items() if not others[table] or c in others[table][0]}
+                    for row in lines
+                ),
+                key=str,
+            )
+            for table, lines in rows.items()
+            if table in others
+        }
+
+    return less(before, after), less(after, before)

@@ -1,0 +1,125 @@
+"""Schemas of other trades, from the first model to a rollback, by what the README says."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.domains.backend import Backend, Rows, common, empty_backend
+from tests.domains.railway.story import RAILWAY
+from tests.domains.shop.story import SHOP
+from tests.domains.story import Change, Domain
+
+pytestmark = pytest.mark.slow
+
+each_domain = pytest.mark.parametrize("domain", [SHOP, RAILWAY], ids=str)
+
+
+@each_domain
+def test_the_first_hour(domain: Domain, tmp_path: Path) -> None:
+    with empty_backend(tmp_path, domain) as backend:
+        backend.bring_models()
+        it_comes_to_its_tables(backend)
+        models_and_database_agree(backend)
+        every_table_gets_rows(backend)
+        what_sql_alone_makes_works(backend)
+        it_goes_down_to_nothing_and_up_again(backend)
+        backend.measure()
+        backend.run("make index")
+        its_own_tests_pass(backend)
+        backend.run("make lint")
+
+
+@each_domain
+def test_changes_with_rows_and_a_squash(domain: Domain, tmp_path: Path) -> None:
+    with empty_backend(tmp_path, domain) as backend:
+        backend.bring_models()
+        it_comes_to_its_tables(backend)
+        every_table_gets_rows(backend)
+        for change in domain.changes:
+            it_changes_and_keeps_its_rows(backend, change)
+        backend.measure()
+        backend.run("make index")
+        its_own_tests_pass(backend)
+        backend.run("make lint")
+        one_revision_takes_the_place_of_all(backend)
+        its_own_tests_pass(backend)
+        backend.run("make lint")
+
+
+def it_comes_to_its_tables(backend: Backend) -> None:
+    backend.run("make db")
+    for name in backend.domain.birth:
+        backend.revise(name)
+
+
+def models_and_database_agree(backend: Backend) -> None:
+    assert "No new upgrade operations detected" in backend.run("alembic check 2>&1")
+
+
+def every_table_gets_rows(backend: Backend) -> None:
+    backend.run("python -m migrate sample --rows 100")
+    rows = backend.rows()
+    assert rows
+    assert [table for table, lines in rows.items() if not lines] == []
+
+
+def what_sql_alone_makes_works(backend: Backend) -> None:
+    for query in backend.domain.works:
+        assert backend.holds(query), query
+    for constraint, statement in backend.domain.refused.items():
+        with pytest.raises(psycopg.IntegrityError) as refusal:
+            backend.query(statement)
+        assert refusal.value.diag.constraint_name == constraint
+
+
+def it_goes_down_to_nothing_and_up_again(backend: Backend) -> None:
+    backend.run("alembic downgrade base")
+    assert backend.rows() == {}
+    backend.run("alembic upgrade head")
+    models_and_database_agree(backend)
+
+
+def its_own_tests_pass(backend: Backend) -> None:
+    assert " passed" in backend.run("make test")
+
+
+def it_changes_and_keeps_its_rows(backend: Backend, change: Change) -> None:
+    start, before = backend.current(), backend.rows()
+    assert not backend.holds(change.proof)
+    for name in change.names:
+        backend.revise(name)
+    is_changed(backend, change, before)
+    backend.run(f"alembic downgrade {start}")
+    assert backend.holds(change.proof) == change.stays
+    assert_the_same_rows(backend, before)
+    backend.run("alembic upgrade head")
+    is_changed(backend, change, before)
+
+
+def is_changed(backend: Backend, change: Change, before: Rows) -> None:
+    assert backend.holds(change.proof)
+    assert_the_same_rows(backend, before)
+    models_and_database_agree(backend)
+
+
+def assert_the_same_rows(backend: Backend, before: Rows) -> None:
+    then, now = common(before, backend.rows())
+    assert now == then
+    assert now.keys() == before.keys()
+
+
+def one_revision_takes_the_place_of_all(backend: Backend) -> None:
+    before, start = backend.rows(), backend.current()
+    shown = backend.run("python -m migrate squash --dry-run 2> /dev/null")
+    backend.run("python -m migrate squash")
+    [squashed] = backend.revisions()
+    assert squashed.read_text() == shown
+    backend.run("alembic current --check-heads")
+    assert backend.current() == start
+    assert backend.rows() == before
+    models_and_database_agree(backend)
+    backend.run("make index")
+    backend.measure()
+    backend.run("alembic downgrade base\nalembic upgrade head")
+    models_and_database_agree(backend)
