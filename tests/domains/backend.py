@@ -6,11 +6,13 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.errors import InvalidTextRepresentation, UndefinedColumn, UndefinedTable
 
 from tests.conftest import generate_here, remove_server, shell
 from tests.domains.story import Domain
@@ -86,18 +88,21 @@ class Backend:
 
     # Rows
 
+    @cached_property
+    def url(self) -> str:
+        """The address of its database."""
+        return self.run("python -m migrate url").strip()
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        with psycopg.connect(self.run("python -m migrate url").strip(), autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(sql.encode()).fetchall()
 
     def holds(self, sql: str) -> bool:
-        """Return whether a query gives true."""
-        try:
-            [[value]] = self.query(sql)
-        except psycopg.ProgrammingError:
-            return False
-        return value is True
+        """Return whether a query gives true, and does not miss what it asks for."""
+        with suppress(UndefinedColumn, UndefinedTable, InvalidTextRepresentation):
+            return self.query(sql) == [(True,)]
+        return False
 
     def rows(self) -> Rows:
         """Return every row of every table."""

@@ -29,7 +29,7 @@ RAILWAY = Domain(
         """,
         """
             SELECT count(*) = (SELECT count(*) FROM rail.measurement)
-            FROM (TABLE rail.measurement_2026_01 UNION ALL TABLE rail."Measurements of February") AS both
+            FROM (TABLE rail.measurement_2026_01 UNION ALL TABLE rail."Measurements of February") AS months
         """,
     ),
     refused={
