@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -106,10 +106,7 @@ class Backend:
 
     def rows(self) -> Rows:
         """Return every row of every table."""
-        return {
-            table: [json.loads(row) for (row,) in self.query(f"SELECT to_jsonb(t)::text FROM {table} AS t")]
-            for (table,) in self.query(TABLES)
-        }
+        return rows(self.query)
 
 
 @contextmanager
@@ -180,6 +177,17 @@ def renamed(text: str) -> str:
     down = f"op.alter_column({table}, {new}, new_column_name={old}{rest})"
     head = text[: text.index("def upgrade()")].replace("import sqlalchemy as sa\n", "")
     return f"{head}def upgrade() -> None:\n    {up}\n\n\ndef downgrade() -> None:\n    {down}\n"
+
+
+def rows(query: Callable[[str], list[tuple[Any, ...]]]) -> Rows:
+    """Return every row of every table, in an order that does not depend on storage."""
+    return {
+        table: [
+            json.loads(row)
+            for (row,) in query(f'SELECT to_jsonb(t)::text COLLATE "C" AS row FROM {table} AS t ORDER BY 1')
+        ]
+        for (table,) in query(TABLES)
+    }
 
 
 def common(before: Rows, after: Rows) -> tuple[Rows, Rows]:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.errors import InsufficientPrivilege
 
-from tests.domains.backend import Backend, Rows, common, empty_backend
+from tests.domains.backend import TABLES, Backend, Rows, common, empty_backend
+from tests.domains.production import PASSWORD, Site, create, production
 from tests.domains.railway.story import RAILWAY
 from tests.domains.shop.story import SHOP
 from tests.domains.story import Change, Domain
@@ -45,6 +47,64 @@ def test_changes_with_rows_and_a_squash(domain: Domain, tmp_path: Path) -> None:
         one_revision_takes_the_place_of_all(backend)
         its_own_tests_pass(backend)
         backend.run("make lint")
+
+
+@each_domain
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_deploys_and_the_ways_back(domain: Domain, tls: bool, tmp_path: Path) -> None:
+    with empty_backend(tmp_path, domain) as backend:
+        backend.bring_models()
+        it_comes_to_its_tables(backend)
+        with production(backend, tls=tls) as site:
+            site.grant()
+            it_is_deployed(site)
+            site.grant()
+            site.run("python -m migrate sample --rows 100")
+            the_application_writes_rows_and_changes_no_table(site)
+            before, change = site.rows(), domain.changes[0]
+            for name in change.names:
+                backend.revise(name)
+            it_is_deployed(site)
+            assert site.query(change.proof) == [(True,)]
+            it_keeps_its_rows(site, before)
+            printed = site.run("python -m migrate rollback --to -1 --yes 2>&1")
+            assert "rollback succeeded" in printed
+            assert site.rows() == before
+            it_is_deployed(site)
+            the_backup_holds_the_rows(site, before)
+
+
+def it_is_deployed(site: Site) -> None:
+    printed = site.run("python -m migrate deploy --yes 2>&1")
+    assert "models and database agree" in printed
+    assert "models can be read" in printed
+    assert "deploy succeeded" in printed
+    assert PASSWORD not in printed
+
+
+def the_application_writes_rows_and_changes_no_table(site: Site) -> None:
+    assert site.rows()
+    for (table,) in site.query(TABLES):
+        assert site.query(f"WITH gone AS (DELETE FROM {table} WHERE false RETURNING 1) TABLE gone") == []
+        with pytest.raises(InsufficientPrivilege):
+            site.query(f"ALTER TABLE {table} RENAME TO mine")
+        with pytest.raises(InsufficientPrivilege):
+            site.query(f"TRUNCATE {table} CASCADE")
+    with pytest.raises(InsufficientPrivilege):
+        site.query("WITH gone AS (DELETE FROM alembic_version RETURNING 1) TABLE gone")
+
+
+def it_keeps_its_rows(site: Site, before: Rows) -> None:
+    then, now = common(before, site.rows())
+    assert now == then
+
+
+def the_backup_holds_the_rows(site: Site, before: Rows) -> None:
+    newest = max((site.backend.folder / "backups").glob("*.dump"))
+    create(site.admin, "Restored", str(site.owner.username))
+    printed = site.run(f"python -m migrate rollback --backup '{newest}' --into Restored --yes 2>&1")
+    assert "rollback succeeded" in printed
+    assert site.rows(database="Restored") == before
 
 
 def it_comes_to_its_tables(backend: Backend) -> None:
