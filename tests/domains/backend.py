@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import InvalidTextRepresentation, UndefinedColumn, UndefinedTable
 
-from tests.conftest import generate_here, remove_server, shell
+from tests.conftest import BACKEND, generate_here, remove_server, shell
 from tests.domains.story import Domain
 
 # What is in the database: not the system's, an extension's, a partition or Alembic's own.
@@ -122,16 +122,11 @@ def empty_backend(folder: Path, domain: Domain) -> Iterator[Backend]:
 
 def without_history(project: Path) -> Path:
     """Make of the default backend what `history=empty` is to give. To be replaced by that choice."""
-    for folder in ("models", "tests/scenarios"):
+    for folder in ("models", "tests/scenarios", "alembic/versions"):
         shutil.rmtree(project / folder)
-    (project / "models").mkdir()
+        (project / folder).mkdir()
     (project / "models/__init__.py").write_text('"""The schema, as SQLAlchemy models."""\n')
-    for path in (project / "alembic/versions").glob("*.py"):
-        path.unlink()
-    shutil.copy(
-        Path(__file__).parents[2] / "{{cookiecutter.project_slug}}/alembic/baseline/README.md",
-        project / "alembic/versions/README.md",
-    )
+    shutil.copy(BACKEND / "alembic/baseline/README.md", project / "alembic/versions")
     return project
 
 
