@@ -1,10 +1,8 @@
 """An empty backend that gets a schema of another trade, by the commands that its README gives."""
 
 import json
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.errors import InvalidTextRepresentation, UndefinedColumn, UndefinedTable
 
-from tests.conftest import BACKEND, generate_here, remove_server, shell
+from tests.conftest import generate_here, shell
 from tests.domains.story import Domain
 
 # What is in the database: not the system's, an extension's, a partition or Alembic's own.
@@ -73,13 +71,6 @@ class Backend:
 
     def measure(self) -> None:
         """Have the ledger written, and each revision say which locks were measured."""
-        # A stand-in: `make ledger` is to fill in an empty field by itself.
-        printed = self.run("make ledger 2>&1 || true")
-        for name, measured in re.findall(
-            r"^(\S+\.py) .*: Locks: says 'nothing', measured: (.*)$", printed, re.M
-        ):
-            path = self.folder / "alembic/versions" / name
-            path.write_text(re.sub("^Locks:$", f"Locks: {measured}", path.read_text(), count=1, flags=re.M))
         self.run("make ledger")
 
     def current(self) -> str:
@@ -112,31 +103,12 @@ class Backend:
 @contextmanager
 def empty_backend(folder: Path, domain: Domain) -> Iterator[Backend]:
     """Give a backend without tables; its embedded server is gone at the end."""
-    project = without_history(generate_here(folder, project_name=f"{domain} backend"))
-    share_environment(project)
+    project = generate_here(folder, project_name=f"{domain} backend", history="empty")
+    project.install()
     try:
-        yield Backend(project, domain)
+        yield Backend(project.folder, domain)
     finally:
-        remove_server(project)
-
-
-def without_history(project: Path) -> Path:
-    """Make of the default backend what `history=empty` is to give. To be replaced by that choice."""
-    for folder in ("models", "tests/scenarios", "alembic/versions"):
-        shutil.rmtree(project / folder)
-        (project / folder).mkdir()
-    (project / "models/__init__.py").write_text('"""The schema, as SQLAlchemy models."""\n')
-    shutil.copy(BACKEND / "alembic/baseline/README.md", project / "alembic/versions")
-    return project
-
-
-def share_environment(project: Path) -> None:
-    """Give a backend the environment that these tests run in: it has all that is required."""
-    environment = Path(sys.prefix)
-    # Else make would build one, there.
-    assert (environment / "installed").exists(), "run these tests by make test, or make install first"
-    (project / ".venv").symlink_to(environment, target_is_directory=True)
-    os.utime(project / "requirements-dev.txt", (0, 0))  # make goes by the time
+        project.remove_server()
 
 
 def pasted(source: str, made: str) -> str:
@@ -153,12 +125,13 @@ def pasted(source: str, made: str) -> str:
 
 
 def filled_in(text: str, words: str) -> str:
-    """Return a revision with these words in its docstring, and no empty `Instead of:`."""
+    """Return a revision with these words in its docstring, and no `Instead of:`."""
     for field, said in re.findall(r"^(Scenario|Rollback|Deploy): (.*)$", words, re.M):
         text, count = re.subn(f"^{field}:.*$", f"{field}: {said}", text, count=1, flags=re.M)
         assert count, field
     allowed = "".join(f"{line}\n" for line in re.findall("^Allow: .*$", words, re.M))
-    return text.replace("Instead of:\n", "", 1).replace("\nLocks:\n", f"\nLocks:\n{allowed}", 1)
+    text = re.sub(r"^Instead of:.*\n", "", text, count=1, flags=re.M)
+    return re.sub(r"^(Locks:.*\n)", rf"\1{allowed}", text, count=1, flags=re.M)
 
 
 def renamed(text: str) -> str:
