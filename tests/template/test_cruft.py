@@ -90,7 +90,7 @@ def improve(template: Checkout) -> None:
     change(backend / "models/auth.py", '"""', '"""Of the template. ')
     change(backend / "models/sample.py", '"""', '"""Of the template. ')
     # Of what the user has deleted, too.
-    change(backend / "tests/test_embedded.py", '"""', '"""Improved. ')
+    change(backend / "tests/test_models.py", '"""', '"""Improved. ')
     # A filter that the template did not have when the backend was made.
     change(template / "hooks/answers.py", "one_line=one_line", "one_line=one_line, shout=str.upper")
     change(backend / "README.md", "# {{ cookiecutter.project_name | one_line }}",
@@ -114,7 +114,7 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     change(project / "pyproject.toml", "version = ", 'urls = { home = "https://example.com" }\nversion = ')
     (project / "mill").mkdir()
     (project / "mill/__init__.py").write_text("# the service itself\n")
-    (project / "tests/test_embedded.py").unlink()
+    (project / "tests/test_models.py").unlink()
     project.commit("A year of work")
     (project / ".env").write_text("DATABASE_URL=postgresql://ada:secret@db.example.com/papers\n")
     kept = {
@@ -148,7 +148,7 @@ def test_an_update_brings_what_is_new_and_leaves_what_is_the_users(
     assert {p.name for p in (project / "alembic/versions").glob("*.py")} == {
         Path(path).name for path in kept if path.startswith("alembic/versions") and path.endswith(".py")
     }
-    assert not project.has("tests/test_embedded.py")
+    assert not project.has("tests/test_models.py")
     assert not project.has("tests/scenarios/test_of_the_template.py")
     assert not list(project.folder.rglob("*.rej"))
     assert "<<<<<<<" not in project.run("git show")
