@@ -561,8 +561,8 @@ def test_without_settings_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.
     assert Settings.load(Config(), {}, *environments()) == Settings()
 
 
-def test_the_readme_names_every_setting_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `(\w+)` \| `(\S+)` \|", (ROOT / "README.md").read_text(), re.M))
+def test_the_runbook_names_every_setting_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| `(\S+)` \|", (ROOT / "docs/RUNBOOK.md").read_text(), re.M))
     assert table.keys() == {field.name for field in fields(Settings)}
     assert Settings.load(Config(), table) == Settings()
 

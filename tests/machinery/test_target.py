@@ -641,15 +641,13 @@ def test_a_revision_that_no_file_has_stops_a_deploy_and_a_rollback(
         assert "Traceback" not in said
 
 
-# The README's recipes
+# The recipes of docs/PROGRAMS.md
 
 
 def recipes() -> list[str]:
-    """Return the blocks of Python in the README's section."""
-    [section] = re.findall(
-        r"^## In your own tests and programs$(.*?)^## ", (ROOT / "README.md").read_text("utf-8"), re.M | re.S
-    )
-    return re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
+    """Return the blocks of Python on the page."""
+    page = (ROOT / "docs/PROGRAMS.md").read_text("utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
 
 
 def on_chain(ini: Path, recipe: str) -> str:

@@ -33,7 +33,7 @@ TABLES = {*re.findall(r'__tablename__ = "(\w+)"', MODELS)} - {"roles"}  # the da
 TRACES = {
     ("history", "worked"): rf"test_worked|parts\.toml$|\b({'|'.join(SLUGS | IDS | GONE)})\b",
     ("history", "baseline"): r"20250113_0915_baseline",
-    ("history", "worked baseline"): rf"\b({'|'.join(TABLES)})\b|(?i:webhook)",
+    ("history", "worked baseline"): rf"test_orm|\b({'|'.join(TABLES)})\b|(?i:webhook)",
     ("ci", "github"): r"\.github/|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"(?i)gitlab",
     ("containers", "yes"): r"(?i)\bdocker|\bcompose\b|kubernetes|test_containers",

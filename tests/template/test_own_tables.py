@@ -25,7 +25,7 @@ def test_from_the_first_model_to_a_squash(project: Project) -> None:
     readme = project / "README.md"
     # The last one is run by test_cruft.py, and the one before the first revision by the test below.
     start, use, *leave, revise, run, deploy, rollback, squash, _update = commands(readme)
-    models, imports, sample, *_programs = blocks(readme, "python")
+    models, imports, sample = blocks(readme, "python")
     before = len(project.revisions())
     assert len(leave) == before
 

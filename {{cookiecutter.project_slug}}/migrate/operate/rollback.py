@@ -34,7 +34,7 @@ TABLE_COUNT = """
     )
 """
 TABLES = text(TABLE_COUNT)
-# A backup has the rows of an extension's table too, where the extension says that users write there.
+# A backup has the rows of an extension's table too, where the extension says that they are no part of it.
 TABLES_WITH_ROWS = text(
     f"{TABLE_COUNT} OR relkind = 'r' AND c.oid IN (SELECT unnest(extconfig) FROM pg_extension)"
 )
