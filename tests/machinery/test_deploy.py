@@ -1,5 +1,7 @@
 """A deploy, good and failed, with its ways on and back run as they are printed."""
 
+import itertools
+import os
 import re
 import resource
 import signal
@@ -10,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from database import ROOT
+from migrate.operate import backup
 from migrate.operate.deploy import Deploy
+from migrate.operate.operation import Operation
 from migrate.run.connection import major_version
 from postgres import client
 from tests.machinery.production import (
-    WITHOUT_EMBEDDED,
-    Chain,
     Site,
     command,
     commands,
@@ -24,7 +27,7 @@ from tests.machinery.production import (
     site,
     steps,
 )
-from tests.machinery.support import Database, wait_for
+from tests.machinery.support import Chain, Database, wait_for
 
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -125,7 +128,7 @@ def restored(made: Site, backup: Path) -> Database:
 def test_the_times_are_utc_wherever_the_operator_is(good: Site) -> None:
     good.environment["TZ"] = "Asia/Tokyo"
     now = subprocess.check_output(["date", "-u", "+%Y-%m-%dT%H"], text=True).strip()
-    _, output = good.deploy("--dry-run")
+    output, _ = good.start("deploy", "--config", str(good.ini), "--dry-run").communicate(timeout=60)
     later = subprocess.check_output(["date", "-u", "+%Y-%m-%dT%H"], text=True).strip()
     assert output[:13] in (now, later)
     [backup] = good.files(".dump")
@@ -266,30 +269,23 @@ def test_an_irreversible_revision_leaves_the_backup_as_the_way_back(bad: Site) -
 # Killed
 
 
-@pytest.mark.parametrize("number", ALL)
-@pytest.mark.parametrize("killer", ["SIGKILL", "SIGTERM", "SIGHUP"])
-def test_a_deploy_that_was_killed_in_a_step_is_run_again(killer: str, number: str, good: Site) -> None:
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [*zip(range(1, 11), itertools.cycle(["SIGTERM", "SIGKILL", "SIGHUP"]), strict=False)],
+)
+def test_a_deploy_that_was_killed_in_a_step_is_run_again(number: int, name: str, good: Site) -> None:
     [path] = trail(good)
-    kill = f"""
-step = operation.Operation.step
-def killed(self, number):
-    step(self, number)
-    if number == {number}:
-        import signal
-        os.kill(os.getpid(), signal.{killer})
-operation.Operation.step = killed
-"""
-    code, output = good.deploy(shim=kill)
-    assert code == (-signal.SIGKILL if killer == "SIGKILL" else 1), output
-    changed = int(number) > 7
+    code, output = good.deploy_until(number, name)
+    assert code == (-signal.SIGKILL if name == "SIGKILL" else 1), output
+    changed = number > 7
     assert good.heads() == (["r2"] if changed else ["r0"])
-    if killer != "SIGKILL":
+    if name != "SIGKILL":
         assert f"deploy stopped in step {number}/10" in output
         assert "stopped on request" in output
-        assert ("Nothing has been changed" in output) == (int(number) < 7)
-        assert ("Applied: nothing." in output) == (number == "7")
+        assert ("Nothing has been changed" in output) == (number < 7)
+        assert ("Applied: nothing." in output) == (number == 7)
         assert ("Applied: r1, r2." in output) == changed
-        if 6 <= int(number) < 10:
+        if 6 <= number < 10:
             assert Path(path).read_text().endswith("finish failed\n")
     assert good.files(".partial") == []
     code, output = good.deploy()
@@ -326,16 +322,17 @@ def test_a_deploy_that_was_killed_while_the_backup_is_written_leaves_no_backup(
 def test_a_deploy_that_was_killed_in_a_statement_is_run_again(
     killer: signal.Signals, empty: Database, chain: Chain
 ) -> None:
-    made = at_r0(site(empty, chain(FIRST, SECOND, THIRD + "; SELECT pg_sleep(3)")))
-    process = made.start("deploy", "--config", str(made.ini), "--yes")
-    wait_for(
-        lambda: made.database.value(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE query ~ '^SELECT pg_sleep' AND datname = current_database()"
-        )
+    pause = "CREATE TABLE pause AS SELECT 60 AS seconds"
+    made = at_r0(
+        site(empty, chain(f"{FIRST}; {pause}", SECOND, f"{THIRD}; SELECT pg_sleep(seconds) FROM pause"))
     )
+    process = made.start("deploy", "--config", str(made.ini), "--yes")
+    wait_for(lambda: made.database.running("SELECT pg_sleep%"))
     process.send_signal(killer)
     output, _ = process.communicate(timeout=60)
+    for pid in made.database.running("SELECT pg_sleep%"):  # the server has not noticed
+        made.database.query("SELECT pg_terminate_backend(:pid)", pid=pid)
+    made.database.execute("UPDATE pause SET seconds = 0")
     assert process.returncode != 0
     if killer == signal.SIGTERM:
         assert "Applied: r1.\nNot applied: r2." in output
@@ -358,7 +355,7 @@ def fake(folder: Path, version: str) -> None:
 def test_a_client_that_is_older_than_the_server_is_refused_before_anything(good: Site) -> None:
     fake(good.folder / "bin", "14.3")
     good.environment["PATH"] = f"{good.folder / 'bin'}:/usr/bin:/bin"
-    code, output = good.deploy(shim=WITHOUT_EMBEDDED)
+    code, output = good.deploy(embedded=False)
     assert code == 1
     with good.database.engine.connect() as connection:
         server = major_version(connection)
@@ -377,7 +374,7 @@ def test_so_is_a_real_one(good: Site) -> None:
         if major_version(connection) < 16:
             pytest.skip("the server is no newer")
     good.environment["PATH"] = f"{POSTGRESQL_15}:/usr/bin:/bin"
-    code, output = good.deploy(shim=WITHOUT_EMBEDDED)
+    code, output = good.deploy(embedded=False)
     assert code == 1
     assert "is version 15, older than the server's" in output
     assert steps(output) == ["1"]
@@ -393,10 +390,10 @@ def test_the_client_nearest_to_the_server_is_taken(good: Site, monkeypatch: pyte
 
 def test_without_a_client_it_says_what_to_install(good: Site) -> None:
     good.environment["PATH"] = str(good.folder)
-    code, output = good.deploy(shim=WITHOUT_EMBEDDED)
+    code, output = good.deploy(embedded=False)
     assert code == 1
     assert "pg_dump is not on PATH: install PostgreSQL's client programs" in output
-    code, output = good.deploy("--no-backup", str(good.database.url.database), shim=WITHOUT_EMBEDDED)
+    code, output = good.deploy("--no-backup", str(good.database.url.database), embedded=False)
     assert code == 0, output
 
 
@@ -454,17 +451,10 @@ def test_a_folder_that_cannot_be_written_stops_it_at_once(good: Site) -> None:
     assert good.heads() == ["r0"]
 
 
-def test_a_backup_that_is_cut_off_is_no_backup(good: Site) -> None:
+def test_a_backup_that_is_cut_off_is_no_backup(good: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     incompressible(good)
-    cut = """
-from migrate.operate import backup
-sync = backup._sync
-def cut(path):
-    os.truncate(path, path.stat().st_size // 2)
-    sync(path)
-backup._sync = cut
-"""
-    code, output = good.deploy(shim=cut)
+    monkeypatch.setattr(backup, "_sync", lambda path: os.truncate(path, path.stat().st_size // 2))
+    code, output = good.deploy()
     assert code == 1
     assert "deploy stopped in step 3/10 (verify the backup): pg_restore: " in output
     assert "Nothing has been changed" in output
@@ -472,18 +462,19 @@ backup._sync = cut
 
 
 @pytest.mark.parametrize("taken", ["", ".partial"])
-def test_an_existing_backup_is_never_overwritten(taken: str, good: Site) -> None:
-    occupy = f"""
-from pathlib import Path
-file = operation.Operation.file
-def taken(self, suffix):
-    path = file(self, suffix)
-    if suffix == "dump":
-        Path(f"{{path}}{taken}").write_text("mine")
-    return path
-operation.Operation.file = taken
-"""
-    code, output = good.deploy(shim=occupy)
+def test_an_existing_backup_is_never_overwritten(
+    taken: str, good: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Operation.file
+
+    def occupied(self: Operation, suffix: str) -> Path:
+        path = file(self, suffix)
+        if suffix == "dump":
+            Path(f"{path}{taken}").write_text("mine")
+        return path
+
+    monkeypatch.setattr(Operation, "file", occupied)
+    code, output = good.deploy()
     assert code == 1
     assert "exists" in output
     [path] = good.files(".dump") + good.files(".partial")
@@ -659,7 +650,7 @@ def production(head: Database, tmp_path: Path) -> Site:
     """The database of the models at head, with the real chain."""
     ini = tmp_path / "alembic.ini"
     made = site(head, ini)
-    (tmp_path / "versions").symlink_to(Path(__file__).parents[1] / "alembic/versions")
+    (tmp_path / "versions").symlink_to(ROOT / "alembic/versions")
     text = made.ini.read_text().replace("exclude_tables = *", "exclude_tables =")
     made.ini.write_text(text.replace("smoke_test = true\n", ""))
     return made
@@ -673,7 +664,7 @@ def test_at_head_models_are_compared_and_read(production: Site) -> None:
 
 
 def test_models_that_say_something_else_stop_it(production: Site) -> None:
-    production.database.execute("ALTER TABLE users ADD COLUMN surprise integer")
+    production.database.execute("ALTER TABLE customers ADD COLUMN surprise integer")
     code, output = production.deploy()
     assert code == 1
     assert "models and database differ in 1 place: " in output
@@ -693,13 +684,13 @@ def test_the_smoke_test_finds_a_grant_that_is_missing(production: Site) -> None:
         production.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
         production.database.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{name}"')
         assert production.deploy()[0] == 0
-        production.database.execute(f'REVOKE SELECT ON categories FROM "{name}"')
+        production.database.execute(f'REVOKE SELECT ON parts FROM "{name}"')
         code, output = production.deploy()
         assert code == 1
-        assert f"Category cannot be read as {name}: permission denied for table categories" in output
+        assert f"Part cannot be read as {name}: permission denied for table parts" in output
         code, output = production.migrate("smoke", "--config", str(production.ini))
         assert code == 1
-        assert output.startswith("error: Category cannot be read")
+        assert output.startswith("error: Part cannot be read")
     finally:
         production.database.execute(f'DROP OWNED BY "{name}"')
         production.database.execute(f'DROP ROLE "{name}"')

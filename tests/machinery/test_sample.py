@@ -170,6 +170,14 @@ def test_unique_indexes_over_expressions_and_of_some_rows_are_obeyed(
     assert done == {"t": ROWS}, done.failed
 
 
+def test_text_is_like_what_the_column_is_called(connection: Connection) -> None:
+    filled(
+        connection, 'CREATE TABLE t ("E-Mail" varchar(60) UNIQUE, homepage_url text, "Title" text)', rows=1
+    )
+    [row] = connection.exec_driver_sql("SELECT * FROM t").all()
+    assert tuple(row) == ("e_mail1@example.com", "https://example.com/homepage_url/1", "title 1")
+
+
 def test_no_more_rows_than_a_unique_constraint_allows(connection: Connection) -> None:
     done = filled(
         connection,

@@ -357,7 +357,7 @@ def test_a_connection_that_is_closed_or_not_alone_is_refused(empty: Database, ch
     assert "has a StaticPool, and so one connection for all: a run needs two" in refusal(calling(ini, shared))
     small = make_engine(empty.url, pool_size=1, max_overflow=0, pool_timeout=0)
     with small.connect() as connection:
-        assert "has no connection left: a run needs two" in refusal(calling(ini, connection))
+        assert "has no connection left, and a run needs two at a time" in refusal(calling(ini, connection))
     for engine in (shared, small):
         engine.dispose()
     assert empty.tables() == []
@@ -506,13 +506,15 @@ def test_another_run_waits_until_the_transaction_is_committed(
 ) -> None:
     ini = chain(CREATE)
     arguments = [*program, str(ini), *([] if program[0] == "-c" else ["upgrade", "head"])]
-    with empty.engine.begin() as connection:
+    with empty.engine.connect() as connection:
+        connection.begin()
         command.upgrade(calling(ini, connection), "head")
         other = start(*arguments, database=empty)
         assert other.stderr
         next(line for line in other.stderr if "waiting for another run of the migrations: pid" in line)
         assert other.poll() is None
-    _, errors = other.communicate(timeout=60)
+        connection.commit()
+        _, errors = other.communicate(timeout=60)
     assert other.returncode == 0, errors
     assert "nothing left to do: the other run has done it" in errors
     assert empty.tables() == ["t"]
@@ -525,7 +527,20 @@ def test_a_transaction_does_not_wait_for_ever(empty: Database, chain: Chain) -> 
         assert "another run of the migrations has not ended in 0 s: pid" in refusal(config)
 
 
-# Beside an event loop
+# In an event loop
+
+
+def test_in_run_sync_an_async_connection_is_its_sync_side(empty: Database, chain: Chain) -> None:
+    ini = chain(CREATE)
+
+    async def main() -> None:
+        async with async_engine(empty.url).connect() as connection:
+            await connection.begin()
+            await connection.run_sync(lambda _: command.upgrade(calling(ini, connection), "head"))
+            await connection.rollback()
+
+    asyncio.run(main())
+    assert empty.tables() == []
 
 
 def test_an_async_run_names_what_blocks_it(empty: Database, chain: Chain) -> None:
@@ -576,6 +591,11 @@ def test_a_programs_logging_stays(empty: Database, chain: Chain, caplog: pytest.
     ini, url = chain(CREATE, ALTER), written(empty.url)
     before = state_of_logging()
     command.upgrade(calling(ini, url=url), "r0")
+    assert state_of_logging() == before
+    with pytest.MonkeyPatch.context() as patch:  # a program that logs nothing
+        patch.setattr(logging.root, "handlers", [])
+        command.current(calling(ini, url=url))
+        assert logging.root.handlers == []
     assert state_of_logging() == before
     # A test that calls the command line, under pytest's handlers.
     ini.write_text(ini.read_text().replace(PLACEHOLDER, url))

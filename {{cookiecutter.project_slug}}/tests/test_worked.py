@@ -21,8 +21,13 @@ def test_killed_again_and_again_it_comes_to_the_same_end(server: Server) -> None
     assert database.rows() == undisturbed.rows()
 
 
+def upgrade_of(revision: Revision) -> str:
+    """Return the source of a revision, as far as its way back."""
+    return revision.path.read_text(encoding="utf-8").split("def downgrade")[0]
+
+
 @pytest.mark.parametrize(
-    "revision", [r for r in REVISIONS if "if_not_exists=True" in r.path.read_text(encoding="utf-8")], ids=str
+    "revision", [revision for revision in REVISIONS if "if_not_exists=True" in upgrade_of(revision)], ids=str
 )
 def test_a_valid_index_that_an_earlier_run_has_built_is_kept(revision: Revision, server: Server) -> None:
     database, valid = server.before(revision.slug), "SELECT indexrelid FROM pg_index WHERE indisvalid"

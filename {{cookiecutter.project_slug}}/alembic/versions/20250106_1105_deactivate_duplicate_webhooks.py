@@ -10,7 +10,7 @@ switched on or off, does the second statement look which of them is the oldest a
 
 Scenario: resolve duplicates before a unique index, without deleting rows
 Instead of: DELETE of all but one, and of what only they knew
-Locks: webhooks RowExclusiveLock; one batch of rows at a time
+Locks: webhooks RowExclusiveLock, users AccessShareLock; one batch of rows at a time
 Rollback: loses which webhooks.is_active were true
 Deploy: after the code that looks for an active webhook before it adds one
 

@@ -13,8 +13,8 @@ VALIDATE: ATTACH reads nothing then, and as no such row can come, this needs no 
 Scenario: add a partition to a live table
 Instead of: CREATE TABLE … PARTITION OF, which fails on rows that are in DEFAULT
 Locks: webhooks AccessExclusiveLock, webhook_deliveries AccessExclusiveLock,
-    webhook_deliveries_2025_01 AccessExclusiveLock, webhook_deliveries_default AccessExclusiveLock; scans
-    webhook_deliveries_default and, for the foreign key of the rows that were moved, webhooks
+    webhook_deliveries_default AccessExclusiveLock; scans webhook_deliveries_default and, for the foreign
+    key of the rows that were moved, webhooks
 Allow: scan webhook_deliveries_default, it is all but empty before the month begins
 Allow: scan webhooks, it has few rows beside its deliveries
 Rollback: lossless
@@ -34,7 +34,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+    op.execute("LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("""
         CREATE TABLE webhook_deliveries_2025_02 (
             LIKE webhook_deliveries INCLUDING DEFAULTS,
@@ -60,7 +60,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+    op.execute("LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_02")
     # The parent puts the rows where they belong now: into DEFAULT.
     op.execute("INSERT INTO webhook_deliveries SELECT * FROM webhook_deliveries_2025_02")

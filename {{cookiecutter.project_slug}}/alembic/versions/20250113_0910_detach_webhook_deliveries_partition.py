@@ -32,13 +32,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+    op.execute("LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_01")
     op.drop_table("webhook_deliveries_2025_01")
 
 
 def downgrade() -> None:
-    op.execute("LOCK TABLE webhooks, webhook_deliveries IN ACCESS EXCLUSIVE MODE")
+    op.execute("LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("""
         CREATE TABLE webhook_deliveries_2025_01 (
             LIKE webhook_deliveries INCLUDING DEFAULTS,

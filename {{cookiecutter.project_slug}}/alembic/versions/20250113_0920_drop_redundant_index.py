@@ -2,9 +2,9 @@
 
 uq_document_pages_document_id_page_number begins with document_id: it finds all pages of a
 document, and serves the foreign key when a document is deleted. The shorter index cost every
-INSERT an entry, and room in memory. No count of its use shows it: the planner takes the
-smaller of the two as long as both are there. pg_index does: an index whose columns another
-one begins with, with the same operator classes and no WHERE.
+INSERT an entry, and room in memory. No count of its use shows it: the planner may take either
+as long as both are there. pg_index does: an index whose columns another one begins with, with
+the same operator classes and no WHERE.
 
 Scenario: drop an index that another one makes redundant
 Instead of: keeping it because pg_stat_user_indexes says that it is used

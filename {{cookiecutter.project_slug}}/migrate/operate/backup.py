@@ -16,7 +16,9 @@ from postgres.errors import ClientError
 LOCK_WAIT = "5min"  # how long pg_dump waits for a table that somebody has locked
 JOBS = 4  # tables restored at the same time
 
-VERSIONS = re.compile(r"^COPY (.+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S)
+VERSIONS = re.compile(
+    r"^COPY ([^\n]+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S
+)
 
 # What belongs to a database itself, which is not in a backup of what is in it.
 LIKE_THE_ORIGINAL = text("""

@@ -65,7 +65,8 @@ def use(place: object, work: Callable[[Connection], None], named_by: str = URL_S
             work(connection)
     except PoolIsEmpty as error:
         raise CommandError(
-            f"the pool of {named_by} has no connection left: a run needs two at a time"
+            f"the pool of {named_by} has no connection left, and a run needs two at a time: "
+            "give an engine with a larger pool"
         ) from error
 
 
@@ -152,9 +153,7 @@ def _is_autocommit(connection: Connection) -> bool:
 
 
 def _settings(connection: Connection) -> dict[str, str]:
-    found = {row.name: row.setting for row in connection.execute(SETTINGS)}
-    connection.rollback()
-    return found
+    return {row.name: row.setting for row in connection.execute(SETTINGS)}
 
 
 def _set_back(connection: Connection, before: dict[str, str]) -> None:

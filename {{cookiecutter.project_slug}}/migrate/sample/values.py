@@ -244,7 +244,10 @@ class Values:
         type_, modifier = self.base(oid, modifier)
         mentioned = (replace(guess, hinted=True) for guess in self._mentioned(type_, hints))
         found = [*self._usual(type_, modifier, hints, word), *mentioned]
-        return list({guess.sql: guess for guess in reversed(found)}.values())[::-1]
+        first: dict[str, Guess] = {}
+        for guess in found:
+            first.setdefault(guess.sql, guess)
+        return list(first.values())
 
     def _within(self, oid: int, modifier: int, hints: Hints, word: str) -> list[Guess]:
         """Return guesses for a part of a value, which no one looks at again: of a domain, what it takes."""
