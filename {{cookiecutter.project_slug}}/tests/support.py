@@ -145,8 +145,10 @@ class Database:
         def guard(impl: StatementHooks, statement: str) -> None:
             nonlocal guarding
             guarding = True
-            plain(impl, statement)
-            guarding = False
+            try:
+                plain(impl, statement)
+            finally:
+                guarding = False
 
         def kill(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
             nonlocal executed, killed_at
