@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.set_defaults(run=stop)
 
     command = commands.add_parser("index", help="write the lists of revisions in a Markdown file anew")
-    command.add_argument("path", type=Path, nargs="?", default=FOLDER / readme.FILE, help="(%(default)s)")
+    command.add_argument(
+        "path", type=Path, nargs="?", help=f"(default: {FOLDER / readme.FILE}, if it is there)"
+    )
     command.set_defaults(run=index)
 
     command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
@@ -138,7 +140,9 @@ def stop(options: argparse.Namespace) -> None:
 
 def index(options: argparse.Namespace) -> None:
     """Write the index of scenarios, and the ledger as it is recorded."""
-    readme.write(options.path, FOLDER)
+    default = FOLDER / readme.FILE
+    if options.path or default.exists():
+        readme.write(options.path or default, FOLDER)
 
 
 def measure(options: argparse.Namespace) -> None:
