@@ -463,6 +463,17 @@ def test_a_parent_that_models_sample_gets_wrong_is_chosen_by_the_engine(connecti
     assert value(connection, "SELECT array_agg(DISTINCT x || p) FROM c") == ["x7"]
 
 
+def test_a_key_of_which_models_sample_leaves_out_a_part_is_satisfied(connection: Connection) -> None:
+    done = filled(
+        connection,
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b)); INSERT INTO p VALUES (1, 8), (2, 9);"
+        "CREATE TABLE c (a int NOT NULL DEFAULT 2, b int NOT NULL, d int, FOREIGN KEY (a, b) REFERENCES p,"
+        " FOREIGN KEY (d, b) REFERENCES p)",
+        {"c": Described(columns={"a": None})},
+    )
+    assert done == {"c": ROWS}, done.failed
+
+
 def test_an_error_in_models_sample_is_told_with_the_table(connection: Connection) -> None:
     done = filled(connection, "CREATE TABLE t (a int)", {"t": Described(columns={"a": "no_such_thing + 1"})})
     assert done.failed == {

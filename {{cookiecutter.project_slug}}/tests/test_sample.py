@@ -5,12 +5,22 @@ import warnings
 import pytest
 
 from migrate import sample
-from migrate.sample.described import read
-from tests.support import REVISIONS, Database, Server
+from migrate.sample import catalogue
+from migrate.sample.described import FILES, read
+from tests.support import REVISIONS, Database, Rows, Server
 
 
 def at_head(server: Server) -> Database:
-    return server.at([REVISIONS[-1].id] if REVISIONS else [], rows=False)
+    return server.at([REVISIONS[-1].id] if REVISIONS else [])
+
+
+def filled_again(database: Database) -> Rows:
+    with database.engine.begin() as connection:
+        tables = ", ".join(table.sql for table in catalogue.read(connection).tables.values())
+        if tables:
+            connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        sample.fill(connection, 200)
+    return database.rows()
 
 
 @pytest.mark.filterwarnings("default::UserWarning")
@@ -20,35 +30,30 @@ def test_each_table_of_each_revision_gets_rows(server: Server) -> None:
         database.upgrade(revision.slug)
         with database.engine.connect() as connection:
             filled = sample.fill(connection, 50)
-            connection.rollback()
         assert 0 not in filled.values()
         for table, reason in filled.failed.items():
             warnings.warn(f"after {revision.slug} {table} gets no sample rows: {reason}", stacklevel=1)
 
 
 def test_the_rows_are_the_same_every_time(server: Server) -> None:
-    one, other = at_head(server), at_head(server)
-    assert one.fill(200) == other.fill(200)
-    assert one.rows() == other.rows()
+    assert filled_again(at_head(server)) == filled_again(at_head(server))
 
 
 def test_tables_that_have_rows_are_left_alone(server: Server) -> None:
     database = at_head(server)
-    database.fill(20)
     before = database.rows()
     assert database.fill(100) == {}
     assert database.rows() == before
 
 
 def test_what_models_sample_describes_is_there(server: Server) -> None:
-    database = at_head(server)
+    with at_head(server).engine.connect() as connection:
+        tables = catalogue.read(connection).tables.values()
     there = {
-        f"{prefix}{table}.{column}"
-        for schema, table, column in database.query(
-            "SELECT table_schema, table_name, column_name FROM information_schema.columns"
-        )
-        for prefix in ("", f"{schema}.")
+        f"{label}.{column}"
+        for table in tables
+        for label in (table.label, f"{table.schema}.{table.name}")
+        for column in table.columns
     }
-    described = read(sample.FILES[:1])
-    columns = {f"{table}.{column}" for table, said in described.items() for column in said.columns}
-    assert columns - there == set()
+    described = {f"{table}.{column}" for table, said in read(FILES[:1]).items() for column in said.columns}
+    assert described - there == set()

@@ -5,7 +5,7 @@ are the same every time, and a million take seconds. models/sample.py makes them
 has the awkward few that real tables hold and recipes forget.
 """
 
-from migrate.sample.described import FILES, Described, SampleError
+from migrate.sample.described import Described, SampleError
 from migrate.sample.filling import Filled, fill
 
-__all__ = ["FILES", "Described", "Filled", "SampleError", "fill"]
+__all__ = ["Described", "Filled", "SampleError", "fill"]

@@ -35,7 +35,7 @@ CALL = re.compile(r"\w\((?!\d+(,\d+)?\))")
 Each = TypeVar("Each")
 
 NULL = Guess("NULL")
-ZERO = Guess("{n}", distinct=True)
+NUMBER = Guess("{n}", distinct=True)
 
 
 class UnfillableError(Exception):
@@ -178,11 +178,13 @@ class _Draft:
     # Foreign keys.
 
     def _choose_parents(self) -> None:
-        settled = set(self._described)
+        settled = {name for name, sql in self._described.items() if sql is not None}
+        left = self._described.keys() - settled
         # A key over more columns settles those that it shares with others.
         for place, key in enumerate(sorted(self._table.keys, key=lambda key: (-len(key.columns), key.name))):
             columns = tuple(name for name in key.columns if name not in settled)
-            if not columns:
+            satisfied = any(self._lists.get(name) == [NULL] for name in key.columns)
+            if not columns or satisfied or left.intersection(columns):
                 continue
             parents = self._parents[key.name]
             nullable = [name for name in columns if self._values.nullable(self._table.columns[name])]
@@ -441,7 +443,7 @@ class _Draft:
         if (sql := self._described.get(name)) is not None:
             return [Guess(sql)]
         if name in self._left_out:
-            return [ZERO if column.numbered else NULL]
+            return [NUMBER if column.numbered else NULL]
         if name in self._lists:
             guesses = self._lists[name]
             empty = [NULL] if self._values.nullable(column) and name not in self._in_uniques else []
@@ -464,7 +466,7 @@ class _Draft:
         options = {name: self._options(name) for name in names}
         for name in names:
             if name in self._lists:
-                options[name] += self._equations(name, self._lists[name][0], checks)
+                options[name][1:1] = self._equations(name, self._lists[name][0], checks)
         alone = [check for check in self._checks if len(check.columns) == 1 and check.columns <= set(names)]
         best, best_share = dict.fromkeys(names, NULL), -1.0
         for some in _batches(_combinations(list(options.values())), AT_ONCE, COMBINATIONS):
@@ -493,7 +495,7 @@ class _Draft:
         linked = any(name in check.columns for check in self._checks if len(check.columns) > 1)
         alone = [check for check in self._checks if check.columns == {name}]
         needed = (
-            linked or name in self._in_uniques or column.expression or guess in (NULL, ZERO) or guess.over
+            linked or name in self._in_uniques or column.expression or guess in (NULL, NUMBER) or guess.over
         )
         if needed or not self._values.nullable(column):
             return
