@@ -1,12 +1,16 @@
 """Fixtures. Every test gets a database of its own; the configured one is never touched."""
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from postgres import embedded
 from tests.machinery import backend  # first: it brings what the others import
 from tests.machinery.support import Chain, Database, Server, write_chain
 
@@ -60,3 +64,21 @@ def head(server: Server) -> Database:
 def chain(tmp_path: Path) -> Chain:
     """`chain("SQL of the first", "SQL of the second")`: a chain of one's own, by its alembic.ini."""
     return partial(write_chain, tmp_path)
+
+
+@pytest.fixture
+def own_server() -> Iterator[embedded.Server]:
+    """A server of the test's own, to be stopped and starved."""
+    with embedded._server("test") as shared:
+        home = shared.home.with_name(f"own_{os.getpid()}")
+        home.mkdir(mode=0o700)
+        server = replace(shared, home=home, options="")  # one that loses nothing
+        if server.user:
+            shutil.chown(home, server.user)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.port():
+            server.stop()
+        shutil.rmtree(home)

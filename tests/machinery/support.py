@@ -26,7 +26,7 @@ from migrate.__main__ import main as migrate
 from migrate.chain import project_config, revisions
 from migrate.run.settings import Settings
 from migrate.target import scratch_server
-from postgres import client
+from postgres import client, embedded
 from postgres.schema import schema
 from tests.machinery.backend import RUN, SCHEMA
 
@@ -207,6 +207,12 @@ class Server:
         with self._engine.connect() as connection:
             for name in names:
                 connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+def database_of(server: embedded.Server) -> Database:
+    return Database(
+        URL.create("postgresql+psycopg", "postgres", server.password, "127.0.0.1", server.port(), "postgres")
+    )
 
 
 def write_chain(folder: Path, *statements: str) -> Path:

@@ -17,7 +17,7 @@ from migrate.operate import backup
 from migrate.operate.deploy import Deploy
 from migrate.operate.operation import Operation
 from migrate.run.connection import major_version
-from postgres import client
+from postgres import client, embedded
 from tests.machinery.production import (
     Site,
     command,
@@ -27,7 +27,7 @@ from tests.machinery.production import (
     site,
     steps,
 )
-from tests.machinery.support import Chain, Database, wait_for
+from tests.machinery.support import Chain, Database, database_of, wait_for
 
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -543,11 +543,15 @@ def test_no_backup_on_a_terminal_asks_for_the_databases_name(good: Site) -> None
     assert good.files(".dump") == []
 
 
-def test_a_read_only_server_is_refused(good: Site) -> None:
-    good.database.execute(
-        f'ALTER DATABASE "{good.database.url.database}" SET default_transaction_read_only = on'
-    )
-    code, output = good.deploy()
+def test_a_standby_is_refused(own_server: embedded.Server, chain: Chain) -> None:
+    made = at_r0(site(database_of(own_server), chain(FIRST, SECOND)))
+    own_server.stop()
+    (own_server.data / "standby.signal").touch()
+    own_server.start()
+    try:
+        code, output = made.deploy()
+    finally:
+        own_server.stop()
     assert code == 1
     assert "the server takes no changes" in output
     assert steps(output) == ["1"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import Connection, text
 
 from database import ROOT, environments
 from migrate.run import progress
@@ -25,7 +25,16 @@ from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.run.statements import PATIENT
 from postgres import embedded
-from tests.machinery.support import SESSIONS, Database, Server, run, start, upgrade_despite_kills, wait_for
+from tests.machinery.support import (
+    SESSIONS,
+    Database,
+    Server,
+    database_of,
+    run,
+    start,
+    upgrade_despite_kills,
+    wait_for,
+)
 
 # A statement that waits until the test has let go of the same lock.
 GATE = "SELECT pg_advisory_lock(1)"
@@ -297,30 +306,6 @@ def test_a_lost_connection_stops_the_run_before_the_next_revision(
     code, errors = run(empty, "upgrade", "head", ini=ini)
     assert code == 0, errors
     assert empty.tables() == ["t", "u"]
-
-
-@pytest.fixture
-def own_server() -> Iterator[embedded.Server]:
-    """A server of the test's own, to be stopped and starved."""
-    with embedded._server("test") as shared:
-        home = shared.home.with_name(f"own_{os.getpid()}")
-        home.mkdir(mode=0o700)
-        server = replace(shared, home=home, options="")  # one that loses nothing
-        if server.user:
-            shutil.chown(home, server.user)
-    try:
-        server.start()
-        yield server
-    finally:
-        if server.port():
-            server.stop()
-        shutil.rmtree(home)
-
-
-def database_of(server: embedded.Server) -> Database:
-    return Database(
-        URL.create("postgresql+psycopg", "postgres", server.password, "127.0.0.1", server.port(), "postgres")
-    )
 
 
 @pytest.mark.parametrize(

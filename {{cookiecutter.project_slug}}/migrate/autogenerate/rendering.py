@@ -54,12 +54,13 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         if type_.schema:
             arguments.append(f"schema={str(type_.schema)!r}")
         return f"postgresql.ENUM({', '.join(arguments)})"
-    if isinstance(item, TypeDecorator):
+    own = not type(item).__module__.startswith("sqlalchemy.")
+    if own and isinstance(item, TypeDecorator):
         impl = item.load_dialect_impl(context.dialect)
         # The driver may have put a class of its own in the place of the dialect's.
         public = next(each for each in type(impl).__mro__ if not each.__name__.startswith("_"))
         return render_type(impl if type(impl) is public else impl.adapt(public), context)
-    if not type(item).__module__.startswith("sqlalchemy."):
+    if own:
         context.imports.add(BY_NAME)
         return f"SQLType({item.compile(context.dialect)!r})"
     return False
