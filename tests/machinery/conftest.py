@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.machinery import backend
+
+# isort: split
+# That brings what is imported from here on.
 from postgres import embedded
-from tests.machinery import backend  # first: it brings what the others import
 from tests.machinery.support import Chain, Database, Server, write_chain
 
 

@@ -302,7 +302,8 @@ def _read_constraints(connection: Connection, tables: dict[int, Table]) -> None:
         elements, operators = tuple(row.elements), tuple(row.operators)
         table.uniques.append(Unique(row.name, elements, operators, row.deferrable, row.nulls_distinct))
     for table, row in ask(PARTITIONS):
-        table.partitions.append(Check("", row.sql, table.mentioned(row.sql)))
+        if row.sql:  # a DEFAULT partition that is alone takes every row
+            table.partitions.append(Check("", row.sql, table.mentioned(row.sql)))
 
 
 def _oids(oids: Iterable[int]) -> str:

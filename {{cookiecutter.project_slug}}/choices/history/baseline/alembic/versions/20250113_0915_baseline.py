@@ -225,7 +225,6 @@ def upgrade() -> None:
     op.execute("""
         CREATE INDEX idx_audit_logs_user_id_timestamp ON audit_logs USING btree (user_id, "timestamp")
     """)
-    op.execute("CREATE INDEX idx_document_pages_document_id ON document_pages USING btree (document_id)")
     op.execute("CREATE INDEX idx_documents_category_id ON documents USING btree (category_id)")
     op.execute("""
         CREATE INDEX idx_documents_list ON documents USING btree (created_at) INCLUDE (user_id, title)
@@ -257,7 +256,7 @@ def upgrade() -> None:
     op.execute("CREATE INDEX idx_webhooks_url ON webhooks USING hash (url)")
     op.execute("CREATE INDEX idx_webhooks_user_id ON webhooks USING btree (user_id)")
     op.execute("""
-        CREATE UNIQUE INDEX uq_webhooks_user_id_url_active ON webhooks USING btree (user_id, url)
+        CREATE UNIQUE INDEX uq_webhooks_user_id_url_hash_active ON webhooks USING btree (user_id, md5(url))
             WHERE is_active
     """)
     op.execute("""
