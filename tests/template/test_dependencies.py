@@ -45,7 +45,7 @@ def imported(files: Iterable[Path]) -> set[str]:
 
 def sources(layer: Path) -> list[Path]:
     if layer == TEMPLATE:
-        return [path for folder in ("hooks", "tests") for path in (layer / folder).rglob("*.py")]
+        return [path for folder in ("hooks", "lab", "tests") for path in (layer / folder).rglob("*.py")]
     return list(layer.rglob("*.py"))
 
 
