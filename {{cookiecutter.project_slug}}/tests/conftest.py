@@ -1,11 +1,8 @@
 """Fixtures. Every test gets a database of its own; the configured one is never touched."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
 
 import pytest
 from alembic.config import Config
@@ -15,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from migrate.chain import project_config
 from migrate.target import scratch_server
 from postgres.errors import PostgresError
-from tests.support import HEADS, Database, Make, Server, write_chain
+from tests.support import HEADS, Database, Make, Server
 
 RUN = "MIGRATE_TEST_RUN"
 
@@ -23,8 +20,6 @@ RUN = "MIGRATE_TEST_RUN"
 def pytest_configure() -> None:
     """Give the run a name that its workers, which inherit the environment, share."""
     os.environ.setdefault(RUN, str(os.getpid()))
-    # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish() -> None:
@@ -89,9 +84,3 @@ def empty(server: Server) -> Database:
 def head(server: Server) -> Database:
     """A database at head, with sample rows; a copy, not migrated again."""
     return server.at(revision.id for revision in HEADS)
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Callable[..., Path]:
-    """`chain("SQL of the first", "SQL of the second")`: a chain of one's own, by its alembic.ini."""
-    return partial(write_chain, tmp_path)

@@ -2,18 +2,13 @@
 
 import io
 import itertools
-import os
-import random
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -26,7 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, NullPool, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import ROOT, make_engine
+from database import make_engine
 from migrate.alembic_internals import StatementHooks, downgrade_steps, upgrade_steps
 from migrate.chain import Revision, project_config, revisions
 from migrate.run.settings import Settings
@@ -433,78 +428,7 @@ class Server:
                 connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
-def write_chain(folder: Path, *statements: str) -> Path:
-    """Write a chain of one's own, r0, r1 and so on, a revision for each SQL text.
-
-    A text that begins with "AUTOCOMMIT" runs in an autocommit block. One with dollar quotes is
-    one statement, any other ends its statements by semicolons.
-
-    Returns:
-        The path of its alembic.ini.
-    """
-    versions = folder / "versions"
-    versions.mkdir()
-    for number, statement in enumerate(statements):
-        plain = statement.removeprefix("AUTOCOMMIT")
-        parts = [plain] if "$$" in plain else plain.split(";")
-        sql = [part.strip() for part in parts if part.strip()]
-        body = "\n".join(f"        op.execute({part!r})" for part in sql)
-        autocommit = statement.startswith("AUTOCOMMIT")
-        block = "op.get_context().autocommit_block()" if autocommit else "nullcontext()"
-        down = repr(f"r{number - 1}") if number else None
-        (versions / f"r{number}.py").write_text(
-            "from contextlib import nullcontext\nfrom alembic import op\n"
-            f"revision = 'r{number}'\ndown_revision = {down}\n"
-            f"def upgrade():\n    with {block}:\n{body}\ndef downgrade():\n    pass\n"
-        )
-    ini = folder / "alembic.ini"
-    original = (ROOT / "alembic.ini").read_text().replace("%(here)s/alembic/versions", versions.as_posix())
-    ini.write_text(original.replace("%(here)s", ROOT.as_posix()))
-    return ini
-
-
-def start(
-    database: Database, *arguments: str, ini: Path = ROOT / "alembic.ini", **environment: str
-) -> subprocess.Popen[str]:
-    """Start `alembic ARGUMENTS` on the database."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MIGRAT", "DATABASE_URL"))}
-    url = database.url.render_as_string(hide_password=False)
-    return subprocess.Popen(
-        [sys.executable, "-m", "alembic", "-c", str(ini), *arguments],
-        env={**inherited, "PYTHONPATH": str(ROOT), "DATABASE_URL": url, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(
-    database: Database, *arguments: str, ini: Path = ROOT / "alembic.ini", **environment: str
-) -> tuple[int, str]:
-    """Run `alembic ARGUMENTS` on the database; return the exit code and what it said."""
-    process = start(database, *arguments, ini=ini, **environment)
-    _, errors = process.communicate(timeout=120)
-    return process.returncode, errors
-
-
-def upgrade_despite_kills(database: Database, seed: int, ini: Path = ROOT / "alembic.ini") -> None:
-    """Start `alembic upgrade head`, and kill it after a moment, until one comes to the end."""
-    chance = random.Random(seed)
-    for kills in itertools.count():
-        process = start(database, "upgrade", "head", ini=ini)
-        try:
-            process.communicate(timeout=chance.uniform(0.4, 1.0) * 1.1**kills)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-        else:
-            break
-    print(f"seed {seed}: {kills} kills")
-    assert process.returncode == 0
-    assert kills
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until the condition holds, and fail when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,24 +1,55 @@
 """What the chain promises as a whole, apart from what each revision does."""
 
+import itertools
+import os
+import random
 import re
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 
-from database import NAMING_CONVENTION
+from database import NAMING_CONVENTION, ROOT
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
 from migrate.chain import Revision
 from migrate.ledger import FOLDER
 from migrate.sample.described import read
-from tests.support import REVISIONS, Database, Server, upgrade_despite_kills
+from tests.support import REVISIONS, Database, Server, wait_for
 
 
 def test_killed_again_and_again_it_comes_to_the_same_end(server: Server) -> None:
     database, undisturbed = server.after("create_initial_schema"), server.after("create_initial_schema")
     undisturbed.upgrade("head")
-    upgrade_despite_kills(database, seed=1)
+    chance = random.Random(1)
+    for kills in itertools.count():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "alembic", "upgrade", "head"],
+            cwd=ROOT,
+            env={**os.environ, "MIGRATION_DATABASE_URL": database.url.render_as_string(hide_password=False)},
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(partial(at_work, process, database))
+        try:
+            process.wait(timeout=chance.uniform(0, 0.5) * 1.2**kills if kills else 0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        else:
+            break
+    assert process.returncode == 0
+    assert kills
     assert database.schema() == undisturbed.schema()
     assert database.rows() == undisturbed.rows()
+
+
+def at_work(process: subprocess.Popen[bytes], database: Database) -> bool:
+    """Whether a run has connected to the database, or has ended."""
+    sessions = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    return process.poll() is not None or bool(database.query(sessions))
 
 
 def upgrade_of(revision: Revision) -> str:
