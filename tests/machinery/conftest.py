@@ -1,21 +1,14 @@
 """Fixtures. Every test gets a database of its own; the configured one is never touched."""
 
-import os
-import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.machinery import backend
-
-# isort: split
-# That brings what is imported from here on.
-from postgres import embedded
-from tests.machinery.support import Chain, Database, Server, write_chain
+from tests.machinery import backend  # first: it brings what the others import
+from tests.machinery.support import Chain, Database, OwnServer, Server, server_of_ones_own, write_chain
 
 
 def heed(number: signal.Signals) -> None:
@@ -70,18 +63,7 @@ def chain(tmp_path: Path) -> Chain:
 
 
 @pytest.fixture
-def own_server() -> Iterator[embedded.Server]:
+def own_server() -> Iterator[OwnServer]:
     """A server of the test's own, to be stopped and starved."""
-    with embedded._server("test") as shared:
-        home = shared.home.with_name(f"own_{os.getpid()}")
-        home.mkdir(mode=0o700)
-        server = replace(shared, home=home, options="")  # one that loses nothing
-        if server.user:
-            shutil.chown(home, server.user)
-    try:
-        server.start()
+    with server_of_ones_own() as server:
         yield server
-    finally:
-        if server.port():
-            server.stop()
-        shutil.rmtree(home)

@@ -5,13 +5,14 @@ import itertools
 import logging
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ HEAD = REVISIONS[-1].id
 
 Chain = Callable[..., Path]
 Rows = dict[str, list[str]]
+OwnServer = embedded.Server
 
 TABLES = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
@@ -209,7 +211,25 @@ class Server:
                 connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
-def database_of(server: embedded.Server) -> Database:
+@contextmanager
+def server_of_ones_own() -> Iterator[OwnServer]:
+    """Run one more embedded server, which loses nothing, and remove it at the end."""
+    with embedded._server("test") as shared:
+        home = shared.home.with_name(f"own_{os.getpid()}")
+        home.mkdir(mode=0o700)
+        server = replace(shared, home=home, options="")
+        if server.user:
+            shutil.chown(home, server.user)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.port():
+            server.stop()
+        shutil.rmtree(home)
+
+
+def database_of(server: OwnServer) -> Database:
     return Database(
         URL.create("postgresql+psycopg", "postgres", server.password, "127.0.0.1", server.port(), "postgres")
     )

@@ -17,7 +17,7 @@ from migrate.operate import backup
 from migrate.operate.deploy import Deploy
 from migrate.operate.operation import Operation
 from migrate.run.connection import major_version
-from postgres import client, embedded
+from postgres import client
 from tests.machinery.production import (
     Site,
     command,
@@ -27,7 +27,7 @@ from tests.machinery.production import (
     site,
     steps,
 )
-from tests.machinery.support import Chain, Database, database_of, wait_for
+from tests.machinery.support import Chain, Database, OwnServer, database_of, wait_for
 
 POSTGRESQL_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -543,7 +543,7 @@ def test_no_backup_on_a_terminal_asks_for_the_databases_name(good: Site) -> None
     assert good.files(".dump") == []
 
 
-def test_a_standby_is_refused(own_server: embedded.Server, chain: Chain) -> None:
+def test_a_standby_is_refused(own_server: OwnServer, chain: Chain) -> None:
     made = at_r0(site(database_of(own_server), chain(FIRST, SECOND)))
     own_server.stop()
     (own_server.data / "standby.signal").touch()

@@ -24,10 +24,10 @@ from migrate.run import progress
 from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.run.statements import PATIENT
-from postgres import embedded
 from tests.machinery.support import (
     SESSIONS,
     Database,
+    OwnServer,
     Server,
     database_of,
     run,
@@ -312,7 +312,7 @@ def test_a_lost_connection_stops_the_run_before_the_next_revision(
     ("kind", "mode"), [("", "fast"), ("AUTOCOMMIT", "immediate")], ids=["transactional", "autocommit"]
 )
 def test_a_server_that_restarts_in_the_middle_stops_the_run_and_the_next_one_goes_on(
-    kind: str, mode: str, own_server: embedded.Server, chain: Callable[..., Path]
+    kind: str, mode: str, own_server: OwnServer, chain: Callable[..., Path]
 ) -> None:
     database = database_of(own_server)
     ini = chain(
@@ -340,7 +340,7 @@ AUTOVACUUM = "SELECT pid FROM pg_stat_progress_vacuum WHERE relid = CAST('t' AS 
 
 
 def test_no_traffic_queues_behind_a_statement_that_waits_for_autovacuum(
-    own_server: embedded.Server, chain: Callable[..., Path]
+    own_server: OwnServer, chain: Callable[..., Path]
 ) -> None:
     database = database_of(own_server)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -401,7 +401,7 @@ def test_a_limit_that_somebody_has_set_on_the_database_does_not_end_a_run(
 
 
 @pytest.fixture
-def small_disk(own_server: embedded.Server) -> Iterator[Path]:
+def small_disk(own_server: OwnServer) -> Iterator[Path]:
     """A disk of 16 MB that the server can write to."""
     folder = own_server.home / "small"
     folder.mkdir()
@@ -418,7 +418,7 @@ def small_disk(own_server: embedded.Server) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
-    own_server: embedded.Server, small_disk: Path, chain: Callable[..., Path]
+    own_server: OwnServer, small_disk: Path, chain: Callable[..., Path]
 ) -> None:
     database = database_of(own_server)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
