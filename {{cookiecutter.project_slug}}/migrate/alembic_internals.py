@@ -14,7 +14,15 @@ from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
 from sqlalchemy.types import TypeEngine
+
+DEFAULT = text("""
+    SELECT pg_get_expr(adbin, adrelid)
+    FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+    JOIN pg_class AS c ON c.oid = adrelid JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE nspname = :schema AND relname = :table AND attname = :column
+""")
 
 
 class StatementHooks(PostgresqlImpl):
@@ -35,6 +43,17 @@ class StatementHooks(PostgresqlImpl):
         statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
         with self.around(statement):
             return super()._exec(construct, *args, **options)
+
+    def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
+        """Let Alembic look at a column that was reflected, with the sequence that the server knows.
+
+        SQLAlchemy takes a sequence without a schema for one in the schema of the table, where it may
+        be one that the search_path finds.
+        """
+        if table.schema and str(column_info.get("default")).startswith("nextval("):
+            names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
+            column_info["default"] = inspector.bind.scalar(DEFAULT, names)
+        super().autogen_column_reflect(inspector, table, column_info)  # type: ignore[no-untyped-call]
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:

@@ -34,6 +34,13 @@ OTHERS = text("""
     WHERE never OR (visible AND schema IS NOT NULL)
 """)
 
+# A foreign key to a partitioned table has one to each partition, which no model knows.
+INHERITED = text("""
+    SELECT nullif(nspname, current_schema()), relname, conname
+    FROM pg_constraint JOIN pg_class AS c ON c.oid = conrelid JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE conparentid <> 0 AND NOT relispartition
+""")
+
 
 class Scope:
     """What is compared, and what is left alone.
@@ -55,6 +62,7 @@ class Scope:
         self.default: str | None = None
         self.models: set[Key] = set()
         self.others: set[Key] = set()
+        self.inherited: set[tuple[str | None, str, str]] = set()
         self.elsewhere: dict[str, str] = {}
         self.version_table = ""
 
@@ -87,6 +95,7 @@ class Scope:
         self.version_table = version_table
         self.models = {self.key(table.schema, table.name) for table in models}
         self.others, self.elsewhere = set(), {}
+        self.inherited = {(row[0], row[1], row[2]) for row in connection.execute(INHERITED)}
         for schema, name, visible, never in connection.execute(OTHERS):
             if never:
                 self.others |= {(schema, name), (None, name)} if visible else {(schema, name)}
@@ -129,6 +138,8 @@ class Scope:
                 return not self.left_alone(schema, name or "")
             case "index":
                 return (schema, name) not in self.others
+            case "foreign_key_constraint":
+                return (schema, parents["table_name"], name) not in self.inherited
         return True
 
     def include_object(

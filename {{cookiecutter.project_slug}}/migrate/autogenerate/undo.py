@@ -32,6 +32,8 @@ AFTERWARDS = text(r"""
         AND (definition ~ '(WITHOUT OVERLAPS|PERIOD |MATCH FULL|NOT VALID|NO INHERIT|NOT ENFORCED)'
             OR contype IN ('p', 'u') AND condeferrable)
     UNION ALL
+    SELECT 0, conname, NULL FROM of JOIN pg_constraint ON conrelid = of.oid WHERE conparentid <> 0
+    UNION ALL
     SELECT level, NULL, format('CREATE TABLE %s PARTITION OF %s %s%s', relid, parentrelid,
         pg_get_expr(relpartbound, relid), ' PARTITION BY ' || pg_get_partkeydef(relid))
     FROM of, pg_partition_tree(of.oid) JOIN pg_class ON pg_class.oid = relid WHERE level > 0
@@ -93,4 +95,4 @@ def _undropped_table(connection: Connection, op: ops.DropTableOp) -> list[ops.Mi
         return not replaced or isinstance(item, PrimaryKeyConstraint)
 
     created.columns = list(filter(stays, created.columns))
-    return [created, *(Statement(sql) for *_, sql in afterwards)]
+    return [created, *(Statement(sql) for *_, sql in afterwards if sql)]
