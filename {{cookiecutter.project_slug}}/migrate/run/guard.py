@@ -67,9 +67,7 @@ def run_guarded(migration: MigrationContext, settings: Settings) -> None:
         run_inside(migration, settings)
         return
     if not pending(migration):
-        # A command that leads somewhere, and is there, is over. Alembic would look again, and
-        # do without the lock what has come in between.
-        if "destination_rev" not in migration.opts or migration.purge:
+        if not is_over(migration):
             run_steps(migration)
         return
     assert migration.connection is not None
@@ -84,6 +82,15 @@ def run_guarded(migration: MigrationContext, settings: Settings) -> None:
             log.info("nothing left to do: the other run has done it")
 
 
+def is_over(migration: MigrationContext) -> bool:
+    """Whether a command that has no step to take has nothing to do.
+
+    It leads to a revision, and is there. Alembic must not look again: what has come in between
+    it would do without the lock that keeps other runs away.
+    """
+    return "destination_rev" in migration.opts and not migration.purge
+
+
 def run_inside(migration: MigrationContext, settings: Settings) -> None:
     """Do what the command is for in the transaction that the caller has begun, and leave it open.
 
@@ -95,7 +102,8 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
     """
     steps = planned(migration)
     if not steps:
-        run_steps(migration)
+        if not is_over(migration):
+            run_steps(migration)
         return
     refuse_autocommit(steps)
     assert migration.connection is not None

@@ -1,5 +1,7 @@
 """A view: created, changed, dropped, and what it holds fast meanwhile."""
 
+import re
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -24,7 +26,8 @@ def test_it_shows_what_has_not_been_deleted(after: Make) -> None:
 def test_autogenerate_neither_sees_it_nor_drops_it(before: Make) -> None:
     def differences(database: Database) -> str:
         with database.engine.connect() as connection:
-            return str(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+            found = str(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+        return re.sub(r" at 0x\w+", "", found)  # a default of the client is a function
 
     database = before("create_active_documents_view")
     without = differences(database)
