@@ -13,7 +13,8 @@ FLOORS = ["postgres", "database", "models", "migrate"]
 ALONE = {"migrate/run": ("migrate.run", "migrate.alembic_internals"), "migrate/alembic_internals.py": ()}
 
 # What Alembic keeps to itself: `something._private`, on anything but the module's own objects.
-PRIVATE = re.compile(r"(?<!\bself)(?<!\bcls)(?<!\bos)\._[a-z]\w*")
+# SQLAlchemy's `row._mapping` is public: the columns' names are the row's other attributes.
+PRIVATE = re.compile(r"(?<!\bself)(?<!\bcls)(?<!\bos)\._(?!mapping\b)[a-z]\w*")
 
 
 def sources(name: str) -> Iterator[Path]:

@@ -41,9 +41,7 @@ def test_from_the_first_model_to_a_squash(project: Project) -> None:
     assert "No new upgrade operations detected" in printed
     assert_passed(printed)
     assert "create_hives" in project.read("alembic/versions/README.md")
-    assert (
-        project.run("python -m migrate psql -Atc 'SELECT name FROM hives ORDER BY id LIMIT 1'") == "Hive 1\n"
-    )
+    assert project.run("python -m migrate psql -Atc 'SELECT min(name) FROM hives'") == "Hive 1\n"
 
     production = roles_and_a_database(project)
     assert "deploy succeeded" in project.run(deploy, **production)

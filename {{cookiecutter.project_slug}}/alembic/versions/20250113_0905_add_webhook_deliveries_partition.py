@@ -12,9 +12,8 @@ VALIDATE: ATTACH reads nothing then, and as no such row can come, this needs no 
 
 Scenario: add a partition to a live table
 Instead of: CREATE TABLE … PARTITION OF, which fails on rows that are in DEFAULT
-Locks: webhooks AccessExclusiveLock, webhook_deliveries AccessExclusiveLock,
-    webhook_deliveries_default AccessExclusiveLock; scans webhook_deliveries_default and, for the foreign
-    key of the rows that were moved, webhooks
+Locks: webhooks AccessExclusiveLock, webhook_deliveries AccessExclusiveLock; scans
+    webhook_deliveries_default and, for the foreign key of the rows that were moved, webhooks
 Allow: scan webhook_deliveries_default, it is all but empty before the month begins
 Allow: scan webhooks, it has few rows beside its deliveries
 Rollback: lossless
