@@ -42,7 +42,8 @@ def use() -> Path:
     folder = RUNS / RUN
     with ALONE:
         for left in RUNS.glob("*.lock"):  # by runs that were killed
-            _remove(left.with_suffix(""))
+            if left.stem != RUN:
+                _remove(left.with_suffix(""))
         if not folder.exists():
             made = folder / "generated"
             made.mkdir(parents=True)
