@@ -2,7 +2,7 @@
 
 Two versions of the code run side by side: the old one knows only full_name, the new one
 only the parts. A trigger gives each what the other writes. OLD is all NULL on INSERT, so
-one comparison serves both; a value that did not change is nobody's write, so full_name
+one comparison serves both; if a value is unchanged, the statement did not write it, so full_name
 stays as it was typed until somebody changes a part of it.
 
 The first word is the first name, the rest is the last name: right for "Gabriel García

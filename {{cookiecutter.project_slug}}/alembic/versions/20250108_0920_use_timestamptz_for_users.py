@@ -4,7 +4,7 @@ Both types are stored as the same eight bytes, and in a session whose zone is UT
 the same too: then PostgreSQL changes the catalogue only. In a session of another zone it
 takes each moment for one of that zone's clock, writes every row anew, and moves it. USING
 … AT TIME ZONE 'UTC' is right in any zone, but always writes every row. So the revision sets
-the zone for its own transaction, and relies on nobody's configuration.
+the zone for its own transaction, and does not depend on the configuration.
 
 That the old values are in UTC is for you to know: here they are, because database.py opens
 every session in UTC. Code that writes times without a zone has to be such a session still.
