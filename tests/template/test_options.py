@@ -20,7 +20,22 @@ from tests.conftest import (
     tracked_files,
 )
 
+Choices = dict[str, str]
+
+
+def in_pairs(combinations: list[Choices]) -> list[Choices]:
+    """Return few of the combinations, in which each two answers to two questions meet."""
+    pairs = [set(itertools.combinations(choices.items(), 2)) for choices in combinations]
+    missing, few = set.union(*pairs), []
+    while missing:
+        best = max(range(len(pairs)), key=lambda number: len(pairs[number] & missing))
+        missing -= pairs[best]
+        few.append(combinations[best])
+    return few
+
+
 COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
+FEW = in_pairs(COMBINATIONS)
 CHAIN = sorted((BACKEND / "alembic/versions").glob("*.py"))
 SLUGS = {path.stem.split("_", 2)[2] for path in CHAIN} - {"touch_updated_at"}  # a function that stays, too
 IDS = {path.read_text(encoding="utf-8").split('\nrevision = "')[1][:12] for path in CHAIN}
@@ -64,8 +79,12 @@ def manifest_paths() -> set[str]:
     }
 
 
-@pytest.mark.parametrize("choices", COMBINATIONS, ids=lambda choices: "-".join(choices.values()))
-def test_what_was_not_chosen_leaves_no_trace(choices: dict[str, str], complete: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "choices",
+    [pytest.param(each, marks=() if each in FEW else pytest.mark.slow) for each in COMBINATIONS],
+    ids=lambda choices: "-".join(choices.values()),
+)
+def test_what_was_not_chosen_leaves_no_trace(choices: Choices, complete: Path, tmp_path: Path) -> None:
     project = generate_here(tmp_path, complete, author_name="Ada 3.11", description="3.11", **choices)
     names = project.files()
     assert names == files_of(choices, files(complete / BACKEND.name)).keys()
