@@ -18,7 +18,7 @@ from sqlalchemy import inspect, text
 
 from database import ROOT
 from postgres import embedded
-from tests.machinery.support import Database, wait_for
+from tests.machinery.support import Database, Server, wait_for
 
 PAGE = (ROOT / "docs/RUNBOOK.md").read_text(encoding="utf-8")
 PARTS = ["Symptom", "Cause", "Remedy", "Over when"]
@@ -422,6 +422,16 @@ ENTRIES = entries()
 COMPARES = "A table already exists"  # with a database of a name that the server has once
 
 
+@pytest.fixture
+def compare(request: pytest.FixtureRequest, server: Server) -> Iterator[None]:
+    """Keep the database `compare`, which a remedy makes, for one test at a time."""
+    if request.node.callspec.params.get("title", COMPARES) == COMPARES:
+        with server.alone("compare"):
+            yield
+    else:
+        yield
+
+
 def test_every_entry_has_a_test_and_every_test_an_entry() -> None:
     assert list(ENTRIES) == list(TROUBLES)
 
@@ -436,10 +446,8 @@ def test_an_entry_has_all_its_parts(title: str) -> None:
     assert [language for language, _ in entry.blocks("Over when")] == ["console"]
 
 
-@pytest.mark.parametrize(
-    "title",
-    [pytest.param(t, marks=pytest.mark.xdist_group("compare" if t == COMPARES else t)) for t in ENTRIES],
-)
+@pytest.mark.parametrize("title", ENTRIES)
+@pytest.mark.usefixtures("compare")
 def test_the_remedy_of_an_entry_ends_its_trouble(title: str, tmp_path: Path, empty: Database) -> None:
     entry = ENTRIES[title]
     project = Project(tmp_path / "backend", empty)
@@ -462,7 +470,7 @@ def test_the_remedy_of_an_entry_ends_its_trouble(title: str, tmp_path: Path, emp
 
 
 @pytest.mark.parametrize("but", ["for a rule", "for a password"])
-@pytest.mark.xdist_group("compare")
+@pytest.mark.usefixtures("compare")
 def test_a_schema_is_not_stamped_where_it_is_not_proven(but: str, tmp_path: Path, empty: Database) -> None:
     project = Project(tmp_path / "backend", empty)
     next(foreign_tables(project))
