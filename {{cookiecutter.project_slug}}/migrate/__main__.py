@@ -16,6 +16,7 @@ from migrate.errors import clear_errors
 from migrate.ledger import FOLDER, readme
 from migrate.operate.operation import default_config
 from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
+from migrate.rebase import rebase
 from migrate.run.connection import connect
 from migrate.sample import fill
 from migrate.squash import squash
@@ -93,6 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--dry-run", action="store_true", help="prove it and print it; change no file")
     command.set_defaults(run=squash_chain)
 
+    command = commands.add_parser("rebase", help="of two heads, put the one that is yours after the other")
+    command.add_argument("revision", metavar="REV", nargs="?", default="", help="yours (as git says)")
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    command.set_defaults(run=rebase_own)
+
     options, rest = parser.parse_known_args(arguments)
     options.rest = rest
     if rest and options.run is not psql:
@@ -163,6 +169,21 @@ def squash_chain(options: argparse.Namespace) -> None:
     text = squash(project_config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
     if options.dry_run:
         print(text, end="")
+
+
+def rebase_own(options: argparse.Namespace) -> None:
+    """Show what would change in the files, ask, and change it."""
+
+    def confirm(change: str) -> bool:
+        print(change)
+        if options.yes:
+            return True
+        if not sys.stdin.isatty():
+            raise CommandError("there is no terminal to ask for confirmation on: give --yes")
+        print("\nChange the files so? [y/N] ", end="", flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    print(rebase(project_config(), options.revision, confirm=confirm))
 
 
 def deploy(options: argparse.Namespace) -> int:

@@ -27,7 +27,8 @@ def report(found: Iterable[str]) -> None:
 def test_there_is_one_head() -> None:
     if len(HEADS) > 1:
         files = ", ".join(head.path.name for head in HEADS)
-        report([f"{len(HEADS)} heads, {files}: put one upon the other, or alembic merge heads"])
+        yours = "python -m migrate rebase puts the one that is yours after the other"
+        report([f"{len(HEADS)} heads, {files}: {yours}; alembic merge heads, where databases ran both"])
 
 
 def test_a_file_is_named_by_its_date() -> None:
