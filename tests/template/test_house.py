@@ -2,8 +2,12 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import BACKEND
 
@@ -72,3 +76,13 @@ def test_private_names_of_alembic_have_one_home() -> None:
         if PRIVATE.search(line.split("#")[0]) and "self._" not in line and '"""' not in line
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("target", ["py312", "py313"])
+def test_its_linter_has_nothing_to_say_for_a_later_python(target: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", f"--target-version={target}", BACKEND],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout

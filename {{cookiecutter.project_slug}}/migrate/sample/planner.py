@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -32,7 +32,6 @@ CLOCK = re.compile(
     r"\b(now|\w+_timestamp|gen_random_uuid|uuid_generate_\w+|uuidv[47]|random)\(|\b(CURRENT_(DATE|TIME)|LOCALTIME)"
 )
 CALL = re.compile(r"\w\((?!\d+(,\d+)?\))")
-Each = TypeVar("Each")
 
 NULL = Guess("NULL")
 NUMBER = Guess("{n}", distinct=True)
@@ -506,7 +505,7 @@ class _Draft:
             self._lists[name] = [Guess(now_and_then)]
 
 
-def _batches(guesses: Iterable[Each], size: int, most: int | None = None) -> Iterator[list[Each]]:
+def _batches(guesses: Iterable[Any], size: int, most: int | None = None) -> Iterator[list[Any]]:
     rest = itertools.islice(guesses, most)
     while some := list(itertools.islice(rest, size)):
         yield some

@@ -1,7 +1,7 @@
-"""Fill order.channel of the orders that were there before it.
+"""Backfill order.channel of the orders that were there before it.
 
 Scenario: know where orders come from, second step
-Rollback: lossless
+Rollback: loses which order.channel were NULL; they stay until the column goes
 Deploy: after the code that fills it in
 """
 
