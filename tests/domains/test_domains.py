@@ -68,7 +68,7 @@ def test_deploys_and_the_ways_back(domain: Domain, tls: bool, tmp_path: Path) ->
             assert site.query(change.proof) == [(True,)]
             it_keeps_its_rows(site, before)
             printed = site.run("python -m migrate rollback --to -1 --yes 2>&1")
-            assert "rollback succeeded" in printed
+            assert "rollback succeeded" in printed, printed
             assert site.rows() == before
             it_is_deployed(site)
             the_backup_holds_the_rows(site, before)
@@ -103,7 +103,7 @@ def the_backup_holds_the_rows(site: Site, before: Rows) -> None:
     newest = max((site.backend.folder / "backups").glob("*.dump"))
     create(site.admin, "Restored", str(site.owner.username))
     printed = site.run(f"python -m migrate rollback --backup '{newest}' --into Restored --yes 2>&1")
-    assert "rollback succeeded" in printed
+    assert "rollback succeeded" in printed, printed
     assert site.rows(database="Restored") == before
 
 

@@ -78,7 +78,7 @@ def test_both_layers_use_the_same_commit_of_an_action() -> None:
 def test_both_services_test_the_same_servers() -> None:
     [gitlab] = read(BACKEND / ".gitlab-ci.yml")["test"]["parallel"]["matrix"]
     github = read(BACKEND / ".github/workflows/ci.yml")["jobs"]["test"]["strategy"]["matrix"]
-    assert [int(version) for version in gitlab["POSTGRESQL"]] == github["postgresql"] == [15, 16, 17, 18]
+    assert [int(version) for version in gitlab["POSTGRESQL"]] == github["postgresql"] == [15, 16, 17, 18, 19]
 
 
 def test_both_services_have_the_oldest_python_that_the_backend_takes() -> None:
@@ -93,9 +93,12 @@ def steps() -> list[str]:
     """Return the commands of the backend's workflow and of its pipeline, in their order."""
     workflow = read(BACKEND / ".github/workflows/ci.yml")
     pipeline = read(BACKEND / ".gitlab-ci.yml")
-    return [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step] + [
-        command for job in pipeline.values() if "script" in job for command in job["script"]
-    ]
+    return [
+        step["run"]
+        for job in workflow["jobs"].values()
+        for step in job["steps"]
+        if "run" in step and "if" not in step
+    ] + [command for job in pipeline.values() if "script" in job for command in job["script"]]
 
 
 def hooks(project: Path | Project) -> dict[str, str]:
