@@ -207,3 +207,16 @@ def test_who_presses_enter_at_every_question_gets_the_defaults(tmp_path: Path, d
         assert asked in " ".join(done.stdout.split())
     [project] = tmp_path.iterdir()
     assert files(project) == default.files()
+
+
+def test_a_package_hooks_where_it_is_called_is_not_taken_for_ours(tmp_path: Path) -> None:
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks/__init__.py").touch()
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input",
+            "--config-file", str(config(tmp_path / "made")), "--output-dir", str(tmp_path / "made"),
+        ],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert_sound(Generation(done.returncode, done.stdout, done.stderr, tmp_path / "made"))
