@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
-from dotenv import dotenv_values
 from sqlalchemy import (
     URL,
     DateTime,
@@ -26,7 +25,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import Uuid
 
-from postgres import embedded
+from postgres import embedded, environment
 from postgres.errors import PostgresError
 
 ROOT = Path(__file__).resolve().parent
@@ -81,6 +80,7 @@ def database_url(*, for_migrations: bool = False) -> URL:
 
     Raises:
         DatabaseURLError: the URL cannot be used.
+        SettingsError: there is a `.env` that cannot be read.
         EmbeddedServerError: there is none, and no embedded server.
     """
     return configured_url(for_migrations=for_migrations) or embedded.url()
@@ -96,6 +96,7 @@ def configured_url(*, for_migrations: bool = False) -> URL | None:
 
     Raises:
         DatabaseURLError: the URL cannot be used.
+        SettingsError: there is a `.env` that cannot be read.
     """
     names = ["MIGRATION_DATABASE_URL", "DATABASE_URL"] if for_migrations else ["DATABASE_URL"]
     for where, values in zip(("", " in .env"), environments(), strict=True):
@@ -106,9 +107,12 @@ def configured_url(*, for_migrations: bool = False) -> URL | None:
 
 
 def environments() -> tuple[Mapping[str, str | None], ...]:
-    """Return where settings are looked for: the environment, then `.env`."""
-    # No interpolation: a password may hold "${".
-    return os.environ, dotenv_values(ROOT / ".env", interpolate=False)
+    """Return where settings are looked for: the environment, then `.env`.
+
+    Raises:
+        SettingsError: there is a `.env` that cannot be read.
+    """
+    return environment.environments(ROOT)
 
 
 def parse_url(text: str, source: str = "DATABASE_URL") -> URL:

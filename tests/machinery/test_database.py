@@ -1,5 +1,7 @@
 """Where the URL comes from, and what it may hold."""
 
+import codecs
+import os
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -9,7 +11,7 @@ from sqlalchemy import NullPool, text
 
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
-from postgres.errors import EmbeddedServerError
+from postgres.errors import EmbeddedServerError, SettingsError
 from tests.machinery.support import Database
 
 
@@ -65,6 +67,63 @@ def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_file_is_taken_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DATABASE_URL=postgresql://ada:${HOME}@file/ocr\n")
     assert database_url().password == "${HOME}"
+
+
+FILE = "# größer\r\nexport DATABASE_URL='postgresql://ada:${HOME}ö@file/ocr'\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        FILE.encode(),
+        codecs.BOM_UTF8 + FILE.encode(),
+        codecs.BOM_UTF16_LE + FILE.encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + FILE.encode("utf-16-be"),
+    ],
+    ids=["UTF-8", "UTF-8 with a mark", "UTF-16", "UTF-16, big end first"],
+)
+def test_the_file_is_read_as_editors_and_shells_save_it(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    assert database_url().password == "${HOME}ö"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (FILE.encode("latin-1"), "save it as UTF-8"),
+        (FILE.encode("utf-16-le"), "save it as UTF-8"),
+        (FILE.encode("utf-32"), "save it as UTF-8"),
+        (b"NAME=1\n" + FILE.encode("utf-16-le"), "save it as UTF-8"),
+        (codecs.BOM_UTF16_LE + b"odd", "save it as UTF-8"),
+        (b"NAME=1\n\nDATABASE_URL='postgresql://ada:secret@file/ocr\n", "line 3: not NAME=value"),
+        (b"DATABASE_URL postgresql://ada:secret@file/ocr\n", "line 1: not NAME=value"),
+    ],
+    ids=["Latin-1", "no mark", "UTF-32", "two in one", "half a character", "open quote", "no ="],
+)
+def test_a_file_that_cannot_be_read_is_not_passed_over(
+    content: bytes, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(SettingsError) as refusal:
+        database_url()
+    message = str(refusal.value)
+    assert str(tmp_path / ".env") in message
+    assert complaint in message
+    assert "\n" not in message
+    assert "sec" not in message
+
+
+def test_a_folder_of_the_files_name_and_a_pipe_do(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.mkdir()  # by Docker, where the file to mount is missing
+    assert configured_url() is None
+    path.rmdir()
+    os.mkfifo(path)  # by programs that keep secrets
+    if not os.fork():
+        path.write_text(FILE)
+        os._exit(0)
+    assert str(configured_url()).endswith("@file/ocr")
+    os.wait()
 
 
 def test_migrations_have_a_url_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,3 +11,7 @@ class ClientError(PostgresError):
 
 class EmbeddedServerError(PostgresError):
     """The embedded server is not installed, or cannot run. The message says what to do."""
+
+
+class SettingsError(PostgresError):
+    """A file of settings cannot be read. The message is one line, without a value."""
