@@ -265,6 +265,13 @@ def write_chain(folder: Path, *statements: str) -> Path:
     return ini
 
 
+def python(ini: Path, code: str, revision: str = "r1") -> Path:
+    """Have the upgrade of a revision, whose SQL was SELECT 1, run this code."""
+    path = ini.parent / "versions" / f"{revision}.py"
+    path.write_text(path.read_text().replace("op.execute('SELECT 1')", code.replace("\n", "\n        ")))
+    return ini
+
+
 def environment(database: Database | URL | str, **more: str) -> dict[str, str]:
     """Return the environment of a program that works on the database, and knows of no other."""
     url = database.url if isinstance(database, Database) else database

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 
+from migrate.run.failures import one_line
 from postgres.errors import PostgresError
 
 
@@ -25,6 +26,9 @@ def clear_errors() -> Iterator[None]:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
         raise CommandError("stopped on request") from error
+    except SystemExit as error:
+        # By a revision, or by what it imports. With 0 it would pass for a success.
+        raise CommandError(one_line(error)) from error
     except CommandError as error:
         if isinstance(error.__cause__, RevisionError):
             raise CommandError(f"{error} (alembic history lists the known revisions)") from error

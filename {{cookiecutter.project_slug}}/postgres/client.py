@@ -5,7 +5,9 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +17,8 @@ from sqlalchemy import URL
 
 from postgres import embedded
 from postgres.errors import ClientError, EmbeddedServerError
+
+END_SECONDS = 10  # that a program has to end when it is told to
 
 
 def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | None = None) -> str:
@@ -32,11 +36,72 @@ def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | N
     """
     command, environment = _command(program, url, arguments)
     environment["LC_ALL"] = "C"  # messages in English
-    done = subprocess.run(command, env=environment, input=stdin, capture_output=True, encoding="utf-8")
-    if done.returncode:
+    code, printed, errors = run(command, environment, stdin)
+    if code:
         name = Path(program).name
-        raise ClientError(f"{name}: {done.stderr.strip().removeprefix(f'{name}: ') or _end(done.returncode)}")
-    return done.stdout
+        raise ClientError(f"{name}: {errors.strip().removeprefix(f'{name}: ') or _end(code)}")
+    return printed
+
+
+def run(command: Sequence[str], environment: dict[str, str], stdin: str | None) -> tuple[int, str, str]:
+    """Run a program, and end it where this one is told to stop meanwhile.
+
+    Args:
+        command: the program and its arguments.
+        environment: all of its environment.
+        stdin: what to feed it.
+
+    Returns:
+        Its exit code, what it printed, and what it printed as errors.
+    """
+    process = None
+    try:
+        with signals_held_back():
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=None if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+            )
+        printed, errors = process.communicate(stdin)
+    except BaseException:
+        if process:
+            # Not killed at once: pg_dump has the server cancel what it waits for, and pg_restore
+            # ends the processes that it has started.
+            process.terminate()
+            try:
+                process.communicate(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+        raise
+    return process.returncode, printed, errors
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Have a signal wait until the end of the block, where Python is to handle it.
+
+    What starts a program must not be left between its start and the moment that it is known.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
+    # What is ignored stays so: the program inherits that.
+    earlier = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in earlier:
+        signal.signal(number, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def interact(program: str, url: URL, *arguments: str) -> int:

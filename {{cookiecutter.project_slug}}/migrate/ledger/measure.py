@@ -47,7 +47,7 @@ from migrate.ledger.catalogue import Catalogue, Holdings, Relation, State, whole
 from migrate.ledger.holders import Pool, Watch
 from migrate.ledger.locks import MODES, WRITING, blocked_by, stronger
 from migrate.run.connection import connect
-from migrate.run.guard import first_cause, one_line
+from migrate.run.failures import first_cause, one_line
 from migrate.run.settings import Settings
 from migrate.sample import fill
 from migrate.target import scratch_server

@@ -3,8 +3,10 @@
 import io
 import logging
 import shutil
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
@@ -30,6 +32,7 @@ from migrate.operate.operation import (
     shown,
 )
 from migrate.run.connection import connect, major_version
+from migrate.run.failures import one_line
 from migrate.run.unknown import refuse_unknown
 from postgres import client
 
@@ -218,10 +221,29 @@ class Deploy(Operation):
         log.info("    rows of %d tables, at %s, read to the end", tables, at(held))
 
     def write_sql(self) -> None:
-        """Write what the pending revisions run, for the record."""
+        """Write what the pending revisions run, for the record, where that can be said beforehand."""
         path = self.file("sql")
-        create(path, self._sql())
+        try:
+            sql = self._sql()
+        except (Exception, SystemExit) as error:
+            if not (line := self._line_of_a_revision(error)):
+                raise
+            log.warning(
+                "    not written: it depends on what is in the database (%s: %s)", line, one_line(error)
+            )
+            return
+        create(path, sql)
         log.info("    %s", shown(path))
+
+    def _line_of_a_revision(self, error: BaseException | None) -> str:
+        """Return the line of a pending revision that an error comes from, empty where it is of none."""
+        paths = {revision.path for revision in self.pending}
+        while error:
+            for frame in reversed(traceback.extract_tb(error.__traceback__)):
+                if Path(frame.filename) in paths:
+                    return f"{shown(Path(frame.filename))}:{frame.lineno}"
+            error = error.__cause__
+        return ""
 
     def _sql(self) -> str:
         output = io.StringIO()

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from alembic.util import CommandError
 
 from database import ROOT, configured_url
+from migrate.run.signals import times_told
+from postgres.client import signals_held_back
 
 log = logging.getLogger("migrate")
 
@@ -31,20 +33,23 @@ def execute(command: str, **environment: str) -> None:
     """
     # Not a pipe: a server that the command starts would inherit it, and keep us waiting.
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(  # noqa: S602  (a line of the ini file, for a shell)
-            command,
-            shell=True,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = None
         try:
-            code = process.wait()
+            with signals_held_back():
+                process = subprocess.Popen(  # noqa: S602  (a line of the ini file, for a shell)
+                    command,
+                    shell=True,
+                    cwd=ROOT,
+                    env={**os.environ, **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            code = _code(process)
         except BaseException:
-            _end(process)
+            if process:
+                _end(process)
             raise
         finally:
             output.seek(0)
@@ -52,6 +57,21 @@ def execute(command: str, **environment: str) -> None:
                 log.info("    | %s", _without_passwords(line))
     if code:
         raise HookError(f"`{command}` failed with exit code {code}")
+
+
+def _code(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the shell to end, and return how it did.
+
+    Raises:
+        KeyboardInterrupt: a signal came, even one that is only counted.
+    """
+    told = times_told()
+    while True:
+        try:
+            return process.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            if times_told() > told:
+                raise KeyboardInterrupt from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

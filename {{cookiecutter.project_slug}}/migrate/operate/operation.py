@@ -29,7 +29,8 @@ from migrate.chain import Revision
 from migrate.operate import hooks
 from migrate.operate import log as logs
 from migrate.run.connection import address, connect
-from migrate.run.guard import interruptible, one_line
+from migrate.run.failures import one_line
+from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.target import allowed_url
 from postgres.errors import PostgresError
 
@@ -120,7 +121,7 @@ class Operation(ABC):
                 return self._failed("stopped on request")
             except OSError as error:
                 return self._failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-            except EXPECTED as error:
+            except (*EXPECTED, SystemExit) as error:
                 return self._failed(one_line(error))  # a client program's further lines may hold data
             except Exception as error:
                 # Most likely code of a revision: its author wants to know where.
@@ -140,6 +141,7 @@ class Operation(ABC):
     def step(self, number: int) -> None:
         """Announce a step."""
         self.number = number
+        stop_if_told()
         log.info("%d/%d %s", number, len(self.steps), self.steps[number - 1])
 
     @contextmanager
@@ -156,16 +158,21 @@ class Operation(ABC):
                 self.hook("on_start")
             yield
         except BaseException:
+            clean_up()
             failed_in = self.number
-            self.step(finish)
             try:
+                self.step(finish)
                 self.hook("on_finish", "failed")
-            except hooks.HookError as error:  # the first failure is the one to report
-                self.hook_failed = str(error)
+            # The first failure is the one to report.
+            except (hooks.HookError, KeyboardInterrupt) as error:
+                self.hook_failed = str(error) or "stopped on request"
             self.number = failed_in
             raise
         self.step(finish)
-        self.hook("on_finish", "succeeded")
+        try:
+            self.hook("on_finish", "succeeded")
+        except KeyboardInterrupt:
+            raise hooks.HookError("stopped on request, so maintenance mode may still be on") from None
 
     def hook(self, name: str, result: str = "") -> None:
         """Run a command of the ini file, if it names one.

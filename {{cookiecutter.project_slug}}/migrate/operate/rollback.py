@@ -19,7 +19,7 @@ from migrate.operate import backup
 from migrate.operate.backup import Backup
 from migrate.operate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
 from migrate.run.connection import connect, major_version
-from migrate.run.guard import one_line
+from migrate.run.failures import one_line
 from migrate.run.unknown import refuse_unknown
 from postgres import client
 from postgres.errors import ClientError

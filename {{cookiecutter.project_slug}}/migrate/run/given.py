@@ -103,7 +103,8 @@ def _own(engine: Engine, named_by: str) -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            connection.invalidate()
+            if not connection.closed:  # by a revision
+                connection.invalidate()
 
 
 @contextmanager
@@ -132,7 +133,7 @@ def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
     finally:
         with suppress(SQLAlchemyError):  # the server may be gone
             connection.rollback()
-            if not connection.invalidated:
+            if not (connection.invalidated or connection.closed):
                 _set_back(connection, before)
         if autocommit:
             connection.execution_options(isolation_level="AUTOCOMMIT")

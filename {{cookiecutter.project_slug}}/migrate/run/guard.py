@@ -5,45 +5,29 @@ Alembic has none of this built in: https://github.com/sqlalchemy/alembic/issues/
 
 import logging
 import random
-import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any, NoReturn
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script
 from alembic.util import CommandError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection, event, text
 
 from migrate.alembic_internals import in_callers_transaction, planned, replace_plan
 from migrate.run.caller import guarded
 from migrate.run.connection import pause
+from migrate.run.failures import EXPECTED, TRY_AGAIN, advice, first_cause, one_line, sqlstate
+from migrate.run.outcome import Outcome
 from migrate.run.progress import Progress
 from migrate.run.runner import Runner, single_runner
 from migrate.run.settings import Settings
+from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.statements import limits
 from migrate.run.unknown import unknown_is_explained
 
 log = logging.getLogger("migrate")
-
-# lock_not_available, deadlock_detected, serialization_failure
-TRY_AGAIN = {"55P03", "40P01", "40001"}
-
-# What to do, by SQLSTATE or its class, where the server's message does not say.
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-ADVICE = {
-    "53100": "make room on the server's disk, and run again",
-    "53200": "give the server memory, or the statement less to do, and run again",
-    "57014": "set a longer statement_timeout, or 0, and run again",
-    "57P": "run again when the server is back",
-    "08": "run again when the server is back",
-    "42501": "grant it to the role, or run as the owner (MIGRATION_DATABASE_URL)",
-}
 
 
 def run(migration: MigrationContext, settings: Settings) -> None:
@@ -123,15 +107,18 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
         # The usual limits are the transaction's here, and hold for each statement.
         migration.opts["settings"] = None
         migration.autocommit_block = refuse_block  # type: ignore[method-assign]
+        event.listen(migration.connection, "commit", refuse_commit)
         try:
             run_steps(migration)
-        except (SQLAlchemyError, KeyboardInterrupt) as error:
+        except EXPECTED as error:
             first = first_cause(error)
             reason = "stopped on request" if isinstance(first, KeyboardInterrupt) else one_line(first)
             where = f"{name(begun[-1])} failed in" if begun else "nothing was begun in"
             raise CommandError(
                 f"{reason}: {where} the transaction that the connection was in: roll that back{advice(first)}"
             ) from first
+        finally:
+            event.remove(migration.connection, "commit", refuse_commit)
     log.info("what has run is in the transaction that the connection was in: commit that to keep it")
 
 
@@ -160,6 +147,18 @@ def refuse_block(what: str = "this revision") -> NoReturn:
     )
 
 
+def refuse_commit(_connection: Connection) -> NoReturn:
+    """Refuse to commit what the caller has begun.
+
+    Raises:
+        CommandError: always.
+    """
+    raise CommandError(
+        "this revision commits, and the connection is in a transaction of its caller: roll that back, "
+        "and end it before the command, or give the engine"
+    )
+
+
 def version_table(migration: MigrationContext) -> str:
     """Return the name of Alembic's table, with its schema if it has one."""
     return ".".join(filter(None, [migration.version_table_schema, migration.version_table]))
@@ -180,30 +179,6 @@ def pending(migration: MigrationContext) -> list[RevisionStep]:
     return steps
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Have SIGTERM, and a terminal that closes, do what Ctrl-C does.
-
-    That is to cancel the statement, and let the run end in order.
-    """
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # nohup has SIGHUP ignored, and means it.
-    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
-    earlier = {number: signal.signal(number, interrupt) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
-
-
 class Run:
     """The steps of one command, each tried again until it gets its locks."""
 
@@ -213,13 +188,14 @@ class Run:
         assert migration.connection is not None
         self.migration, self.connection = migration, migration.connection
         self.settings, self.plan, self.runner = settings, plan, runner
+        self.outcome = Outcome(migration)
         self.done = 0
 
     def go(self) -> None:
         """Take every step."""
         # After a failed try, go on with what is left, whatever "+2" would mean from there.
         replace_plan(self.migration, self._left)
-        with Progress(self.connection, self.settings) as self.progress:
+        with Progress(self.connection, self.settings) as self.progress, self.outcome.watched():
             failures = 0
             while True:
                 begun_at = self.done
@@ -229,36 +205,52 @@ class Run:
                     self.connection.commit()
                     run_steps(self.migration)
                     return
-                except (SQLAlchemyError, KeyboardInterrupt) as error:
+                except EXPECTED as error:
                     failures = failures + 1 if self.done == begun_at else 1
                     self._recover(error, failures)
 
     def _left(self, _heads: Any, _migration: MigrationContext) -> Iterator[RevisionStep]:
         while self.done < len(self.plan):
+            stop_if_told()
             self.runner.check()
             self.progress.clear()
+            self.outcome.clear()
             step, started = self.plan[self.done], time.monotonic()
             yield step
-            # Alembic comes back for the next one when this one is committed.
+            # Alembic comes back for the next one when this one is committed. It knows nothing of
+            # the transaction that has begun after a revision's own commit.
+            if self.connection.in_transaction():
+                self.connection.commit()
             self.done += 1
             self.progress.erase()
             log.info("%s took %.1f s", name(step), time.monotonic() - started)
 
     def _recover(self, error: BaseException, failures: int) -> None:
+        """Return where the step that has failed is worth another try.
+
+        Raises:
+            CommandError: it is not.
+        """
         self.progress.erase()
-        with suppress(SQLAlchemyError):
-            self.connection.rollback()
         first = first_cause(error)
-        if isinstance(first, KeyboardInterrupt):
-            raise CommandError(f"stopped on request: {self._state()}") from first
-        state = getattr(getattr(first, "orig", None), "sqlstate", None)
+        stopped = isinstance(first, KeyboardInterrupt)
+        if stopped:
+            clean_up()
+        state = self._state()
+        if self.progress.waited_for_itself:
+            raise CommandError(
+                "a second connection of the revision waited for a lock that its own transaction holds: "
+                f"{state}; have it work on op.get_bind() alone"
+            ) from first
+        if stopped:
+            raise CommandError(f"stopped on request: {state}") from first
         reason = one_line(first)
-        if state not in TRY_AGAIN:
-            raise CommandError(f"{reason}: {self._state()}{advice(first)}") from first
+        if sqlstate(first) not in TRY_AGAIN or not self.outcome.can_be_tried_again:
+            raise CommandError(f"{reason}: {state}{advice(first)}") from first
         blockers = self.progress.blockers()
         if failures >= self.settings.attempts:
             raise CommandError(
-                f"{reason}, {failures} times, blocked by {blockers}: {self._state()}; end what blocks it, "
+                f"{reason}, {failures} times, blocked by {blockers}: {state}; end what blocks it, "
                 "or run again when there is less traffic"
             ) from first
         # Jitter, so that two who met will not meet again.
@@ -267,19 +259,26 @@ class Run:
         step, attempts = name(self.plan[self.done]), f"try {failures + 1} of {self.settings.attempts}"
         log.warning("%s: %s, blocked by %s: %s in %.1f s", step, reason, blockers, attempts, seconds)
         try:
+            stop_if_told()
             pause(self.connection, seconds)
         except KeyboardInterrupt:
-            raise CommandError(f"stopped on request: {self._state()}") from None
+            raise CommandError(f"stopped on request: {state}") from None
 
     def _state(self) -> str:
-        step = self.plan[self.done]
-        at = self.plan[self.done - 1].to_revisions if self.done else step.from_revisions
+        """Return where the database is after a failure, and what the step that failed has left."""
+        committed = self.outcome.committed()
+        if committed:
+            self.done += 1
+        at = self.plan[self.done - 1].to_revisions if self.done else self.plan[0].from_revisions
         where = f"the database is at {', '.join(at) or 'base'}"
+        if committed or self.done == len(self.plan):
+            return where
+        step = self.plan[self.done]
+        if committed is None:
+            return f"alembic current tells, when the server is back, whether it has committed {name(step)}"
         if not isinstance(step, RevisionStep):  # a stamp
             return where
-        half_way = in_autocommit(step.revision, "upgrade" if step.is_upgrade else "downgrade")
-        end = "stopped half-way, and can be run again as it is" if half_way else "rolled back"
-        return f"{where}, {name(step)} ({step.revision.path}) {end}"
+        return f"{where}, {name(step)} ({step.revision.path}) {self.outcome}"
 
 
 def in_autocommit(script: Script, direction: str) -> bool:
@@ -297,26 +296,3 @@ def name(step: RevisionStep) -> str:
     if isinstance(step, RevisionStep):
         return f"{'upgrade to' if step.is_upgrade else 'downgrade of'} {step.revision.revision}"
     return "stamp"
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """Return what happened first: leaving an autocommit block on a lost connection fails too."""
-    found = error
-    while (earlier := found.__context__) and isinstance(earlier, SQLAlchemyError | KeyboardInterrupt):
-        found = earlier
-    return found
-
-
-def advice(error: BaseException) -> str:
-    """Return what to do about an error, to be added to a line; empty where the message says it."""
-    if not isinstance(error, DBAPIError):
-        return ""
-    # A connection that breaks has no SQLSTATE: nobody was left to send one.
-    state = getattr(error.orig, "sqlstate", None) or ("08" if error.connection_invalidated else "")
-    return next((f"; {what}" for sign, what in ADVICE.items() if state.startswith(sign)), "")
-
-
-def one_line(error: BaseException) -> str:
-    """Return the server's message, without the statement, which may hold data."""
-    text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
+import psycopg
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,6 +33,7 @@ INDEX_BUILD = text("""
         CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
     FROM pg_stat_progress_create_index WHERE pid = :pid
 """)
+WAITS_FOR = text("SELECT :pid = ANY (pg_blocking_pids(:other))")
 DONE_OF = re.compile(r"(?P<what>.*?)(?P<done>\d+) of (?P<total>\d+)(?P<unit>.*)")
 
 
@@ -48,6 +50,8 @@ class Progress:
         self._interval = min(0.5, settings.lock_timeout / 4 or 0.5)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._works_in = threading.get_ident()
+        self.waited_for_itself = False  # a second connection of a revision, for its first
         self._blockers = ""
         self._live = sys.stderr.isatty()
         self.clear()
@@ -95,6 +99,13 @@ class Progress:
                     self._look(connection)
 
     def _look(self, connection: Connection) -> None:
+        other = waiting(self._works_in)
+        if other and other.info.backend_pid != self._pid:
+            if connection.scalar(WAITS_FOR, {"pid": self._pid, "other": other.info.backend_pid}):
+                # The server sees no deadlock: the first one waits here, for the thread.
+                self.waited_for_itself = True
+                other.cancel_safe()
+            return
         found = connection.execute(BLOCKERS, {"pid": self._pid}).all()
         if found:
             self._blockers = ", ".join(
@@ -130,3 +141,13 @@ class Progress:
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             log.info(line)
+
+
+def waiting(thread: int) -> psycopg.Connection | None:
+    """Return the connection whose answer a thread waits for, None where it does something else."""
+    frame = sys._current_frames().get(thread)
+    while frame:
+        if isinstance(connection := frame.f_locals.get("self"), psycopg.Connection):
+            return connection
+        frame = frame.f_back
+    return None

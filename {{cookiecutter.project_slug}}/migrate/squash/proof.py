@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from database import make_engine
 from migrate.run.connection import connect
-from migrate.run.guard import one_line
+from migrate.run.failures import one_line
 from migrate.squash.dump import Dump, dump
 from migrate.squash.errors import SquashError
 from migrate.squash.plan import Plan
