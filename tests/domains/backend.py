@@ -15,10 +15,11 @@ from psycopg.errors import InvalidTextRepresentation, UndefinedColumn, Undefined
 from tests.conftest import generate_here, shell
 from tests.domains.story import Domain
 
-# What is in the database: not the system's, an extension's, a partition or Alembic's own.
+# What is in the database: not the system's, an extension's, a partition or the migrations' own.
 TABLES = """
     SELECT oid::regclass::text FROM pg_class
-    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'
+    WHERE relkind IN ('r', 'p') AND NOT relispartition
+    AND relname NOT IN ('alembic_version', 'migrate_history')
     AND relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') ORDER BY 1
 """

@@ -181,9 +181,9 @@ def steps(output: str) -> list[str]:
 
 
 def dump(database: Database) -> str:
-    """Return everything in a database, as SQL, less what has no meaning (see postgres.schema)."""
+    """Return what is in a database, as SQL, less its history and what has no meaning to postgres.schema."""
     noise = ("\\restrict", "\\unrestrict", "--")
-    lines = client.output("pg_dump", database.url).splitlines()
+    lines = client.output("pg_dump", database.url, "--exclude-table-data=migrate_history").splitlines()
     return "\n".join(line for line in lines if not line.startswith(noise) and "SET (pg_attver=" not in line)
 
 

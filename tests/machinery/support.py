@@ -40,7 +40,8 @@ OwnServer = embedded.Server
 
 TABLES = """
     SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
-    AND relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version' ORDER BY 1
+    AND relkind IN ('r', 'p') AND NOT relispartition
+    AND relname NOT IN ('alembic_version', 'migrate_history') ORDER BY 1
 """
 SESSIONS = """
     SELECT pid FROM pg_stat_activity WHERE datname = current_database()

@@ -153,7 +153,7 @@ def test_it_is_restored_beside_the_database_with_the_same_rights_and_settings(
     code, output = rollback(done, "--backup", str(backup))
     assert code == 0, output
     assert steps(output) == ["1", "2", "3", "4"]
-    assert "rows of 2 tables, at r0" in output
+    assert "rows of 3 tables, at r0" in output
     assert f"The database {database} is as it was." in output
     assert dump(done.database) == before
     new = Database(done.database.url.set(database=name_of(output)))
@@ -249,7 +249,7 @@ def owner(done: Site) -> Iterator[str]:
     name, database = f"{done.database.url.database}_o", done.database.url.database
     assert rollback(done, "--to", "r0", "--yes")[0] == 0
     done.database.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{name}'")
-    for table in ("t", "alembic_version"):
+    for table in ("t", "alembic_version", "migrate_history"):
         done.database.execute(f'ALTER TABLE {table} OWNER TO "{name}"')
     done.database.execute(f'ALTER DATABASE "{database}" OWNER TO "{name}"')
     url = done.database.url.set(username=name, password=name)

@@ -320,7 +320,7 @@ def test_the_search_path_may_begin_with_another_schema(
     command.upgrade(backend.config, "head")
     command.check(backend.config)
     tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = :schema ORDER BY 1"
-    assert in_app.column(tables, schema="app") == ["alembic_version", "also_new", "new"]
+    assert in_app.column(tables, schema="app") == ["alembic_version", "also_new", "migrate_history", "new"]
     assert in_app.column(tables, schema="public") == ["found", "unknown"]
 
 

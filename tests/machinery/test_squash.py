@@ -20,6 +20,7 @@ from migrate.squash import SquashError, files, proof, squash
 from migrate.squash.dump import split, statements
 from migrate.squash.write import BIND, source
 from postgres import client
+from postgres.schema import WITHOUT_BOOKS
 from tests.machinery.support import Database, Server, closed_port, process
 
 # What people have in their chains: the name of a revision, and its statements.
@@ -121,7 +122,7 @@ def everything(database: Database) -> list[str]:
     """Return what pg_dump prints, rows and privileges included, less names that no one has chosen."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "dump.sql")
-        options = ("--no-owner", "--inserts", "--exclude-table=alembic_version", f"--file={path}")
+        options = ("--no-owner", "--inserts", *WITHOUT_BOOKS, f"--file={path}")
         client.output("pg_dump", database.url, *options)
         printed = path.read_bytes().decode()
     printed = re.sub(r" CONSTRAINT \w+_not_null\d* NOT NULL", " NOT NULL", printed)

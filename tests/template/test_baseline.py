@@ -22,7 +22,7 @@ from sqlalchemy import NullPool, text
 from database import make_engine
 from postgres import client
 from migrate.chain import project_config
-from postgres.schema import schema
+from postgres.schema import WITHOUT_BOOKS, schema
 from migrate.target import scratch_server
 from postgres.scratch import scratch_database
 
@@ -44,7 +44,7 @@ with scratch_database(scratch_server()) as url:
             with configuration.attributes["connection"].begin() as connection:
                 connection.execute(text(LESS))
         # The positions of sequences are among the rows.
-        rows = client.output("pg_dump", url, "--data-only", "--inserts", "--exclude-table=alembic_version")
+        rows = client.output("pg_dump", url, "--data-only", "--inserts", *WITHOUT_BOOKS)
         wanted = ("INSERT", "SELECT pg_catalog.setval(")
         found.append([schema(url), [line for line in rows.splitlines() if line.startswith(wanted)]])
     if steps[-1] in ("up", "less"):

@@ -114,10 +114,10 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SCHEMAS TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SEQUENCES TO :"app";
 
--- The version is the migrations' alone.
+-- The version is the migrations' alone, and so is the history.
 SELECT format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', pg_class.oid::regclass, :'app')
 FROM pg_class JOIN schemas ON schemas.oid = relnamespace
-WHERE relname = 'alembic_version' AND relkind = 'r' \gexec
+WHERE relname IN ('alembic_version', 'migrate_history') AND relkind = 'r' \gexec
 
 -- A log, with its partitions, is only added to and read. That it loses what a foreign key sets to
 -- NULL is the key's doing, which works with the owner's rights.

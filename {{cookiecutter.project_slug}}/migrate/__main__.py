@@ -14,7 +14,9 @@ from migrate import ledger
 from migrate.chain import project_config
 from migrate.errors import clear_errors
 from migrate.ledger import FOLDER, readme
-from migrate.operate.operation import default_config
+from migrate.operate.history import accept as accept_file
+from migrate.operate.history import show as show_history
+from migrate.operate.operation import default_config, development_config
 from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
 from migrate.rebase import rebase
 from migrate.run.connection import connect
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0, 1 after a line on stderr that says what is wrong, or psql's.
+        The exit code: 0, 1 after a line on stderr that says what is wrong, psql's, or that of a state.
     """
     parser = argparse.ArgumentParser(prog="python -m migrate", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -88,6 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = commands.add_parser("smoke", help="read every model as the application does")
     command.add_argument("--config", type=Path, default=default_config(), help="the ini file (%(default)s)")
     command.set_defaults(run=smoke_test)
+
+    command = commands.add_parser("status", help="say where the database is, and what to do")
+    _reading(command)
+    command.set_defaults(run=status)
+
+    command = commands.add_parser("history", help="list what has been done to the database, when, by whom")
+    _reading(command)
+    command.add_argument(
+        "--accept", metavar="REV", help="say that the file of this revision may stay as it is now"
+    )
+    command.set_defaults(run=history)
 
     command = commands.add_parser("squash", help="put one revision in the place of an old chain")
     command.add_argument("--to", metavar="REV", default="head", help="the last to go (default: %(default)s)")
@@ -216,6 +229,29 @@ def smoke_test(options: argparse.Namespace) -> None:
     from migrate.operate import smoke
 
     print(f"{smoke.test(Config(options.config))} models can be read")
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say where the database is."""
+    # Not above: the other commands work where the models do not.
+    from migrate.operate.status import show
+
+    return show(options.config, as_json=options.json)
+
+
+def history(options: argparse.Namespace) -> None:
+    """List what has been done, or accept a file that has changed."""
+    if options.accept:
+        accept_file(options.config, options.accept)
+    else:
+        show_history(options.config, as_json=options.json)
+
+
+def _reading(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", type=Path, default=development_config(), help="the ini file (%(default)s)"
+    )
+    command.add_argument("--json", action="store_true", help="print it for a program")
 
 
 def _operation(command: argparse.ArgumentParser) -> None:

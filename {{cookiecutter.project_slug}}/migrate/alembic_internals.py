@@ -73,6 +73,11 @@ def in_callers_transaction(migration: MigrationContext) -> bool:
     return migration._in_external_transaction
 
 
+def plan(migration: MigrationContext) -> Any:
+    """Return what gives `run_migrations` its steps: a function of heads and context."""
+    return migration._migrations_fn
+
+
 def replace_plan(migration: MigrationContext, steps: Any) -> None:
     """Have `run_migrations` take these steps: a function of heads and context, as Alembic's own."""
     migration._migrations_fn = steps

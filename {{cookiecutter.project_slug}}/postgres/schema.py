@@ -6,18 +6,22 @@ from sqlalchemy import URL
 
 from postgres import client
 
+# Options of pg_dump: the version and the history of the migrations are no part of a schema.
+WITHOUT_BOOKS = ("--exclude-table=alembic_version", "--exclude-table=migrate_history")
+
 
 def schema(url: URL) -> str:
     """Return the schema as pg_dump prints it, less what has no meaning.
 
-    That is its own comments, security labels, the order of columns, Alembic's own table, and
-    the counter pg_attver that PostgreSQL 15.20 keeps among a column's options.
+    That is its own comments, security labels, the order of columns, what Alembic and the
+    migrations keep for themselves, and the counter pg_attver that PostgreSQL 15.20 keeps among a
+    column's options.
 
     Raises:
         ClientError: pg_dump failed.
     """
     dump = client.output(
-        "pg_dump", url, "--schema-only", "--no-owner", "--no-privileges", "--exclude-table=alembic_version",
+        "pg_dump", url, "--schema-only", "--no-owner", "--no-privileges", *WITHOUT_BOOKS,
         "--no-security-labels",  # looking for them takes a tenth of the time, and is for SELinux
     )  # fmt: skip
     lines = [

@@ -56,7 +56,8 @@ TABLES = """
         format('SELECT %L, to_jsonb(t)::text COLLATE "C" FROM %s AS t', name, c.oid::regclass) AS select
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace,
         concat_ws('.', nullif(nspname, current_schema()), relname) AS name
-    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'
+    WHERE relkind IN ('r', 'p') AND NOT relispartition
+    AND relname NOT IN ('alembic_version', 'migrate_history')
     AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
     )

@@ -16,6 +16,8 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import SchemaItem
 
+from migrate.run.history import TABLE
+
 Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
 
 ALWAYS_EXCLUDED = ["temp_*"]
@@ -46,8 +48,8 @@ class Scope:
     """What is compared, and what is left alone.
 
     Compared are the schemas of the models' tables, and the default one. Left alone are
-    partitions, what belongs to an extension, Alembic's own table, and the tables that the
-    user excludes.
+    partitions, what belongs to an extension, Alembic's own table and the history beside it, and
+    the tables that the user excludes.
     """
 
     def __init__(self, exclude_tables: str = "") -> None:
@@ -117,7 +119,7 @@ class Scope:
             return True
         if key in self.models:
             return False
-        if name == self.version_table:
+        if name in (self.version_table, TABLE):
             return True
         # A table further down the search_path has two names, and the models say one of them at most.
         if key[0] is None:

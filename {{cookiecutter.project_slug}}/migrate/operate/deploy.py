@@ -31,6 +31,8 @@ from migrate.operate.operation import (
     quiet,
     shown,
 )
+from migrate.operate.status import changed_since
+from migrate.run import history
 from migrate.run.connection import connect, major_version
 from migrate.run.failures import one_line
 from migrate.run.unknown import refuse_unknown
@@ -125,6 +127,7 @@ class Deploy(Operation):
         self.start = self.heads()
         log.info("    at %s", at(self.start))
         refuse_unknown(self.scripts, self.start)
+        self._name_changed_files(self.start)
         self._plan(self.start)
         if not self.pending:
             log.info("    nothing pending")
@@ -153,6 +156,14 @@ class Deploy(Operation):
             )
         access.check(connection, self.config, to_head=self.target in ("head", "heads"))
         return major_version(connection)
+
+    def _name_changed_files(self, start: tuple[str, ...]) -> None:
+        with quiet(), connect(self.engine) as connection:
+            entries = history.entries(connection)
+            connection.rollback()
+        for script in history.changed(entries, start, self.scripts):
+            accepted = self.command("history", "--accept", script.revision)
+            log.warning("    %s", changed_since(script.revision, accepted))
 
     def _check_application(self) -> None:
         """Warn of schemas that the application's role may not use: a smoke test need not try all."""

@@ -70,11 +70,7 @@ class Operation(ABC):
             CommandError: the ini file does not exist or refuses the URL, or a setting is wrong.
         """
         self.options = options
-        if not options.config.is_file():
-            raise CommandError(
-                f"{options.config} is not there: --config names an ini file such as production.ini"
-            )
-        self.config = Config(options.config, stdout=io.StringIO())
+        self.config = read_config(options.config)
         self.section: dict[str, str] = self.config.get_section("deploy", {})
         if unknown := set(self.section) - SETTINGS - {"here"}:
             raise CommandError(
@@ -264,9 +260,9 @@ class Operation(ABC):
     def command(self, *arguments: str | Path) -> str:
         """Return a command of this package for the same database, as one would type it."""
         given: list[str | Path] = [*arguments]
-        if self.options.config != default_config():
-            given += ["--config", self.options.config]
-        if self.options.folder and arguments[0] != "smoke":
+        if self.options.config != default_config() or arguments[0] == "history":
+            given += ["--config", shown(self.options.config)]
+        if self.options.folder and arguments[0] not in ("smoke", "history"):
             given += ["--backup-dir", self.options.folder]
         return f"{python()} -m migrate {shlex.join(str(each) for each in given)}"
 
@@ -275,9 +271,25 @@ class Operation(ABC):
         return f"{python()} -m alembic -c {shlex.join([shown(self.options.config), *arguments])}"
 
 
+def read_config(path: Path) -> Config:
+    """Return what an ini file says.
+
+    Raises:
+        CommandError: there is no such file.
+    """
+    if not path.is_file():
+        raise CommandError(f"{path} is not there: --config names an ini file such as production.ini")
+    return Config(path, stdout=io.StringIO())
+
+
 def default_config() -> Path:
     """Return the ini file of an operator who names none."""
     return ROOT / "production.ini"
+
+
+def development_config() -> Path:
+    """Return the ini file that Alembic itself takes where none is named."""
+    return ROOT / "alembic.ini"
 
 
 def at(heads: tuple[str, ...]) -> str:
@@ -285,7 +297,7 @@ def at(heads: tuple[str, ...]) -> str:
     return ", ".join(heads) or "base"
 
 
-def counted(revisions: Sequence[Revision]) -> str:
+def counted(revisions: Sequence[object]) -> str:
     """Return how many revisions these are, in words."""
     return f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
 

@@ -19,6 +19,7 @@ from migrate.alembic_internals import in_callers_transaction, planned, replace_p
 from migrate.run.caller import guarded
 from migrate.run.connection import pause
 from migrate.run.failures import EXPECTED, TRY_AGAIN, advice, first_cause, one_line, sqlstate
+from migrate.run.history import recorded
 from migrate.run.outcome import Outcome
 from migrate.run.progress import Progress
 from migrate.run.runner import Runner, single_runner
@@ -109,7 +110,8 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
         migration.autocommit_block = refuse_block  # type: ignore[method-assign]
         event.listen(migration.connection, "commit", refuse_commit)
         try:
-            run_steps(migration)
+            with recorded(migration):
+                run_steps(migration)
         except EXPECTED as error:
             first = first_cause(error)
             reason = "stopped on request" if isinstance(first, KeyboardInterrupt) else one_line(first)
@@ -203,7 +205,8 @@ class Run:
                     for statement in limits(self.settings):
                         self.connection.execute(text(statement))
                     self.connection.commit()
-                    run_steps(self.migration)
+                    with recorded(self.migration):
+                        run_steps(self.migration)
                     return
                 except EXPECTED as error:
                     failures = failures + 1 if self.done == begun_at else 1

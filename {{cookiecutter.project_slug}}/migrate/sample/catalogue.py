@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from migrate.sample.server import literal, query
 
 # A table of the user's: not the server's, not an extension's, no partition (its rows come by
-# way of the parent), and not the table in which Alembic keeps the version.
+# way of the parent), and not those in which the version and the history are kept.
 TABLES = """
     SELECT c.oid::bigint AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned,
         coalesce(n.nspname = {current_schema}, false) AS in_path,
@@ -26,7 +26,7 @@ TABLES = """
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass
         AND d.objid = c.oid AND d.deptype = 'e')
     AND (SELECT array_agg(a.attname::text) FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0)
-        IS DISTINCT FROM ARRAY['version_num']
+        IS DISTINCT FROM ARRAY['version_num'] AND c.relname <> 'migrate_history'
     ORDER BY 2, 3
 """
 COLUMNS = """

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from postgres import client
+from postgres.schema import WITHOUT_BOOKS
 
-# Alembic keeps its own books.
-OPTIONS = ("--no-owner", "--column-inserts", "--rows-per-insert=100", "--exclude-table=alembic_version")
+OPTIONS = ("--no-owner", "--column-inserts", "--rows-per-insert=100", *WITHOUT_BOOKS)
 
 QUOTED = re.compile(
     r"""(?<!\w)[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
