@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo test test-all lint index baseline lock
+.PHONY: help install demo traffic test test-all lint index baseline lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -25,6 +25,9 @@ install: .venv/installed  ## make .venv, with everything needed to work on the t
 
 demo: install  ## generate the default backend into build/demo, migrate it, and say what to try
 	@$(BIN)/python lab/demo.py
+
+traffic: install  ## run each revision, up and down, while an application works on its tables
+	$(BIN)/python -m lab.traffic $(OPTIONS)
 
 test: install  ## what most often breaks, in minutes: the template, what runs a migration, a backend
 	$(PYTEST) -m "not slow"

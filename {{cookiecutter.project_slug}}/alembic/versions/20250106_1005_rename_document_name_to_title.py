@@ -11,8 +11,8 @@ Scenario: rename a column
 Instead of: the drop_column() and add_column() that autogenerate writes
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: together with the code that says title; code that says name fails from here on, and the other
-    way round. Where that is too much, go by way of a second column, as expand_user_email does.
+Deploy: together with the code that says title; code that says name fails from here on (42703), and the
+    other way round. Where that is too much, go by way of a second column, as expand_user_email does.
 
 Revision ID: 2b44e9bc47a8
 Revises: 5f12b0178a8d

@@ -4,13 +4,13 @@ What old code wrote since the emails were normalised is few, and is put right fi
 there is the CHECK, every UPDATE of such a user would fail. NOT VALID holds the rule for every
 row written from then on; then VALIDATE reads them all while reads and writes go on. Each
 commits by itself, or the lock of the CHECK, which stops everybody, would be held through the
-scan.
+scan. What an earlier run left is kept: a CHECK that is valid is not read again.
 
 Scenario: add a CHECK to a big live table
 Instead of: ADD CHECK, which reads all users while nobody can read or write, and fails on the first old row
 Locks: users AccessExclusiveLock; scans under ShareUpdateExclusiveLock
 Rollback: lossless
-Deploy: after the code that writes upper case is gone: from now on its INSERTs fail
+Deploy: after the code that writes upper case is gone: from now on its INSERTs fail (23514)
 
 Revision ID: d33168ce29e4
 Revises: 65747645c3f8
@@ -32,11 +32,18 @@ def upgrade() -> None:
                 SELECT id FROM users WHERE email <> lower(email) ORDER BY id FOR NO KEY UPDATE
             ))
         """)
-        # An earlier run that failed may have left it.
-        op.drop_constraint(op.f("ck_users_email_lowercase"), "users", type_="check", if_exists=True)
-        op.create_check_constraint(
-            op.f("ck_users_email_lowercase"), "users", "email = lower(email)", postgresql_not_valid=True
-        )
+        op.execute("""
+            DO $$
+            BEGIN
+                IF NOT EXISTS (
+                    SELECT FROM pg_constraint WHERE conrelid = 'users'::regclass AND conname = 'ck_users_email_lowercase'
+                ) THEN
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    ALTER TABLE users ADD CONSTRAINT ck_users_email_lowercase CHECK (email = lower(email)) NOT VALID;
+                END IF;
+            END
+            $$
+        """)
         op.execute("ALTER TABLE users VALIDATE CONSTRAINT ck_users_email_lowercase")
 
 

@@ -7,7 +7,7 @@ VALIDATE, which has nothing to do a second time, reads nothing.
 Scenario: validate a CHECK that was added NOT VALID
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless
-Deploy: after the code that writes 0 for an unknown size is gone; from now on it fails
+Deploy: after the code that writes 0 for an unknown size is gone; from now on it fails (23514)
 
 Revision ID: 596f435509ae
 Revises: 5acb292806c0

@@ -9,7 +9,7 @@ Scenario: rename a label of an enum
 Instead of: a new label, an UPDATE of every row that has the old one, and a type swap to be rid of it
 Locks: none on existing tables
 Rollback: lossless
-Deploy: together with the code that says error; code that says failed breaks
+Deploy: together with the code that says error; code that says failed breaks (22P02)
 
 Revision ID: 547cdb477749
 Revises: bfe98fa14bba

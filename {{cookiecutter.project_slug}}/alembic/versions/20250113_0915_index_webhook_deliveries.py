@@ -37,17 +37,18 @@ OF_THE_CHAIN = ["webhook_deliveries_2025_02", "webhook_deliveries_default"]
 def upgrade() -> None:
     with op.get_context().autocommit_block():
         op.execute(f"CREATE INDEX IF NOT EXISTS {NAME} ON ONLY webhook_deliveries (webhook_id, delivered_at)")
+        quote = op.get_context().dialect.identifier_preparer.quote
         for partition in partitions():
             index = f"idx_{partition}_webhook_id_delivered_at"
             # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
             op.execute(f"""
                 DO $$
                 BEGIN
-                    LOCK TABLE {partition} IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                    LOCK TABLE {quote(partition)} IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
                     IF EXISTS (
-                        SELECT FROM pg_index WHERE indexrelid = to_regclass('{index}') AND NOT indisvalid
+                        SELECT FROM pg_index WHERE indexrelid = to_regclass('{quote(index)}') AND NOT indisvalid
                     ) THEN
-                        ALTER INDEX {index} RENAME TO {index}_invalid;
+                        ALTER INDEX {quote(index)} RENAME TO {quote(f"{index}_invalid")};
                     END IF;
                 END
                 $$
@@ -62,7 +63,7 @@ def upgrade() -> None:
                 postgresql_concurrently=True,
                 if_not_exists=True,
             )
-            op.execute(f"ALTER INDEX {NAME} ATTACH PARTITION {index}")
+            op.execute(f"ALTER INDEX {NAME} ATTACH PARTITION {quote(index)}")
         op.execute(f"""
             DO $$
             BEGIN

@@ -155,13 +155,13 @@ def test_the_index_is_valid_and_serves_every_partition(before: Make) -> None:
 def test_a_partition_that_no_revision_has_made_is_indexed_too(before: Make) -> None:
     database = before("index_webhook_deliveries")
     database.execute(
-        "CREATE TABLE webhook_deliveries_2030_01 PARTITION OF webhook_deliveries "
+        'CREATE TABLE "Deliveries of 2030" PARTITION OF webhook_deliveries '
         "FOR VALUES FROM ('2030-01-01+00') TO ('2030-02-01+00')"
     )
     with pytest.raises(PostgresError, match="a partition of webhook_deliveries has no index yet"):
         database.offline_upgrade("index_webhook_deliveries")
     database.upgrade("index_webhook_deliveries")
-    assert "idx_webhook_deliveries_2030_01_webhook_id_delivered_at" in database.column(
+    assert '"idx_Deliveries of 2030_webhook_id_delivered_at"' in database.column(
         "SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid"
     )
 

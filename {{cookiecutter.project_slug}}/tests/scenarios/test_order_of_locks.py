@@ -79,6 +79,8 @@ def test_the_strongest_lock_on_a_table_is_the_first(
         ("upgrade", "validate_document_file_size_positive", "ck_documents_file_size_positive"),
         ("upgrade", "require_user_username", "ck_users_username_not_null"),
         ("upgrade", "require_user_role", "ck_users_role_id_not_null"),
+        ("upgrade", "check_user_email_lowercase", "ck_users_email_lowercase"),
+        ("upgrade", "check_document_priority", "ck_documents_priority_range"),
         ("upgrade", "raise_document_priority_limit", "ck_documents_priority_range_new"),
         ("upgrade", "keep_audit_logs_of_deleted_users", "fk_audit_logs_user_id_new"),
         ("downgrade", "keep_audit_logs_of_deleted_users", "ck_audit_logs_user_id_not_null"),
