@@ -27,7 +27,7 @@ demo: install  ## generate the default backend into build/demo, migrate it, and 
 	@$(BIN)/python lab/demo.py
 
 traffic: install  ## run each revision, up and down, while an application works on its tables
-	$(BIN)/python -m lab.traffic $(OPTIONS)
+	$(BIN)/python -m lab.backend lab.traffic.chain $(OPTIONS)
 
 test: install  ## what most often breaks, in minutes: the template, what runs a migration, a backend
 	$(PYTEST) -m "not slow"

@@ -1,4 +1,9 @@
-"""A backend with the worked chain, for an experiment: generated, and removed with its server."""
+"""A backend with the worked chain, for an experiment: generated, and removed with its server.
+
+    python -m lab.backend MODULE [ARGUMENT …]
+
+runs a module of the lab on one. With DATABASE_URL it works on that server, in databases of its own.
+"""
 
 import os
 import subprocess
@@ -31,3 +36,9 @@ def run(backend: Path, module: str, arguments: Sequence[str]) -> int:
     return subprocess.run(
         [sys.executable, "-P", "-m", module, *arguments], env={**os.environ, "PYTHONPATH": path}
     ).returncode
+
+
+if __name__ == "__main__":
+    with generated() as folder:
+        code = run(folder, sys.argv[1], sys.argv[2:])
+    sys.exit(code)

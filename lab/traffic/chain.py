@@ -1,6 +1,6 @@
 """Each revision of the chain from N-1, with rows in its tables and the application at work: up and down.
 
-    python -m lab.traffic [SLUG …] [--rows N] [--rate N] [--clients N] [--seconds S] [--json FILE]
+    python -m lab.backend lab.traffic.chain [SLUG …] [--rows N] [--rate N] [--seconds S] [--json FILE]
 
 Exit code 1: an error in the application that the docstring does not announce under `Deploy:`, a
 write that is lost or undone, or a revision that failed.
@@ -199,7 +199,7 @@ def main() -> int:
     Returns:
         The exit code.
     """
-    parser = argparse.ArgumentParser(prog="python -m lab.traffic", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="lab.traffic.chain", description=__doc__.split("\n\n")[0])
     parser.add_argument("slugs", nargs="*", metavar="SLUG", help="these revisions; all if none is named")
     parser.add_argument("--rows", type=int, default=20_000, help="sample rows: documents, and in proportion")
     parser.add_argument("--rate", type=float, default=Load.rate, help="transactions a second")

@@ -37,7 +37,7 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size CONSTANT integer := 5000;
+                batch_size CONSTANT integer := 1000;
                 same_address record;
                 twin uuid;
                 oldest uuid;

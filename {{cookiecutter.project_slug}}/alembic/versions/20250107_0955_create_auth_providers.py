@@ -60,13 +60,13 @@ TRIGGERS = (
     $$
     """,
     """
-    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
-    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
-    """,
-    """
     CREATE OR REPLACE TRIGGER copy_local_credentials
     AFTER INSERT OR UPDATE OR DELETE ON auth_providers
     FOR EACH ROW EXECUTE FUNCTION copy_local_credentials()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
+    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
     """,
 )
 

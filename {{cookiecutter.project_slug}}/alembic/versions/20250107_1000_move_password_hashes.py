@@ -29,7 +29,7 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size CONSTANT integer := 5000;
+                batch_size integer := 1000;
                 total CONSTANT bigint := (
                     SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
                 );
@@ -37,8 +37,11 @@ def upgrade() -> None:
                 next_id uuid;
                 batch uuid[];
                 done bigint := 0;
+                started timestamptz;
+                took double precision;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
+                    started := clock_timestamp();
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
@@ -56,6 +59,12 @@ def upgrade() -> None:
                     RAISE NOTICE 'move_password_hashes: % users',
                         concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
+                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    took := extract(epoch FROM clock_timestamp() - started);
+                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
+                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                    ) THEN 10 ELSE 0.1 END);
                 END LOOP;
             END
             $$

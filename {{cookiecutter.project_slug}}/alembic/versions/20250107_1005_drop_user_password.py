@@ -1,7 +1,9 @@
 """Drop users.password and the triggers that kept it: the contract step.
 
 The way back adds the column with its triggers, and only then copies the hashes: what
-new code writes meanwhile comes by the trigger, and the copy leaves it alone. A user who has
+new code writes meanwhile comes by the trigger, and the copy leaves it alone. The trigger of the
+other direction, for old code, comes last: with it the copy would lock users and auth_providers,
+and whichever of the two it took first, some code takes them the other way round. A user who has
 no local password gets "!", with which nobody can log in.
 
 Scenario: drop a column whose values live elsewhere now
@@ -52,13 +54,13 @@ TRIGGERS = (
     $$
     """,
     """
-    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
-    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
-    """,
-    """
     CREATE OR REPLACE TRIGGER copy_local_credentials
     AFTER INSERT OR UPDATE OR DELETE ON auth_providers
     FOR EACH ROW EXECUTE FUNCTION copy_local_credentials()
+    """,
+    """
+    CREATE OR REPLACE TRIGGER copy_user_password AFTER INSERT OR UPDATE OF password ON users
+    FOR EACH ROW WHEN (NEW.password <> '!') EXECUTE FUNCTION copy_user_password()
     """,
 )
 
@@ -91,12 +93,12 @@ def downgrade() -> None:
             sa.Column("password", sa.String(255), server_default="!", nullable=False),
             if_not_exists=True,
         )
-        for statement in TRIGGERS:
+        for statement in TRIGGERS[:-1]:
             op.execute(statement)
         op.execute("""
             DO $$
             DECLARE
-                batch_size CONSTANT integer := 5000;
+                batch_size integer := 1000;
                 total CONSTANT bigint := (
                     SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
                 );
@@ -104,26 +106,35 @@ def downgrade() -> None:
                 next_id uuid;
                 batch uuid[];
                 done bigint := 0;
+                started timestamptz;
+                took double precision;
             BEGIN
                 WHILE first_id IS NOT NULL LOOP
+                    started := clock_timestamp();
                     next_id := (
                         SELECT id FROM users WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
                     );
                     batch := ARRAY(
-                        SELECT user_id FROM auth_providers
-                        WHERE user_id >= first_id AND (next_id IS NULL OR user_id < next_id)
-                            AND provider = 'local' AND credentials IS NOT NULL
-                        ORDER BY user_id FOR SHARE
+                        SELECT id FROM users
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND password = '!'
+                        ORDER BY id FOR NO KEY UPDATE
                     );
-                    PERFORM FROM users WHERE id = ANY (batch) ORDER BY id FOR NO KEY UPDATE;
                     UPDATE users SET password = credentials FROM auth_providers
-                    WHERE users.id = ANY (batch) AND password = '!' AND user_id = users.id AND provider = 'local';
+                    WHERE users.id = ANY (batch) AND user_id = users.id
+                        AND provider = 'local' AND credentials IS NOT NULL;
                     COMMIT;
                     done := done + batch_size;
                     RAISE NOTICE 'drop_user_password: % users',
                         concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
+                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    took := extract(epoch FROM clock_timestamp() - started);
+                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
+                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                    ) THEN 10 ELSE 0.1 END);
                 END LOOP;
             END
             $$
         """)
+        op.execute(TRIGGERS[-1])

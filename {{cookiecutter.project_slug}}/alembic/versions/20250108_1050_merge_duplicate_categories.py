@@ -29,7 +29,7 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size CONSTANT integer := 5000;
+                batch_size CONSTANT integer := 1000;
                 kept integer;
                 twin integer;
                 batch uuid[];

@@ -183,7 +183,7 @@ def test_an_interrupted_backfill_keeps_its_batches_and_gives_the_same_names_in_t
         with pytest.raises(CommandError, match="lock timeout"):
             command.upgrade(config, "+1")
         left = database.value("SELECT count(*) FROM users WHERE username IS NULL")
-        assert 0 < left <= 5000
+        assert 0 < left < 12000  # the first batches are done
         other.rollback()
         command.upgrade(config, "+1")  # goes on in the same session
     assert database.query(USERNAMES) == undisturbed.query(USERNAMES)

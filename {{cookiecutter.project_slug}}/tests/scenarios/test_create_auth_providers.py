@@ -1,12 +1,14 @@
 """Password hashes move to a table of their own, and no code and no user is locked out."""
 
 import logging
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.support import Database, Make
+from tests.support import BY_SLUG, Database, Make, offline_script, wait_for
 
 STEPS = ["create_auth_providers", "move_password_hashes", "drop_user_password"]
 PASSWORD = "SELECT password FROM users WHERE id = :id"
@@ -89,6 +91,33 @@ def test_the_backfill_does_not_undo_a_change_made_meanwhile(before: Make) -> Non
     database.execute("UPDATE users SET password = 'changed' WHERE id = :id", id=user)
     database.upgrade("move_password_hashes")
     assert database.value(CREDENTIALS, id=user) == "changed"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "UPDATE users SET phone = '1' WHERE id = :id",
+        "SELECT FROM auth_providers WHERE user_id = :id FOR UPDATE",  # then a trigger writes to users
+    ],
+)
+def test_code_that_writes_to_both_tables_is_not_deadlocked_by_the_copy_on_the_way_back(
+    after: Make, first: str
+) -> None:
+    database = after("drop_user_password")
+    user = database.value("SELECT user_id FROM auth_providers WHERE provider = 'local' LIMIT 1")
+    database.crash("drop_user_password", 5, "downgrade")  # all is there but the copies
+    script = offline_script(BY_SLUG["drop_user_password"], "downgrade")
+    blocks = re.findall(r"^\s*DO \$\$.*?END\s+\$\$;", script, re.DOTALL | re.MULTILINE)
+    [copy] = [block for block in blocks if "batch_size" in block]
+    waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as thread, database.engine.connect() as code:
+        code.execute(text(first), {"id": user})
+        copying = thread.submit(database.psql, copy)
+        wait_for(lambda: copying.done() or database.query(waits))
+        code.execute(text("UPDATE auth_providers SET credentials = 'new' WHERE user_id = :id"), {"id": user})
+        code.commit()
+        copying.result()
+    assert database.value(PASSWORD, id=user) == "new"
 
 
 def test_who_has_no_password_cannot_log_in_with_one(before: Make) -> None:
