@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all lint index baseline lock
+.PHONY: help install demo traffic test test-all lint index baseline judges lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -52,6 +52,14 @@ baseline: install  ## refresh the revision of history=baseline, what the chain b
 		mv baseline.py alembic/versions/20250113_0915_baseline.py && cp "$$folder/README.md" alembic/versions/ && \
 		"$$python" -m migrate ledger && cp alembic/versions/* "$$folder/"; \
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
+
+judges: install  ## score squawk, zdm and the ledger on the naive ways and on the chain: lab/results/judges.md
+	rm -rf build/judges
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/judges > /dev/null
+	cd build/judges/ocr_backend && python='$(CURDIR)/$(BIN)/python' && \
+		PYTHONPATH='$(CURDIR)' "$$python" -m lab.trials > ../trials.json; \
+		code=$$?; "$$python" -m migrate stop --remove; exit $$code
+	$(BIN)/python -m lab.judges build/judges/ocr_backend build/judges/trials.json
 
 lock: install  ## refresh the locked requirements of both layers
 	$(BIN)/pip install --quiet --disable-pip-version-check uv

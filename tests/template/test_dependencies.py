@@ -38,7 +38,7 @@ def imported(files: Iterable[Path]) -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 modules.add(node.module.split(".")[0])
-    ours = {"database", "hooks", "migrate", "models", "postgres", "tests"}
+    ours = {"database", "hooks", "lab", "migrate", "models", "postgres", "tests"}
     known = packages_distributions()
     return {normal(known[module][0]) for module in modules - ours - sys.stdlib_module_names}
 

@@ -1,0 +1,3 @@
+-- Instead of: leaving the trigger in place, which goes on overwriting one form with the other
+-- claim: answers fr: UPDATE documents SET metadata = '{"language": "fr"}' WHERE language = 'de' RETURNING
+--     language

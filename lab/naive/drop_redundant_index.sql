@@ -1,0 +1,2 @@
+-- Instead of: keeping it because pg_stat_user_indexes says that it is used
+-- claim: answers 1: SELECT count(*) FROM pg_class WHERE relname = 'idx_document_pages_document_id'

@@ -1,0 +1,3 @@
+-- Instead of: LIKE '%invoice%', which reads every title
+-- claim: plans Seq Scan on documents: SELECT id FROM documents WHERE title LIKE '%invoice%'
+-- rather: SELECT id FROM documents WHERE search @@ to_tsquery('simple', 'invoice')

@@ -1,0 +1,2 @@
+-- Instead of: LIKE '%…%' without an index or with a B-tree, both of which read every title
+-- claim: plans Seq Scan on documents: SELECT id FROM documents WHERE title LIKE '%voice%'

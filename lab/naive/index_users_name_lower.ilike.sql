@@ -1,0 +1,3 @@
+-- Instead of: ILIKE or lower(last_name) without an index, which read every user
+-- claim: plans Seq Scan on users: SELECT id FROM users WHERE last_name ILIKE 'hopper'
+-- rather: SELECT id FROM users WHERE lower(last_name) = lower('Hopper')

@@ -1,0 +1,2 @@
+-- Instead of: ILIKE or lower(last_name) without an index, which read every user
+-- claim: plans Seq Scan on users: SELECT id FROM users WHERE lower(last_name) = lower('Hopper')

@@ -1,0 +1,4 @@
+-- Instead of: DELETE … WHERE id NOT IN (SELECT MIN(id) …): the documents go too, and there is no MIN(uuid)
+-- claim: fails 42883
+
+DELETE FROM users WHERE id NOT IN (SELECT min(id) FROM users GROUP BY lower(email));

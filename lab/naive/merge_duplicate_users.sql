@@ -1,0 +1,6 @@
+-- Instead of: DELETE … WHERE id NOT IN (SELECT MIN(id) …): the documents go too, and there is no MIN(uuid)
+-- claim: loses documents
+
+DELETE FROM users WHERE id NOT IN (
+    SELECT (array_agg(id ORDER BY created_at, id))[1] FROM users GROUP BY lower(email)
+);

