@@ -37,7 +37,7 @@ from migrate.ledger import record as records
 from migrate.ledger.locks import blocked_by
 from migrate.ledger.measure import Entry, MeasureError, Run, Session
 from migrate.ledger.policy import Policy, findings
-from migrate.run.guard import first_cause, one_line
+from migrate.run.failures import first_cause, one_line
 from migrate.target import scratch_server
 from postgres.client import parameters
 from tests.support import REVISIONS, Database

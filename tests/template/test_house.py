@@ -18,7 +18,7 @@ ALONE = {"migrate/run": ("migrate.run", "migrate.alembic_internals"), "migrate/a
 
 # What Alembic keeps to itself: `something._private`, on anything but the module's own objects.
 # SQLAlchemy's `row._mapping` is public: the columns' names are the row's other attributes.
-PRIVATE = re.compile(r"(?<!\bself)(?<!\bcls)(?<!\bos)\._(?!mapping\b)[a-z]\w*")
+PRIVATE = re.compile(r"(?<!\bself)(?<!\bcls)(?<!\bos)(?<!\bsys)\._(?!mapping\b)[a-z]\w*")
 
 
 def sources(name: str) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from database import make_engine
 from migrate.operate.operation import quiet, read_config
 from migrate.run import history
 from migrate.run.connection import connect
-from migrate.run.guard import one_line
+from migrate.run.failures import one_line
 from migrate.run.history import Entry
 from migrate.target import allowed_url
 
