@@ -454,6 +454,7 @@ def test_an_entry_has_all_its_parts(title: str) -> None:
     assert [language for language, _ in entry.blocks("Over when")] == ["console"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ENTRIES)
 @pytest.mark.usefixtures("compare")
 def test_the_remedy_of_an_entry_ends_its_trouble(title: str, tmp_path: Path, empty: Database) -> None:
@@ -477,6 +478,7 @@ def test_the_remedy_of_an_entry_ends_its_trouble(title: str, tmp_path: Path, emp
     assert len(project.database.rows()["orders"]) == len(before["orders"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("but", ["for a rule", "for a password"])
 @pytest.mark.usefixtures("compare")
 def test_a_schema_is_not_stamped_where_it_is_not_proven(but: str, tmp_path: Path, empty: Database) -> None:

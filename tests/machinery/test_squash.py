@@ -158,6 +158,7 @@ def test_it_builds_the_same_whatever_there_is(project: Project, server: Server) 
     assert everything(stamped) == everything(old)
 
 
+@pytest.mark.slow
 def test_it_goes_down_to_nothing_and_up_again(project: Project, server: Server) -> None:
     for id_, sql in CHAIN.items():
         project.add(id_, sql)
@@ -174,6 +175,7 @@ def test_it_goes_down_to_nothing_and_up_again(project: Project, server: Server) 
     assert database.tables() == []
 
 
+@pytest.mark.slow
 def test_the_file_is_what_a_reviewer_and_the_linters_want(project: Project) -> None:
     for id_, sql in CHAIN.items():
         project.add(id_, sql)
@@ -195,6 +197,7 @@ def test_the_file_is_what_a_reviewer_and_the_linters_want(project: Project) -> N
         assert id_ in written.split('"""')[1]
 
 
+@pytest.mark.slow
 def test_a_dry_run_changes_nothing(project: Project) -> None:
     for id_, sql in SHORT.items():
         project.add(id_, sql)
@@ -204,6 +207,7 @@ def test_a_dry_run_changes_nothing(project: Project) -> None:
     assert "no file was changed" in said[-1]
 
 
+@pytest.mark.slow
 def test_without_git_the_old_files_are_put_aside(project: Project) -> None:
     for id_, sql in SHORT.items():
         project.add(id_, sql)
@@ -215,6 +219,7 @@ def test_without_git_the_old_files_are_put_aside(project: Project) -> None:
     assert project.names() == ["20240301_0901_baseline.py"]
 
 
+@pytest.mark.slow
 def test_with_git_it_names_the_commit_that_has_them(short: Project) -> None:
     said = short.squash()
     [commit] = re.findall(r"git has in (\w+)", "\n".join(said))
@@ -256,6 +261,7 @@ def test_what_git_does_not_have_is_not_thrown_away(how: Callable[[Project], None
     assert short.contents() == before
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_merged_is_squashed_with_its_labels(project: Project, server: Server) -> None:
     project.add("root", "CREATE TABLE root (id integer)", branch_labels=("core",))
     project.add("left", "CREATE TABLE l (id integer)", after="root", branch_labels="left_one")
@@ -356,6 +362,7 @@ def test_what_cannot_be_squashed_is_refused_in_one_line(
     assert project.contents() == before
 
 
+@pytest.mark.slow
 def test_a_baseline_that_builds_something_else_is_shown_and_not_kept(
     short: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,6 +377,7 @@ def test_a_baseline_that_builds_something_else_is_shown_and_not_kept(
     assert short.contents() == before
 
 
+@pytest.mark.slow
 def test_a_downgrade_that_leaves_something_is_refused(
     short: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +392,7 @@ def test_a_downgrade_that_leaves_something_is_refused(
     assert short.contents() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("git", [True, False])
 @pytest.mark.parametrize("step", ["rename", "write_text"])
 def test_a_failure_on_the_way_leaves_every_file_as_it_was(
@@ -409,6 +418,7 @@ def test_a_failure_on_the_way_leaves_every_file_as_it_was(
     assert not short.versions.with_name(files.ASIDE).exists()
 
 
+@pytest.mark.slow
 def test_names_that_the_readable_form_gets_wrong_are_kept_in_full(project: Project, server: Server) -> None:
     project.add("one", "CREATE TABLE public (id integer, pg_catalog integer); CREATE TABLE b (id integer)")
     project.add("two", "CREATE VIEW v AS SELECT public.id FROM public JOIN b ON public.id = b.id")
@@ -421,6 +431,7 @@ def test_names_that_the_readable_form_gets_wrong_are_kept_in_full(project: Proje
     assert everything(new) == everything(old)
 
 
+@pytest.mark.slow
 def test_what_no_dump_holds_is_pointed_out(project: Project) -> None:
     project.add("one", "CREATE TABLE one (id integer)")
     project.add(
@@ -429,6 +440,7 @@ def test_what_no_dump_holds_is_pointed_out(project: Project) -> None:
     assert any("20240301_0901_two.py says ALTER DATABASE" in line for line in project.squash(dry_run=True))
 
 
+@pytest.mark.slow
 def test_a_second_squash_takes_the_first_baseline_in(short: Project, server: Server) -> None:
     short.squash()
     short.add("three", "CREATE TABLE three (id integer)", after="two")
@@ -458,6 +470,7 @@ def backend(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_the_command_shows_squashes_and_says_so(backend: Path, empty: Database) -> None:
     versions = backend / "alembic/versions"
     command_line = ("migrate", "squash", "--to", "two")
@@ -477,6 +490,7 @@ def test_the_command_shows_squashes_and_says_so(backend: Path, empty: Database) 
     )
 
 
+@pytest.mark.slow
 def test_a_server_out_of_reach_is_one_clear_line(backend: Path, empty: Database) -> None:
     url = empty.url.set(port=closed_port())
     done = process("migrate", "squash", url=url, folder=backend)
