@@ -12,8 +12,10 @@ from alembic.script import Script, ScriptDirectory
 from database import ROOT
 from migrate.run.guard import in_autocommit
 
-FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy")
-OPTIONAL = {"Instead of"}  # a revision that has no naive way needs no word against it
+FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy", "Needs", "Adapt")
+# A revision that has no naive way needs no word against it; one that is not made for copying says
+# neither what it needs nor what in it is the example's.
+OPTIONAL = {"Instead of", "Needs", "Adapt"}
 
 # A name in a docstring, as PostgreSQL prints it: orders, billing.invoice, "Order".
 _PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'

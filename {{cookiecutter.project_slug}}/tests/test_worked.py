@@ -1,11 +1,13 @@
 """What the chain promises as a whole, apart from what each revision does."""
 
+import ast
 import itertools
 import os
 import random
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import partial
 
 import pytest
@@ -14,6 +16,8 @@ from database import NAMING_CONVENTION, ROOT
 from migrate import index
 from migrate.autogenerate.scenarios import HOW
 from migrate.chain import Revision
+from migrate.copying import adapt, needs, source, sql
+from migrate.copying.renaming import Renaming
 from migrate.ledger import FOLDER
 from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, wait_for
@@ -135,3 +139,130 @@ def test_no_helper_of_a_migration_is_left_behind(last: Database) -> None:
 def test_what_autogenerate_points_at_is_there() -> None:
     there = {revision.fields["Scenario"] for revision in REVISIONS}
     assert {how.scenario for how in HOW.values()} <= there
+
+
+# What `Adapt:` and `Needs:` say, so that a program can copy a revision to other tables.
+
+# Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
+WORDS = {
+    "autosummarize", "brin", "ccnew", "ccold", "check", "excluded", "false", "foreignkey", "gin",
+    "gin_trgm_ops", "grantee", "hash", "jsonb_path_ops", "object", "on", "pages_per_range", "pg_trgm",
+    "plpgsql", "privilege_type", "s", "search_path", "security_invoker", "simple", "spgist", "string",
+    "true", "unique",
+}  # fmt: skip
+TYPES = {"bigint", "boolean", "integer", "jsonb", "record", "regclass", "regrole", "text", "trigger"}
+CATALOG = re.compile(r"(pg_|con|ind|rel|inh)\w+|oid")
+LOCALS = re.compile(r"""
+    \bAS\ (\w+) | \bFOR\ (\w+)\ IN\b | \bFOREACH\ (\w+)\ IN\b | \bWITH\ (\w+)\ AS\b
+    | ^\s*(\w+)\ (?:CONSTANT\ |uuid|record|text|integer|bigint)
+    | \bTEMPORARY\ TABLE\ IF\ NOT\ EXISTS\ (\w+) | [(,]\ ?(\w+)\ (?:text|integer)\b
+""", re.VERBOSE | re.MULTILINE)  # fmt: skip
+
+
+def words(revision: Revision) -> list[str]:
+    """Return each word of a revision's code that may be a name, or stand for a label."""
+    tree = ast.parse(revision.path.read_text(encoding="utf-8"))
+    found = ["uuid" for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "Uuid"]
+    for node, kind in source.strings(tree):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{x}" for part in parts)
+        if kind == "sql":
+            found += words_of_sql(text)
+        elif kind == "name":
+            found += text.split(".")
+    return [word for word in found if word != word.upper() and "{" not in word]
+
+
+def words_of_sql(text: str) -> list[str]:
+    statement = sql.read(text)
+    # What a view calls a column is a name in the database.
+    own = {name for names in LOCALS.findall(text) for name in names} if " VIEW " not in text else set()
+    found = []
+    for place, number in enumerate(statement.places):
+        kind, word = statement.tokens[number]
+        if kind == "string" and statement.near(place, -2) == "format":
+            found += words_of_sql(word[1:-1])
+        elif kind == "string" and re.fullmatch(r"'[a-z]\w+'", word):
+            found.append(word[1:-1])
+        elif kind == "name" and word not in own and not CATALOG.fullmatch(word):
+            is_function = statement.near(place, 1) == "(" and statement.near(place, -1) not in BEFORE_COLUMNS
+            if not (is_function or (word in TYPES and sql.is_type(statement, place))):
+                found.append(word)
+    return found
+
+
+# Behind these a bracket holds columns, and what stands before it is a table.
+BEFORE_COLUMNS = {"INTO", "REFERENCES", "ANALYZE", "TABLE", "ONLY"}
+
+
+def unnamed(found: Iterable[str], names: list[adapt.Name]) -> set[str]:
+    """Return the words that are neither named, nor made of what is named, nor another program's."""
+    said = {name.text for name in names}
+    example = identity(names)
+    keys = {"id"} if any(name.kind in ("key", "table") for name in names) else set()
+    return {word for word in found if not (word in said | keys | WORDS or example.knows(word))}
+
+
+def identity(names: list[adapt.Name]) -> Renaming:
+    """Return the renaming that changes nothing."""
+    same = {kind: {name.text: name.text for name in names if name.kind == kind} for kind in adapt.KINDS}
+    return Renaming(tables=same["table"], others=same["column"] | same["name"])
+
+
+def test_adapt_names_everything_in_the_code_that_is_the_examples() -> None:
+    found = []
+    for revision in REVISIONS:
+        names = adapt.parse(revision.fields["Adapt"])
+        if left := unnamed(words(revision), names):
+            found.append(f"{revision.path.name}: Adapt: does not name {', '.join(sorted(left))}")
+    assert not found, "\n".join(found)
+
+
+def test_adapt_names_nothing_that_the_code_could_do_without() -> None:
+    found = []
+    for revision in REVISIONS:
+        in_code, names = words(revision), adapt.parse(revision.fields["Adapt"])
+        for name in names:
+            rest = [other for other in names if other.text != name.text]
+            if not unnamed(in_code, rest) and name.text not in in_code and not made_of(name, in_code):
+                found.append(f"{revision.path.name}: {name} is not in the code")
+    assert not found, "\n".join(found)
+
+
+def made_of(name: adapt.Name, in_code: Iterable[str]) -> bool:
+    """Whether a name of the code is made of this one. A key may be there by its column only."""
+    return "id" in in_code if name.kind == "key" else any(identity([name]).knows(word) for word in in_code)
+
+
+def test_what_a_revision_needs_and_adapts_is_so_before_it(empty: Database) -> None:
+    found = []
+    for revision in REVISIONS:
+        names, needed = adapt.parse(revision.fields["Adapt"]), revision.fields["Needs"]
+        env = (ROOT / "alembic" / "env.py").read_text(encoding="utf-8")
+        with empty.engine.connect() as connection:
+            place = needs.Place(connection, env, identity(names))
+            found += [f"{revision.path.name}: {line}" for line in needs.missing(names, place)]
+            found += [f"{revision.path.name}: Needs: {line}" for line in needs.broken([needed], place)]
+        empty.upgrade(revision.slug)
+    assert not found, "\n".join(found)
+
+
+def test_a_step_comes_after_a_step_of_the_chain() -> None:
+    order = [revision.slug for revision in REVISIONS]
+    for revision in REVISIONS:
+        for step in needs.steps_before(revision.fields["Needs"]):
+            assert step in order[: order.index(revision.slug)], f"{revision.slug}: after {step}"
+
+
+def test_what_alembic_has_learned_lately_is_needed() -> None:
+    for revision in REVISIONS:
+        calls = [
+            node for node in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        ]  # fmt: skip
+        uses = any(
+            isinstance(call.func, ast.Attribute) and call.func.attr in ("add_column", "drop_constraint")
+            and any(word.arg in ("if_exists", "if_not_exists") for word in call.keywords)
+            for call in calls
+        )  # fmt: skip
+        assert uses == ("Alembic 1.16" in revision.fields["Needs"]), revision.slug

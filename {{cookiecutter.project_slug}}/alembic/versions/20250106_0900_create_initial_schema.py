@@ -8,6 +8,12 @@ Instead of: `Base.metadata.create_all()`, which never changes a table that exist
 Locks: none on existing tables
 Rollback: loses every row
 Deploy: before the first version of the code
+Needs: an empty schema
+Adapt: new table users, key uuid, columns email full_name password is_active created_at updated_at, new
+    table categories, key integer, column name, new table documents, key uuid, columns user_id name
+    file_size category_id metadata legacy_status created_at updated_at, new table doc_pages, key uuid,
+    columns document_id page_number text, new table legacy_exports, key integer, columns document_id
+    exported_at
 
 Revision ID: 500fa5097340
 Revises:

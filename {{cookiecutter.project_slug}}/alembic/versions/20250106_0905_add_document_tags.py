@@ -8,6 +8,8 @@ Instead of: a nullable column, whose NULLs every query must then expect
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.tags
 Deploy: before the code that reads or writes tags
+Needs: nothing
+Adapt: table documents, new column tags
 
 Revision ID: 1ff8cf3d5c33
 Revises: 500fa5097340

@@ -11,6 +11,8 @@ Instead of: CREATE INDEX, under which every INSERT, UPDATE and DELETE waits unti
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that searches by tag
+Needs: after add_document_tags
+Adapt: table documents, column tags
 
 Revision ID: 0437dd8cd305
 Revises: 1ff8cf3d5c33

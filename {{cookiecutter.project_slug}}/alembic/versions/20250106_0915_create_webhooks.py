@@ -9,6 +9,9 @@ Instead of: committing what autogenerate wrote, unread
 Locks: users ShareRowExclusiveLock (for the foreign key; writes to users wait until the commit)
 Rollback: loses webhooks
 Deploy: before the code that knows webhooks
+Needs: nothing
+Adapt: new table webhooks, key uuid, columns user_id name url events secret is_active created_at
+    updated_at, table users, key uuid
 
 Revision ID: 266b40b53474
 Revises: 0437dd8cd305

@@ -8,6 +8,8 @@ Instead of: CREATE INDEX CONCURRENTLY on a table that is empty and unseen
 Locks: users ShareRowExclusiveLock (for the foreign key; writes to users wait until the commit)
 Rollback: loses audit_logs
 Deploy: before the code that writes the log
+Needs: nothing
+Adapt: new table audit_logs, key uuid, columns user_id action timestamp details, table users, key uuid
 
 Revision ID: ef7c2db4637e
 Revises: 266b40b53474

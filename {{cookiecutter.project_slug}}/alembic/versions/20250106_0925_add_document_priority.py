@@ -9,6 +9,8 @@ Instead of: a default that is computed for each row (random(), clock_timestamp()
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.priority
 Deploy: before the code that reads or writes priority
+Needs: nothing
+Adapt: table documents, new column priority
 
 Revision ID: 13d1e1f02fe1
 Revises: ef7c2db4637e

@@ -8,6 +8,8 @@ Instead of: dropping and adding the column, which gives every row the new value
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time
+Needs: documents.priority is integer
+Adapt: table documents, column priority
 
 Revision ID: a63c9ff2eba1
 Revises: 13d1e1f02fe1

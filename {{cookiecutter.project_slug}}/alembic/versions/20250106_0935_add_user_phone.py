@@ -4,6 +4,8 @@ Scenario: add a nullable column
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.phone
 Deploy: before the code that reads or writes phone
+Needs: nothing
+Adapt: table users, new column phone
 
 Revision ID: c50e2cb9db69
 Revises: a63c9ff2eba1

@@ -14,6 +14,8 @@ Instead of: ADD COLUMN … NOT NULL, which fails as soon as there is a row
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.username
 Deploy: before the code that knows usernames
+Needs: nothing
+Adapt: table users, new column username
 
 Revision ID: c8d8c5aea4e6
 Revises: c50e2cb9db69

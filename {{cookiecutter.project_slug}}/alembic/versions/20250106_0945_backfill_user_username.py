@@ -16,6 +16,8 @@ Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one b
 Rollback: loses which users.username were NULL; the names stay until the column goes
 Deploy: after the column has its default, so that no new user is without a username; before any code
     lets users choose one
+Needs: after add_user_username; users.email is NOT NULL; no trigger on users sets updated_at
+Adapt: table users, key uuid, columns username email
 
 Revision ID: 6a55a98a3f87
 Revises: c8d8c5aea4e6

@@ -13,6 +13,8 @@ Instead of: SET NOT NULL alone, which reads all users while nobody can read or w
 Locks: users AccessExclusiveLock; the scan under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the backfill, and after any code that writes NULL into username is gone
+Needs: after backfill_user_username
+Adapt: table users, column username
 
 Revision ID: ef3a5687856c
 Revises: 6a55a98a3f87

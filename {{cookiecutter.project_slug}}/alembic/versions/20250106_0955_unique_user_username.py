@@ -14,6 +14,8 @@ Instead of: ADD CONSTRAINT … UNIQUE, which builds the index while nobody can r
 Locks: users AccessExclusiveLock; no scan under it, the build is under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: before the code that writes usernames
+Needs: after require_user_username
+Adapt: table users, column username
 
 Revision ID: 5b457dafcbef
 Revises: ef3a5687856c

@@ -8,6 +8,8 @@ Scenario: take back a default that was there for old code
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that inserts users without a username is gone
+Needs: after unique_user_username
+Adapt: table users, column username
 
 Revision ID: 5f12b0178a8d
 Revises: 5b457dafcbef

@@ -13,6 +13,8 @@ Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: together with the code that says title; code that says name fails from here on (42703), and the
     other way round. Where that is too much, go by way of a second column, as expand_user_email does.
+Needs: code that stops while it runs, or knows both names; connections that prepare no statements
+Adapt: table documents, column name, new column title
 
 Revision ID: 2b44e9bc47a8
 Revises: 5f12b0178a8d

@@ -14,6 +14,9 @@ Instead of: rename_table() alone, after which every statement of old code fails
 Locks: doc_pages AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: before the code that says document_pages; old code goes on through the view
+Needs: fk_doc_pages_document_id on doc_pages; idx_doc_pages_document_id on doc_pages; pk_doc_pages on
+    doc_pages; PostgreSQL 15
+Adapt: table doc_pages, key uuid, columns document_id page_number text, new table document_pages
 
 Revision ID: 0a61a265e463
 Revises: 2b44e9bc47a8

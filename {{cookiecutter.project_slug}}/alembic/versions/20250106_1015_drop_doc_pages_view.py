@@ -8,6 +8,8 @@ Instead of: DROP VIEW … CASCADE, which takes along what others have built upon
 Locks: none on existing tables; the view is locked, as long as a change of the catalogue takes
 Rollback: lossless
 Deploy: after the code that says doc_pages is gone
+Needs: after rename_doc_pages; PostgreSQL 15
+Adapt: table doc_pages, key uuid, columns document_id page_number text, table document_pages
 
 Revision ID: 37f794e57584
 Revises: 0a61a265e463

@@ -17,6 +17,8 @@ Instead of: adding, filling and dropping in one revision, which breaks the code 
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.first_name, users.last_name; full_name has what new code wrote
 Deploy: before the code that knows the parts, which wants the next revision too
+Needs: users.full_name is nullable
+Adapt: table users, new columns first_name last_name, column full_name
 
 Revision ID: 2c90f13e0c65
 Revises: 37f794e57584

@@ -9,6 +9,8 @@ Instead of: split_part() in one UPDATE, which takes "  Ada" for a first name of 
 Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.first_name, users.last_name were NULL; the parts stay until the columns go
 Deploy: before the code that reads the parts
+Needs: after add_user_name_parts; no trigger on users sets updated_at
+Adapt: table users, key uuid, columns full_name first_name last_name
 
 Revision ID: 2bef6fc95906
 Revises: 2c90f13e0c65

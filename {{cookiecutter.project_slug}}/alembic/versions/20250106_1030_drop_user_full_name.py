@@ -14,6 +14,9 @@ Instead of: first_name || ' ' || last_name on the way back, which is NULL for "C
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.full_name as it was typed; it comes back joined from its parts
 Deploy: after the code that knows full_name is gone
+Needs: after backfill_user_name_parts; no index on users.full_name; Alembic 1.16; connections that
+    prepare no statements
+Adapt: table users, key uuid, columns full_name first_name last_name
 
 Revision ID: b7aab5a7317f
 Revises: 2bef6fc95906

@@ -13,6 +13,9 @@ Instead of: in one deploy with the code that stops using it; an ORM names all co
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.legacy_status
 Deploy: after the code whose models have the column is gone
+Needs: documents.legacy_status is nullable; no index on documents.legacy_status; no default on
+    documents.legacy_status; code that does not name the column
+Adapt: table documents, column legacy_status
 
 Revision ID: 29c899d1337f
 Revises: b7aab5a7317f

@@ -9,6 +9,8 @@ Instead of: DROP TABLE … CASCADE, which takes along views and foreign keys tha
 Locks: legacy_exports AccessExclusiveLock
 Rollback: loses legacy_exports
 Deploy: after the code that uses it is gone
+Needs: code that does not name the table; nothing that refers to it
+Adapt: table legacy_exports, key integer, columns document_id exported_at, table documents, key uuid
 
 Revision ID: 42429aad43c0
 Revises: 29c899d1337f

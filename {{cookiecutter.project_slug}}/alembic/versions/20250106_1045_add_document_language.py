@@ -15,6 +15,8 @@ Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.language
 Deploy: before the code that reads or writes language; it looks into metadata where the column is NULL,
     until the backfill is done
+Needs: documents.metadata is jsonb
+Adapt: table documents, new column language, column metadata, member language
 
 Revision ID: f37b872d32ce
 Revises: 42429aad43c0

@@ -13,6 +13,8 @@ Instead of: one UPDATE of all rows, which also stops at the first value that is 
 Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.language were NULL; values that are in the column only go into metadata
 Deploy: after the column has its trigger
+Needs: after add_document_language; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, columns language metadata, member language
 
 Revision ID: 02ae3ba14c66
 Revises: f37b872d32ce

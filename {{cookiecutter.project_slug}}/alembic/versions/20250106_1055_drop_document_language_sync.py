@@ -8,6 +8,8 @@ Instead of: leaving the trigger in place, which goes on overwriting one form wit
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that reads or writes the key in metadata is gone
+Needs: after backfill_document_language
+Adapt: table documents, columns metadata language, member language
 
 Revision ID: c51cd31ba9ec
 Revises: 02ae3ba14c66

@@ -9,6 +9,8 @@ Instead of: an is_deleted flag, which does not say since when, and so never what
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.deleted_at: what was deleted is back
 Deploy: before the code that hides deleted documents, and that before the code that marks them
+Needs: code that lists documents and can learn the condition first
+Adapt: table documents, new column deleted_at
 
 Revision ID: 9f8c38a89680
 Revises: c51cd31ba9ec

@@ -13,6 +13,9 @@ Instead of: DELETE of all but one, and of what only they knew
 Locks: webhooks RowExclusiveLock, users AccessShareLock; one batch of rows at a time
 Rollback: loses which webhooks.is_active were true
 Deploy: after the code that looks for an active webhook before it adds one
+Needs: webhooks.user_id refers to users; webhooks.is_active is boolean; no trigger on webhooks sets
+    updated_at
+Adapt: table webhooks, key uuid, columns user_id is_active url created_at, table users, key uuid
 
 Revision ID: c9c591e117c3
 Revises: 9f8c38a89680

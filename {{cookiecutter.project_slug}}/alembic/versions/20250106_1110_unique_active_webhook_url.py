@@ -11,6 +11,8 @@ Instead of: a unique constraint over (user_id, url, is_active), which allows onl
 Locks: webhooks ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: after the code that makes duplicates is gone
+Needs: after deactivate_duplicate_webhooks
+Adapt: table webhooks, columns user_id url is_active
 
 Revision ID: 0cfe889a3fbc
 Revises: c9c591e117c3

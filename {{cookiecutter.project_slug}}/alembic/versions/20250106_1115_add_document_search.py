@@ -15,6 +15,8 @@ Instead of: ADD COLUMN search tsvector GENERATED ALWAYS AS (…) STORED, which r
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.search
 Deploy: before the code that searches, which wants the next two revisions too
+Needs: documents.tags is text[]
+Adapt: table documents, new column search, columns title tags
 
 Revision ID: 96ee608fccce
 Revises: 0cfe889a3fbc

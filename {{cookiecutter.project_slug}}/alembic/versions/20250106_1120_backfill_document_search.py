@@ -9,6 +9,8 @@ Instead of: one UPDATE, which locks every row it has changed until the last one 
 Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.search were NULL; the words stay until the column goes
 Deploy: before the code that searches
+Needs: after add_document_search; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, columns search title
 
 Revision ID: c80c4e1332e2
 Revises: 96ee608fccce

@@ -10,6 +10,8 @@ Instead of: LIKE '%invoice%', which reads every title
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: before the code that searches
+Needs: after backfill_document_search
+Adapt: table documents, column search
 
 Revision ID: 39f2de0a137a
 Revises: c80c4e1332e2

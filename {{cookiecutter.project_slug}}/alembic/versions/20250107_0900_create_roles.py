@@ -13,6 +13,9 @@ Instead of: op.bulk_insert() with ids and no word to the sequence
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses roles, users.role_id
 Deploy: before the code that knows roles
+Needs: nothing
+Adapt: new table roles, key integer, column name, labels admin user reviewer, table users, new column
+    role_id
 
 Revision ID: 9db0b2aa85b7
 Revises: 39f2de0a137a

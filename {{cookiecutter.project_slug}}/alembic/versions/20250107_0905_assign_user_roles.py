@@ -21,6 +21,8 @@ Instead of: one UPDATE, which locks every row it has changed until the last one 
 Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.role_id were NULL; the roles stay until the column goes
 Deploy: after the column has its default, so that no new user is without a role
+Needs: after create_roles; no trigger on users sets updated_at
+Adapt: table users, key uuid, column role_id
 
 Revision ID: 3b7954895765
 Revises: 9db0b2aa85b7

@@ -15,6 +15,8 @@ Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody 
 Locks: users AccessExclusiveLock, roles ShareRowExclusiveLock; both scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes NULL into role_id is gone
+Needs: after assign_user_roles
+Adapt: table users, column role_id, table roles, key integer
 
 Revision ID: 2e966ad8d632
 Revises: 3b7954895765

@@ -18,6 +18,11 @@ Locks: users RowExclusiveLock, documents RowExclusiveLock, webhooks RowExclusive
 Rollback: loses users (who were merged stay so), documents.user_id, webhooks.user_id, webhooks.is_active,
     audit_logs.user_id
 Deploy: after the code that finds a user by lower(email), or those who wrote theirs otherwise cannot log in
+Needs: users.email is NOT NULL; documents.user_id refers to users; webhooks.user_id refers to users;
+    audit_logs.user_id refers to users; no other table that refers to users
+Adapt: table users, key uuid, columns email phone first_name last_name created_at, table documents, key
+    uuid, column user_id, table webhooks, key uuid, columns user_id url is_active, table audit_logs, key
+    uuid, column user_id
 
 Revision ID: 0e534b91b946
 Revises: 2e966ad8d632

@@ -9,6 +9,8 @@ Instead of: one UPDATE of all rows, or a CHECK first, which refuses every UPDATE
 Locks: users RowExclusiveLock; one batch of rows at a time
 Rollback: loses users.email as it was typed; the address is the same
 Deploy: after the code that writes emails in lower case and looks them up so
+Needs: values that do not collide once they are in lower case; no trigger on users sets updated_at
+Adapt: table users, key uuid, column email
 
 Revision ID: 65747645c3f8
 Revises: 0e534b91b946

@@ -13,6 +13,8 @@ Instead of: ADD UNIQUE, under which nobody can read or write until the index is 
 Locks: users AccessExclusiveLock; for a catalogue change, the index is built under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after merge_duplicate_users; from now on code must expect that an address is taken (23505)
+Needs: no duplicate
+Adapt: table users, column email
 
 Revision ID: 7e870b0d2459
 Revises: d33168ce29e4

@@ -14,6 +14,8 @@ Locks: documents ShareRowExclusiveLock, categories ShareRowExclusiveLock; no sca
     built under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes a category_id that does not exist is gone
+Needs: ids of categories that are never used again
+Adapt: table documents, column category_id, table categories, key integer
 
 Revision ID: c1cc8ac64f70
 Revises: 7e870b0d2459

@@ -8,6 +8,9 @@ Instead of: DELETE FROM documents WHERE category_id NOT IN (…), or one UPDATE 
 Locks: documents RowExclusiveLock, categories AccessShareLock; one batch of rows at a time
 Rollback: loses documents.category_id where it led nowhere
 Deploy: after add_document_category_fk, at any time
+Needs: after add_document_category_fk; documents.category_id is nullable; no trigger on documents sets
+    updated_at
+Adapt: table documents, key uuid, column category_id, table categories, key integer
 
 Revision ID: ad2169ecadb0
 Revises: c1cc8ac64f70

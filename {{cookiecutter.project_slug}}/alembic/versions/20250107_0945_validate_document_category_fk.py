@@ -9,6 +9,8 @@ Instead of: leaving it NOT VALID, which nobody remembers
 Locks: documents ShareUpdateExclusiveLock, categories RowShareLock; scans documents
 Rollback: lossless
 Deploy: after clean_document_categories, at any time
+Needs: after clean_document_categories
+Adapt: table documents, column category_id, table categories, key integer
 
 Revision ID: 999bbbe59a99
 Revises: ad2169ecadb0

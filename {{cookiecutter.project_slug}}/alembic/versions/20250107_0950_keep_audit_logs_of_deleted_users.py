@@ -16,6 +16,8 @@ Instead of: DROP and ADD FOREIGN KEY, which reads all of audit_logs while nobody
 Locks: audit_logs AccessExclusiveLock, users AccessExclusiveLock; the scan under ShareUpdateExclusiveLock
 Rollback: lossless; refuses while a log has outlived its user
 Deploy: after the code that reads a log expects that user_id may be NULL
+Needs: audit_logs.user_id refers to users; audit_logs.user_id is NOT NULL
+Adapt: table audit_logs, column user_id, table users, key uuid
 
 Revision ID: c6f74740f142
 Revises: 999bbbe59a99

@@ -17,6 +17,9 @@ Instead of: moving it in one revision, while old code goes on writing where nobo
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses auth_providers; users.password has every hash
 Deploy: before the code that knows auth_providers
+Needs: users.password is NOT NULL; no default on users.password
+Adapt: table users, key uuid, column password, new table auth_providers, key uuid, columns user_id
+    provider credentials created_at, label local
 
 Revision ID: 4bb17fb4df05
 Revises: c6f74740f142

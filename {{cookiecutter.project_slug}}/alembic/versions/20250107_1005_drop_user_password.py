@@ -11,6 +11,10 @@ Instead of: a downgrade that adds an empty column, and locks everybody out
 Locks: users AccessExclusiveLock, auth_providers AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while a local credential is longer than 255 characters
 Deploy: after the code that reads or writes users.password is gone
+Needs: after move_password_hashes; no index on users.password; Alembic 1.16; connections that prepare no
+    statements
+Adapt: table users, key uuid, column password, table auth_providers, columns user_id provider
+    credentials, label local
 
 Revision ID: cb294da69df4
 Revises: f9b2fe528e5c

@@ -13,6 +13,9 @@ Instead of: ALTER COLUMN … TYPE bigint, which writes every row anew while nobo
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time; no code changes
+Needs: documents.file_size is integer; documents.file_size is NOT NULL; no index on documents.file_size;
+    no default on documents.file_size
+Adapt: table documents, column file_size
 
 Revision ID: 96c97549c29a
 Revises: cb294da69df4

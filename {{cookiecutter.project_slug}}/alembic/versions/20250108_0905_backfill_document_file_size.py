@@ -8,6 +8,8 @@ Instead of: one UPDATE, which locks every row it has changed until the last one 
 Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.new_file_size were NULL; they stay until the column goes
 Deploy: after expand_document_file_size
+Needs: after expand_document_file_size; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, column file_size
 
 Revision ID: aba3ac0c53e4
 Revises: 96c97549c29a

@@ -9,6 +9,8 @@ Instead of: VALIDATE in the transaction of the swap, which reads the table anew 
 Locks: documents ShareUpdateExclusiveLock; scans documents
 Rollback: lossless
 Deploy: after backfill_document_file_size, at any time
+Needs: after backfill_document_file_size
+Adapt: table documents, column file_size
 
 Revision ID: c109a9c22e88
 Revises: aba3ac0c53e4

@@ -17,6 +17,9 @@ Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while a size is beyond integer; rewrites the table under AccessExclusiveLock
     (on a big live one go forward instead: expand, backfill and contract to integer)
 Deploy: before the code that stores files of 2 GiB or more
+Needs: after validate_document_new_file_size; transaction_per_migration; connections that prepare no
+    statements
+Adapt: table documents, column file_size
 
 Revision ID: 5c81cd51a659
 Revises: c109a9c22e88

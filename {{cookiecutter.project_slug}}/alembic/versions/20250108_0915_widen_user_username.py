@@ -12,6 +12,8 @@ Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while a username is longer than 50; rewrites the table under AccessExclusiveLock
     (on a big live one leave the column as it is, and limit it by a CHECK … NOT VALID)
 Deploy: before the code that writes longer names
+Needs: users.username is character varying(50)
+Adapt: table users, column username
 
 Revision ID: c16c3b40d858
 Revises: 5c81cd51a659

@@ -14,6 +14,10 @@ Instead of: ALTER COLUMN … TYPE timestamptz USING created_at AT TIME ZONE 'UTC
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that takes either kind; Python refuses to compare one with the other
+Needs: users.created_at is timestamp without time zone; users.updated_at is timestamp without time zone;
+    no index on users.created_at; no index on users.updated_at; values that are in UTC; connections that
+    prepare no statements
+Adapt: table users, columns created_at updated_at
 
 Revision ID: d68f509dcf7a
 Revises: c16c3b40d858

@@ -9,6 +9,10 @@ Instead of: both tables in one transaction, which stalls both for as long as eit
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that takes either kind; Python refuses to compare one with the other
+Needs: documents.created_at is timestamp without time zone; documents.updated_at is timestamp without
+    time zone; no index on documents.created_at; no index on documents.updated_at; values that are in
+    UTC; connections that prepare no statements
+Adapt: table documents, columns created_at updated_at
 
 Revision ID: cd47ea8cd68e
 Revises: d68f509dcf7a

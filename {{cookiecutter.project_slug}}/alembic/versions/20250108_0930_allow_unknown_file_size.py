@@ -9,6 +9,8 @@ Scenario: allow NULL in a column
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; an unknown size becomes 0 again
 Deploy: after the code that can read a NULL
+Needs: documents.file_size is NOT NULL; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, column file_size
 
 Revision ID: 274a9aebd602
 Revises: cd47ea8cd68e

@@ -10,6 +10,8 @@ Instead of: op.create_check_constraint() alone, which reads all rows under the e
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after allow_unknown_file_size; old code may go on writing 0
+Needs: after allow_unknown_file_size
+Adapt: table documents, column file_size
 
 Revision ID: b3679a7c963e
 Revises: 274a9aebd602

@@ -7,6 +7,8 @@ Scenario: repair the rows that break a new CHECK
 Locks: documents RowExclusiveLock; one batch of rows at a time
 Rollback: loses which documents.file_size were 0; they stay NULL until allow_unknown_file_size is undone
 Deploy: after check_document_file_size_positive
+Needs: after check_document_file_size_positive; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, column file_size
 
 Revision ID: 5acb292806c0
 Revises: b3679a7c963e

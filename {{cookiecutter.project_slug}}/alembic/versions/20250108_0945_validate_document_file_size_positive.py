@@ -8,6 +8,8 @@ Scenario: validate a CHECK that was added NOT VALID
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes 0 for an unknown size is gone; from now on it fails (23514)
+Needs: after clear_unknown_file_sizes
+Adapt: table documents, column file_size
 
 Revision ID: 596f435509ae
 Revises: 5acb292806c0

@@ -11,6 +11,8 @@ Scenario: repair values before a CHECK is added
 Locks: documents RowExclusiveLock; one batch of rows at a time
 Rollback: loses documents.priority where it was beyond the range
 Deploy: after the code that writes a priority outside 0 to 9 is gone
+Needs: documents.priority is integer; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, column priority
 
 Revision ID: 8e451ee7df19
 Revises: 596f435509ae

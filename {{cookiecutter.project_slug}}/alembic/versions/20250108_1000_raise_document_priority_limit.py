@@ -9,6 +9,8 @@ Instead of: drop and create, which reads all rows under the exclusive lock
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless; refuses while a priority is above 9
 Deploy: before the code that writes a priority above 9
+Needs: ck_documents_priority_range on documents; Alembic 1.16
+Adapt: table documents, column priority
 
 Revision ID: f3ccaa583311
 Revises: 2f45575e6116

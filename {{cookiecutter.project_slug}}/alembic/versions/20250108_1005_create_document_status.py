@@ -12,6 +12,8 @@ Instead of: a varchar, which takes every misspelling
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.status
 Deploy: before the code that reads or writes status
+Needs: nothing
+Adapt: table documents, new column status, labels pending processing completed failed
 
 Revision ID: 145f7e35f46c
 Revises: f3ccaa583311

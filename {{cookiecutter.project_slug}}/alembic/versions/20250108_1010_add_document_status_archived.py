@@ -13,6 +13,9 @@ Instead of: a new type and ALTER COLUMN … TYPE, which rewrites the table
 Locks: none on existing tables
 Rollback: lossless; refuses while a row is archived; rewrites the table under AccessExclusiveLock
 Deploy: before the code that writes archived, after the code that can read it
+Needs: documents.status is document_status_enum; transaction_per_migration; the labels pending,
+    processing, completed and failed, and the default pending
+Adapt: table documents, column status, labels archived completed pending processing failed
 
 Revision ID: bfe98fa14bba
 Revises: 145f7e35f46c

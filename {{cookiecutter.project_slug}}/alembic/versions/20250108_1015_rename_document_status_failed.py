@@ -10,6 +10,8 @@ Instead of: a new label, an UPDATE of every row that has the old one, and a type
 Locks: none on existing tables
 Rollback: lossless
 Deploy: together with the code that says error; code that says failed breaks (22P02)
+Needs: documents.status is document_status_enum; the label failed
+Adapt: table documents, column status, labels failed error
 
 Revision ID: 547cdb477749
 Revises: bfe98fa14bba

@@ -10,6 +10,9 @@ Instead of: ALTER COLUMN … TYPE … USING, which writes every row anew while n
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time; no code changes
+Needs: documents.status is document_status_enum; documents.status is NOT NULL; no index on
+    documents.status; the labels pending, processing, completed, archived and error
+Adapt: table documents, column status, labels pending processing completed error archived
 
 Revision ID: 9cb7e3766e97
 Revises: 547cdb477749

@@ -8,6 +8,8 @@ Instead of: one UPDATE, which locks every row it has changed until the last one 
 Locks: documents ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which documents.new_status were NULL; they stay until the column goes
 Deploy: after expand_document_status
+Needs: after expand_document_status; no trigger on documents sets updated_at
+Adapt: table documents, key uuid, column status, labels archived completed
 
 Revision ID: 9a46fcf04bfc
 Revises: 9cb7e3766e97

@@ -8,6 +8,8 @@ Instead of: VALIDATE in the transaction of the swap, which reads the table anew 
 Locks: documents ShareUpdateExclusiveLock; scans documents
 Rollback: lossless
 Deploy: after backfill_document_status, at any time
+Needs: after backfill_document_status
+Adapt: table documents, column status
 
 Revision ID: ddeff56ef899
 Revises: 9a46fcf04bfc

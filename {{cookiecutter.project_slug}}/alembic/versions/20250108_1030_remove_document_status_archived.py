@@ -14,6 +14,9 @@ Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses which documents.status were archived; rewrites the table under AccessExclusiveLock
     (on a big live one go forward instead: add the label again)
 Deploy: after the code that writes archived or asks for it is gone
+Needs: after validate_document_new_status; transaction_per_migration; connections that prepare no
+    statements
+Adapt: table documents, column status, labels pending processing completed archived error
 
 Revision ID: aa266fe1a1aa
 Revises: ddeff56ef899

@@ -13,6 +13,9 @@ Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text, a
 Locks: document_pages RowExclusiveLock, documents RowShareLock; one batch of rows at a time
 Rollback: loses which document_pages.page_number were the same
 Deploy: after the code that gives one number twice is gone
+Needs: document_pages.document_id refers to documents; document_pages.page_number is integer; no trigger
+    on document_pages sets updated_at
+Adapt: table document_pages, key uuid, columns document_id page_number, table documents, key uuid
 
 Revision ID: d909e28f4970
 Revises: aa266fe1a1aa

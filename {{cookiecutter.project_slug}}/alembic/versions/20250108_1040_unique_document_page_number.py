@@ -13,6 +13,8 @@ Instead of: ADD CONSTRAINT … UNIQUE, which builds its index under the exclusiv
 Locks: document_pages AccessExclusiveLock; no rewrite, the scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that gives one number twice is gone
+Needs: after renumber_document_pages
+Adapt: table document_pages, columns document_id page_number
 
 Revision ID: 0df07711614a
 Revises: d909e28f4970

@@ -11,6 +11,8 @@ Instead of: op.add_column() and then op.create_foreign_key(), which reads all ro
 Locks: categories AccessExclusiveLock; no rewrite, no scan
 Rollback: loses categories.parent_id
 Deploy: before the code that reads or writes parent_id
+Needs: nothing
+Adapt: table categories, key integer, new column parent_id
 
 Revision ID: be07d77c8995
 Revises: 0df07711614a

@@ -7,6 +7,8 @@ Scenario: comment a table and its columns
 Locks: audit_logs ShareUpdateExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time
+Needs: nothing
+Adapt: table audit_logs, columns action timestamp details
 
 Revision ID: 5f84432ad7bc
 Revises: 985743aa6b7f

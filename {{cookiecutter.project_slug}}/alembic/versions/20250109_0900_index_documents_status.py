@@ -10,6 +10,8 @@ Instead of: CREATE INDEX, under which every write waits until it is built
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that searches by status
+Needs: nothing
+Adapt: table documents, column status
 
 Revision ID: 1d1c14920316
 Revises: 5f84432ad7bc

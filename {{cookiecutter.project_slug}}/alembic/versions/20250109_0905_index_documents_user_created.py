@@ -11,6 +11,8 @@ Instead of: an index for each column, of which a query uses one, and sorts or fi
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that lists a user's newest documents
+Needs: nothing
+Adapt: table documents, columns user_id created_at
 
 Revision ID: 193b6a298a4f
 Revises: 1d1c14920316

@@ -11,6 +11,8 @@ Instead of: an index on the whole column, most of which nobody ever looks up
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that takes documents from the queue
+Needs: documents.status is document_status_enum; the label pending
+Adapt: table documents, columns created_at status, label pending
 
 Revision ID: dfd5019acd03
 Revises: 193b6a298a4f

@@ -11,6 +11,8 @@ Instead of: jsonb_ops, the default, which also keeps every key, where only `@>` 
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that searches by metadata
+Needs: documents.metadata is jsonb
+Adapt: table documents, column metadata
 
 Revision ID: d659e26c2766
 Revises: dfd5019acd03

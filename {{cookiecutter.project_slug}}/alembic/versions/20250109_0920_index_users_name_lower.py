@@ -10,6 +10,8 @@ Instead of: ILIKE or lower(last_name) without an index, which read every user
 Locks: users ShareUpdateExclusiveLock; reads the table twice, and a sample of it
 Rollback: lossless
 Deploy: at any time; before the code that searches by name
+Needs: nothing
+Adapt: table users, columns last_name first_name
 
 Revision ID: 840a103e19e5
 Revises: d659e26c2766

@@ -12,6 +12,8 @@ Instead of: title in the key, which widens every level of the tree and what UNIQ
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that lists the newest documents
+Needs: nothing
+Adapt: table documents, columns created_at user_id title deleted_at
 
 Revision ID: 73aaec983b32
 Revises: 840a103e19e5

@@ -16,6 +16,8 @@ Instead of: a B-tree with an entry for each row, hundreds of times as large
 Locks: audit_logs ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: after the code that asks for entries by time names a range
+Needs: idx_audit_logs_timestamp on audit_logs; rows that lie in the order of the column
+Adapt: table audit_logs, column timestamp
 
 Revision ID: d275a41c90cf
 Revises: 73aaec983b32

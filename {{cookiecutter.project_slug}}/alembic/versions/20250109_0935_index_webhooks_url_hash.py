@@ -12,6 +12,8 @@ Instead of: a B-tree, as large as the texts, which limits how long they may be
 Locks: webhooks ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that looks up a webhook by its URL
+Needs: nothing
+Adapt: table webhooks, column url
 
 Revision ID: 51848670bc63
 Revises: d275a41c90cf

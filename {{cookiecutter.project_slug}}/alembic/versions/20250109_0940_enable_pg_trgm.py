@@ -10,6 +10,8 @@ Instead of: enabling it by hand, where the next database lacks it
 Locks: none on existing tables
 Rollback: lossless; one that was there before goes too
 Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
+Needs: a user who may create an extension
+Adapt: nothing
 
 Revision ID: 4ac510b78bdf
 Revises: 51848670bc63

@@ -11,6 +11,8 @@ Instead of: LIKE '%…%' without an index or with a B-tree, both of which read e
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time after enable_pg_trgm; before the code that searches in titles
+Needs: after enable_pg_trgm
+Adapt: table documents, column title
 
 Revision ID: 292ed5613f03
 Revises: 4ac510b78bdf

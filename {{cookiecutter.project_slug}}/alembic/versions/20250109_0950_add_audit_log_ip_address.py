@@ -8,6 +8,8 @@ Instead of: varchar(45), in which 10.0.0.9 comes after 10.0.0.10 and "unknown" i
 Locks: audit_logs AccessExclusiveLock; no rewrite, no scan
 Rollback: loses audit_logs.ip_address
 Deploy: before the code that writes it
+Needs: nothing
+Adapt: table audit_logs, new column ip_address
 
 Revision ID: 86d9e678f975
 Revises: 292ed5613f03

@@ -10,6 +10,8 @@ Instead of: a B-tree, which a join with a table of networks cannot use
 Locks: audit_logs ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that searches by network
+Needs: after add_audit_log_ip_address
+Adapt: table audit_logs, column ip_address
 
 Revision ID: 269e2147fb56
 Revises: 86d9e678f975

@@ -13,6 +13,8 @@ Instead of: dropping the old one first, after which every query reads the table 
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time
+Needs: idx_documents_user_id on documents; idx_documents_user_id_created_at on documents
+Adapt: table documents, key uuid, columns user_id created_at
 
 Revision ID: b4313cb5b409
 Revises: 269e2147fb56

@@ -12,6 +12,8 @@ Instead of: DROP INDEX, which waits for all readers and lets none in meanwhile
 Locks: documents ShareUpdateExclusiveLock; no scan
 Rollback: lossless
 Deploy: after the last code that looks up a rare status
+Needs: idx_documents_status on documents; no query that uses it, on the replicas either
+Adapt: table documents, column status
 
 Revision ID: 08450f30feae
 Revises: b4313cb5b409

@@ -11,6 +11,8 @@ Instead of: REINDEX, under which writes wait, and reads too: to plan one, every 
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time
+Needs: idx_documents_user_id_created_at_id on documents; room for a second index
+Adapt: table documents, columns user_id created_at
 
 Revision ID: 27b222c6f5b0
 Revises: 08450f30feae

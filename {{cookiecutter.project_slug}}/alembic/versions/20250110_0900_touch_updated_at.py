@@ -15,6 +15,9 @@ Instead of: onupdate in the ORM, which statements that bypass it do not call
 Locks: users ShareRowExclusiveLock, documents ShareRowExclusiveLock, webhooks ShareRowExclusiveLock; no scan
 Rollback: lossless
 Deploy: at any time; what code writes into updated_at is overruled from now on
+Needs: users.updated_at is NOT NULL; documents.updated_at is NOT NULL; webhooks.updated_at is NOT NULL
+Adapt: table users, column updated_at, table documents, column updated_at, table webhooks, column
+    updated_at
 
 Revision ID: fe51751ecf7d
 Revises: 27b222c6f5b0

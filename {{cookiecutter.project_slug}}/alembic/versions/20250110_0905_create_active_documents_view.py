@@ -12,6 +12,8 @@ Instead of: a model on the view's name, for which autogenerate writes CREATE TAB
 Locks: documents AccessShareLock; nothing is read
 Rollback: lossless
 Deploy: before the code that reads it
+Needs: PostgreSQL 15
+Adapt: table documents, key uuid, columns user_id title status created_at deleted_at
 
 Revision ID: 9f132f1842b7
 Revises: fe51751ecf7d

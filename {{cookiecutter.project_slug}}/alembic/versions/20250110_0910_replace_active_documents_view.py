@@ -10,6 +10,8 @@ Instead of: DROP VIEW … CASCADE and CREATE VIEW, which loses privileges and de
 Locks: documents AccessShareLock; the view AccessExclusiveLock, for a moment; nothing is read
 Rollback: lossless
 Deploy: before the code that reads the new column
+Needs: active_documents exists; PostgreSQL 15
+Adapt: table documents, key uuid, columns user_id title status created_at priority deleted_at
 
 Revision ID: daa14cfea465
 Revises: 9f132f1842b7

@@ -9,6 +9,8 @@ Instead of: DROP COLUMN … CASCADE, which takes every view that reads the colum
 Locks: none on existing tables
 Rollback: lossless
 Deploy: after the last code that reads it
+Needs: active_documents exists; PostgreSQL 15; code that does not name the view
+Adapt: table documents, key uuid, columns user_id title status created_at priority deleted_at
 
 Revision ID: 0cf062225c5f
 Revises: daa14cfea465

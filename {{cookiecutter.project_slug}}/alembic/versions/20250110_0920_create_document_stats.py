@@ -13,6 +13,8 @@ Instead of: WITH NO DATA, after which readers fail until somebody thinks of the 
 Locks: documents AccessShareLock; reads the table once
 Rollback: lossless
 Deploy: before the code that reads it; the job that refreshes it right after
+Needs: nothing
+Adapt: table documents, columns user_id file_size created_at deleted_at, names total_size latest
 
 Revision ID: b88a542d5c58
 Revises: 0cf062225c5f

@@ -7,6 +7,8 @@ Scenario: drop a materialized view
 Locks: none on existing tables
 Rollback: lossless
 Deploy: after the last code that reads it, and the job that refreshes it, are gone
+Needs: document_stats exists; code that does not name the view
+Adapt: table documents, columns user_id file_size created_at deleted_at, names total_size latest
 
 Revision ID: de0b582e1f22
 Revises: b88a542d5c58

@@ -15,6 +15,8 @@ Instead of: WHERE user_id = … in every query, and one that forgets it
 Locks: webhooks AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that sets app.user_id, running as a role that does not own the table
+Needs: code that sets app.user_id in each transaction, and does not own the table
+Adapt: table webhooks, key uuid, column user_id
 
 Revision ID: 87cf85610cce
 Revises: de0b582e1f22

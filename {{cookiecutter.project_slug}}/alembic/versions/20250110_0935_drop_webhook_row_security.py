@@ -8,6 +8,8 @@ Instead of: dropping the policy alone, which leaves the table looking empty
 Locks: webhooks AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code whose every query names the user
+Needs: a policy of this name
+Adapt: table webhooks, key uuid, column user_id
 
 Revision ID: a3838bc0b681
 Revises: 87cf85610cce

@@ -20,6 +20,8 @@ Instead of: code that writes both columns, of which the code that still runs kno
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.new_email; email has what new code wrote
 Deploy: while the first code runs
+Needs: users.email is NOT NULL
+Adapt: table users, column email
 
 Revision ID: d647f61ec8a9
 Revises: a3838bc0b681

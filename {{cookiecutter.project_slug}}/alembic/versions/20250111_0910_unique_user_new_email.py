@@ -12,6 +12,8 @@ Instead of: CREATE INDEX and SET NOT NULL, which read all users while nobody can
 Locks: users AccessExclusiveLock; the scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: while the first code runs; then deploy the second
+Needs: after backfill_user_email
+Adapt: table users, column email
 
 Revision ID: a193d5b4c1e4
 Revises: f3d4dfcebecf

@@ -16,6 +16,9 @@ Instead of: dropping email and renaming new_email, which breaks the code that us
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the first code is gone; then deploy the third
+Needs: after unique_user_new_email; uq_users_email on users; ck_users_email_lowercase on users;
+    transaction_per_migration; connections that prepare no statements
+Adapt: table users, column email, name swapped
 
 Revision ID: e80c832f6da1
 Revises: a193d5b4c1e4

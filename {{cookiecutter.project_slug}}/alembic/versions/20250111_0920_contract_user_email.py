@@ -12,6 +12,8 @@ Instead of: dropping the old column at the switch, under the code that still use
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while an email is longer than 255 characters
 Deploy: after the second code is gone
+Needs: after switch_user_email; no index on users.email but of uq_users_email; Alembic 1.16
+Adapt: table users, key uuid, column email
 
 Revision ID: f756c40e7550
 Revises: e80c832f6da1

@@ -12,6 +12,8 @@ Locks: roles AccessExclusiveLock; scans roles, which is small
 Allow: scan roles, it has three rows
 Rollback: lossless
 Deploy: before the code that lets admins name roles
+Needs: some hundred rows
+Adapt: table roles, column name
 
 Revision ID: 71eaeeeae894
 Revises: f756c40e7550

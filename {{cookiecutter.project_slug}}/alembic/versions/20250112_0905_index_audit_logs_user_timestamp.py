@@ -9,6 +9,8 @@ Instead of: putting the hotfix on top of a feature that is not ready
 Locks: audit_logs ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time
+Needs: nothing
+Adapt: table audit_logs, columns user_id timestamp
 
 Revision ID: da9040c27137
 Revises: f756c40e7550

@@ -10,6 +10,8 @@ Instead of: hoping that the other branch is deployed first, or merging only for 
 Locks: audit_logs ShareUpdateExclusiveLock; no scan
 Rollback: lossless
 Deploy: at any time
+Needs: idx_audit_logs_user_id on audit_logs; another index that begins with user_id
+Adapt: table audit_logs, column user_id
 
 Revision ID: f38b01026799
 Revises: 71eaeeeae894

@@ -10,6 +10,8 @@ Instead of: editing the down_revision of a revision that somebody has already ru
 Locks: none
 Rollback: lossless
 Deploy: at any time
+Needs: two heads: alembic merge makes it for yours
+Adapt: nothing
 
 Revision ID: 4cccd73bc039
 Revises: f38b01026799, da9040c27137

@@ -14,6 +14,9 @@ Instead of: one table for ever, whose old rows go by a DELETE that takes hours
 Locks: webhooks ShareRowExclusiveLock (for the foreign key; writes to webhooks wait until the commit)
 Rollback: loses webhook_deliveries
 Deploy: before the code that records deliveries
+Needs: nothing
+Adapt: new table webhook_deliveries, key uuid, columns webhook_id event status_code payload delivered_at,
+    table webhooks, key uuid
 
 Revision ID: a877969939f6
 Revises: 4cccd73bc039

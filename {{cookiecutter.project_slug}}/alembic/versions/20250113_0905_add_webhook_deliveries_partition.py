@@ -18,6 +18,8 @@ Allow: scan webhook_deliveries_default, it is all but empty before the month beg
 Allow: scan webhooks, it has few rows beside its deliveries
 Rollback: lossless
 Deploy: before the month begins, or soon after
+Needs: webhook_deliveries is partitioned; webhook_deliveries_default exists
+Adapt: table webhook_deliveries, key uuid, column delivered_at, table webhooks
 
 Revision ID: 50048051644a
 Revises: a877969939f6

@@ -17,6 +17,9 @@ Locks: webhook_deliveries AccessExclusiveLock with its partitions, webhooks Acce
     no rewrite, no scan
 Rollback: loses webhook_deliveries of January 2025; the partition comes back empty
 Deploy: after the code that reads that month is gone
+Needs: webhook_deliveries is partitioned; webhook_deliveries_2025_01 exists; webhook_deliveries_default
+    exists
+Adapt: table webhook_deliveries, key uuid, column delivered_at, table webhooks
 
 Revision ID: 1994929fd1ac
 Revises: 50048051644a

@@ -16,6 +16,8 @@ Locks: webhook_deliveries ShareLock (an instant), webhook_deliveries_2025_02 Sha
     moment while its index is attached
 Rollback: lossless
 Deploy: before the code that lists the deliveries of a webhook
+Needs: webhook_deliveries is partitioned
+Adapt: table webhook_deliveries, columns webhook_id delivered_at
 
 Revision ID: 9bf00ca5ad98
 Revises: 1994929fd1ac

@@ -11,6 +11,8 @@ Instead of: keeping it because pg_stat_user_indexes says that it is used
 Locks: document_pages ShareUpdateExclusiveLock; no scan
 Rollback: lossless
 Deploy: at any time
+Needs: idx_document_pages_document_id on document_pages; another index that begins with document_id
+Adapt: table document_pages, column document_id
 
 Revision ID: d51e7c496bc6
 Revises: 9bf00ca5ad98

@@ -12,6 +12,8 @@ Instead of: a UNIQUE over the text itself, which refuses what is longer than a t
 Locks: webhooks ShareUpdateExclusiveLock; reads the table twice, and a sample of it
 Rollback: lossless; refuses while an active url is longer than 2600 bytes
 Deploy: at any time; code that names the index in ON CONFLICT names its expression instead
+Needs: uq_webhooks_user_id_url_active on webhooks
+Adapt: table webhooks, columns user_id url is_active
 
 Revision ID: 5ae6e697479a
 Revises: d51e7c496bc6

@@ -73,12 +73,12 @@ def _filled(source: bytes, name: str, text: str) -> bytes:
         while last < end and lines[last][:1] in b" \t" and lines[last].strip():
             last += 1  # the question goes on
         ending = lines[number][len(lines[number].rstrip(b"\r\n")) :]
-        wrapped = _wrapped(f"{name}: {_escaped(text)}")
-        return b"".join([*lines[:number], *(line.encode() + ending for line in wrapped), *lines[last:]])
+        lines_ = wrapped(f"{name}: {_escaped(text)}")
+        return b"".join([*lines[:number], *(line.encode() + ending for line in lines_), *lines[last:]])
     return source
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
     """Return text as the lines of a field. A name in quotes stays on one."""
     whole = re.sub(r'"[^"]*"', lambda match: match[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(

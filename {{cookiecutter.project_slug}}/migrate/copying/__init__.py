@@ -1,0 +1,1 @@
+"""A scenario of the chain for other tables."""

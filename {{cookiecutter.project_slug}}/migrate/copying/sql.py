@@ -1,0 +1,209 @@
+"""SQL as tokens: which of them are names of the example, and how they read with others."""
+
+import re
+from typing import NamedTuple
+
+from migrate.copying.renaming import Renaming, quoted
+
+# {name} is a field of an f-string; \0 parts two strings that Python joins.
+TOKEN = re.compile(
+    r"""
+    (?P<comment>--[^\n]*)
+    | (?P<string>'(?:[^']|'')*')
+    | (?P<quoted>"(?:[^"]|"")*")
+    | (?P<name>(?:[^\W\d]|\{\w+\})(?:[\w]|\{\w+\})*)
+    | (?P<number>\d+)
+    | (?P<space>[\s\0]+)
+    | (?P<operator>::|:=|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+FIELD = re.compile(r"\{\w+\}")
+# What a field of an f-string that stands after one of these stands for: a name, not an expression.
+BEFORE_NAME = {
+    "TABLE",
+    "INDEX",
+    "CONSTRAINT",
+    "TO",
+    "PARTITION",
+    "ON",
+    "ONLY",
+    "TRIGGER",
+    "FROM",
+    "UPDATE",
+    "EXISTS",
+}
+# What stands before a relation, a view or a partition.
+BEFORE_RELATION = {
+    "TABLE", "VIEW", "FROM", "JOIN", "INTO", "UPDATE", "ON", "ONLY", "ANALYZE", "REFERENCES", "LIKE",
+    "PARTITION", "PARTITION OF",
+}  # fmt: skip
+# What takes a name of a relation as text.
+TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}
+# Variables of the loops that are numbers whatever the key is.
+NUMBERS = {"batch_size", "number", "next", "total", "done", "moved"}
+
+
+class Token(NamedTuple):
+    """A piece of SQL, with its place among those that mean something."""
+
+    kind: str
+    text: str
+
+
+class Statement(NamedTuple):
+    """The tokens of a statement, and which of them mean something."""
+
+    tokens: list[Token]
+    places: list[int]
+
+    def near(self, place: int, distance: int) -> str:
+        """Return the text of a token that stands so many behind another, "" where there is none."""
+        there = place + distance
+        return self.tokens[self.places[there]].text if 0 <= there < len(self.places) else ""
+
+    @property
+    def variables(self) -> set[str]:
+        """The variables that a block declares."""
+        return {
+            self.near(place, 0)
+            for place in range(len(self.places))
+            if self.near(place, -1) in ("DECLARE", ";")
+            and re.fullmatch(r"CONSTANT|[a-z]\w*", self.near(place, 1))
+        }
+
+
+def read(text: str) -> Statement:
+    """Return SQL as tokens."""
+    tokens = [Token(match.lastgroup or "", match[0]) for match in TOKEN.finditer(text)]
+    return Statement(tokens, [n for n, token in enumerate(tokens) if token.kind not in ("space", "comment")])
+
+
+def is_type(statement: Statement, place: int) -> bool:
+    """Whether a token stands where a type does: after ::, a variable, or CONSTANT."""
+    before = statement.near(place, -1)
+    named = bool(re.fullmatch(r"[a-z_]\w*", before)) and statement.near(place, -2) != "AS"
+    return before in ("::", "CONSTANT", "RETURNS", "TYPE") or named
+
+
+def renamed(text: str, renaming: Renaming) -> str:
+    """Return SQL with other names.
+
+    Args:
+        text: one statement or more, or an expression; as it stands in Python, less its quotes.
+        renaming: what the names become.
+    """
+    statement = read(text)
+    place_of = {number: place for place, number in enumerate(statement.places)}
+    parts = []
+    for number, token in enumerate(statement.tokens):
+        match token.kind:
+            case "name":
+                parts.append(_name(statement, place_of[number], token.text, renaming))
+            case "string":
+                parts.append(_literal(statement, place_of[number], token.text, renaming))
+            case "comment":
+                parts.append(prose(token.text, renaming))
+            case _:
+                parts.append(token.text)
+    return "".join(parts)
+
+
+def _name(statement: Statement, place: int, text: str, renaming: Renaming) -> str:
+    before = statement.near(place, -1)
+    if text in renaming.keys and _is_key_type(statement, place, text):
+        return renaming.keys[text]
+    if FIELD.fullmatch(text) and before not in BEFORE_NAME:
+        return text
+    if FIELD.search(text):
+        return _relation(statement, place, _in_quotes(renaming.new(text), renaming), renaming)
+    if not renaming.knows(text):
+        return _out_of_the_way(statement, place, text, renaming)
+    if text in renaming.others and is_type(statement, place) and "_" not in text:
+        return text
+    return _relation(statement, place, quoted(renaming.new(text)), renaming, text)
+
+
+def _relation(statement: Statement, place: int, name: str, renaming: Renaming, old: str = "") -> str:
+    """Return a name with its schema, where it stands for what is in a schema."""
+    before, after = statement.near(place, -1), statement.near(place, 1)
+    if not renaming.schema or before in (".", "AS", "CONSTRAINT"):
+        return name
+    words = [statement.near(place, -n) for n in range(1, 8)]
+    of_a_table = old in renaming.others
+    is_table = old in renaming.tables and before != "TO"
+    is_relation = not BEFORE_RELATION.isdisjoint((before, f"{words[1]} {before}"))
+    is_index = (
+        before in ("INDEX", "CONCURRENTLY", "EXISTS")
+        and words[1] != "USING"
+        and "INDEX" in words
+        and not {"ALTER", "DROP", "REINDEX"}.isdisjoint(words)
+    )
+    is_function = after == "(" and old not in renaming.tables
+    is_type_name = before in ("TYPE", "::") or (is_type(statement, place) and words[1] == "COLUMN")
+    if is_table or is_index or (not of_a_table and (is_relation or is_function or is_type_name)):
+        return f"{quoted(renaming.schema)}.{name}"
+    return name
+
+
+def _is_key_type(statement: Statement, place: int, text: str) -> bool:
+    before = statement.near(place, -1)
+    if text == "uuid":
+        return True
+    return is_type(statement, place) and before not in NUMBERS | {"::", "CONSTANT"}
+
+
+def _out_of_the_way(statement: Statement, place: int, text: str, renaming: Renaming) -> str:
+    """Return a variable under another name, where a new column has its name."""
+    taken = text in renaming.forms.values() and text in statement.variables
+    return f"{text}_" if taken and statement.near(place, -1) != "." else text
+
+
+def _literal(statement: Statement, place: int, text: str, renaming: Renaming) -> str:
+    body = text[1:-1]
+    before = [statement.near(place, -n) for n in (1, 2)]
+    as_name = statement.near(place, 1) == "::" and statement.near(place, 2) == "regclass"
+    if as_name or (before[0] == "(" and before[1] in TAKES_NAME):
+        return f"'{_as_relation(body, renaming)}'"
+    if before == ["(", "format"]:
+        inner = renamed(body, renaming)
+        return f"'{re.sub(r'(?<=FROM )%I|(?<=UPDATE )%I', '%s', inner) if renaming.schema else inner}'"
+    if body in renaming.literals:
+        return f"'{renaming.literals[body]}'"
+    if body in renaming.tables and before[0] in ("[", ",") and renaming.schema:
+        return f"'{_as_relation(body, renaming)}'"  # for a format() with %s
+    if re.fullmatch(r"[a-z_]\w*", body):
+        return f"'{renaming.new(body)}'"
+    return f"'{prose(body, renaming)}'"
+
+
+def _as_relation(name: str, renaming: Renaming) -> str:
+    new = _in_quotes(renaming.new(name), renaming) if FIELD.search(name) else quoted(renaming.new(name))
+    return f"{quoted(renaming.schema)}.{new}" if renaming.schema else new
+
+
+def _in_quotes(name: str, renaming: Renaming) -> str:
+    return f'"{name}"' if renaming.quotes else name
+
+
+def prose(text: str, renaming: Renaming) -> str:
+    """Return a sentence with other names: of tables, of one of their rows, and with underscores.
+
+    A column whose name is an English word is one where it stands behind its table, or in backticks.
+    """
+
+    def word(match: re.Match[str]) -> str:
+        found, before = match[0], match.string[: match.start()]
+        if found in renaming.slugs:
+            return renaming.slugs[found]
+        behind = re.search(r"(\w+)\.$", before)
+        ticked = before.count("`") % 2 == 1
+        is_name = "_" in found or found in renaming.tables or ticked
+        if behind:
+            return renaming.new(found) if behind[1] in renaming.tables else found
+        if is_name or found not in renaming.others:
+            return renaming.new(found)
+        return found
+
+    return re.sub(r"[^\W\d]\w*", word, text)
