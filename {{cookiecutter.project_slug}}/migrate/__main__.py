@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from database import database_url
-from migrate import ledger
+from migrate import copying, ledger
 from migrate.chain import project_config
 from migrate.errors import clear_errors
 from migrate.ledger import FOLDER, readme
@@ -59,6 +59,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "path", type=Path, nargs="?", help=f"(default: {FOLDER / readme.FILE}, if it is there)"
     )
     command.set_defaults(run=index)
+
+    command = commands.add_parser(
+        "copy", help="write a scenario's revisions for your own tables, after the head",
+        description="Write all revisions of a scenario for other tables. The line Adapt: of their docstrings "
+        "says what has to be named. Each option below takes NEW, in that order, or OLD=NEW.",
+    )  # fmt: skip
+    command.add_argument(
+        "scenario", metavar="SCENARIO", help="a revision of it, as in README.md of the chain"
+    )
+    for kind, words in {
+        "table": "a table, with its schema where it has one: billing.orders",
+        "column": "a column",
+        "key": "the type of the tables' id: uuid, bigint, integer or text",
+        "label": "a word that rows hold, such as a label of an enum",
+        "member": "a key of a JSON document",
+        "name": "another name",
+    }.items():
+        command.add_argument(f"--{kind}", action="append", default=[], metavar="NEW", help=words)
+    command.add_argument("--same", action="store_true", help="what is not given keeps its name")
+    command.add_argument("--only", action="store_true", help="this one revision, without its other steps")
+    command.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="any project with an alembic.ini (this one)"
+    )
+    command.add_argument("--url", default="", help="its database, to look whether what Needs: says is so")
+    command.add_argument(
+        "--head", default="", metavar="REV", help="where there are several: which one to follow"
+    )
+    command.add_argument("--anyway", action="store_true", help="write it though what Needs: says is not so")
+    command.set_defaults(run=copy_scenario)
 
     command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
     command.add_argument("--from", dest="start", metavar="REV", help="measure only from this revision on")
@@ -162,6 +191,19 @@ def index(options: argparse.Namespace) -> None:
     default = FOLDER / readme.FILE
     if options.path or default.exists():
         readme.write(options.path or default, FOLDER)
+
+
+def copy_scenario(options: argparse.Namespace) -> None:
+    """Copy a scenario, and say where its files are."""
+    given = {kind: getattr(options, kind) for kind in ("table", "column", "key", "label", "member", "name")}
+    wanted = copying.CopyOptions(
+        options.scenario, given, options.to, options.url, options.head,
+        only=options.only, same=options.same, anyway=options.anyway,
+    )  # fmt: skip
+    for path in copying.copy(
+        wanted, ask=input if sys.stdin.isatty() else None, say=partial(print, file=sys.stderr)
+    ):
+        print(path)
 
 
 def measure(options: argparse.Namespace) -> None:
