@@ -2,15 +2,21 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
 
+from database import parse_url
 from migrate.run.connection import major_version
 from postgres import client
 from tests.machinery.production import Site, command, commands, dump, site, steps
 from tests.machinery.support import Chain, Database
+from tests.machinery.test_roles import PASSWORD, Roles, make_roles
+
+__all__ = ["make_roles"]  # a fixture
 
 FIRST = "CREATE TABLE t (n integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 1000)"
 
@@ -243,6 +249,15 @@ def test_a_restore_that_fails_takes_its_database_with_it_and_nothing_else(done: 
     assert dump(done.database) == before
 
 
+def drop_copies(database: Database) -> None:
+    """Drop what was restored of a database, and what a restored one has replaced."""
+    copies = "SELECT datname FROM pg_database WHERE starts_with(datname, :name)"
+    names = database.column(copies, name=f"{database.url.database}_re")
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for name in names:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def owner(done: Site) -> Iterator[str]:
     """A role that owns what is in the database at r0, as migrations should, and may no more."""
@@ -255,32 +270,145 @@ def owner(done: Site) -> Iterator[str]:
     url = done.database.url.set(username=name, password=name)
     done.environment["DATABASE_URL"] = url.render_as_string(hide_password=False)
     yield name
+    drop_copies(done.database)
     for statement in (f'REASSIGN OWNED BY "{name}" TO CURRENT_USER', f'DROP OWNED BY "{name}"'):
         done.database.execute(statement)
     done.database.execute(f'DROP ROLE "{name}"')
 
 
-def test_who_may_not_create_databases_restores_into_one_that_is_given(done: Site, owner: str) -> None:
+ABOUT = """
+    SELECT ARRAY(SELECT grantee::regrole || ' ' || privilege_type FROM aclexplode(datacl) ORDER BY 1),
+        encoding, datcollate, datctype, datlocprovider,
+        ARRAY(SELECT setrole::regrole || ' ' || unnest(setconfig) FROM pg_db_role_setting
+            WHERE setdatabase = pg_database.oid ORDER BY 1)
+    FROM pg_database WHERE datname = current_database()
+"""
+
+
+def typed(made: Site, *lines: str) -> str:
+    """Run commands as printed, which have to succeed, and return what the last one printed."""
+    output = ""
+    for line in lines:
+        code, output = made.typed(line)
+        assert code == 0, f"{line}\n{output}"
+    return output
+
+
+def test_what_only_a_superuser_may_set_does_not_stop_it(done: Site, owner: str) -> None:
     database = str(done.database.url.database)
-    empty = f"{database}_empty"
-    code, output = done.deploy("--dry-run")
+    done.database.psql(f"""
+        ALTER ROLE "{owner}" CREATEDB;
+        ALTER DATABASE "{database}" SET log_min_duration_statement = '5s';
+        ALTER DATABASE "{database}" SET session_preload_libraries = 'auto_explain', 'pg_stat_statements';
+        ALTER DATABASE "{database}" SET app.secret = 'a=%b';
+        ALTER ROLE "{owner}" IN DATABASE "{database}" SET work_mem = '5MB';
+    """)
+    assert done.deploy("--dry-run")[0] == 0
+    code, output = rollback(done, "--backup", str(done.files(".dump")[-1]))
     assert code == 0, output
-    backup = str(done.files(".dump")[-1])
-    code, output = rollback(done, "--backup", backup)
+    names = "log_min_duration_statement, session_preload_libraries, app.secret"
+    assert f"not set, because only a superuser may: {names}\n" in output
+    assert "a=%b" not in output
+    new = Database(done.database.url.set(database=name_of(output)))
+    assert dump(new) == dump(done.database)
+    assert new.query(ABOUT) != done.database.query(ABOUT)
+    typed(done, command(output, "EXECUTE"))
+    assert new.query(ABOUT) == done.database.query(ABOUT)
+    done.environment["PGPASSWORD"] = owner
+    typed(done, *(each for each in commands(output) if "RENAME" in each))
+    assert done.heads() == ["r0"]
+
+
+def test_what_is_restored_stays_when_it_cannot_be_verified(
+    done: Site, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("migrate.operate.rollback.TABLES_WITH_ROWS", text("SELECT 7"))
+    code, output = rollback(done, "--backup", str(backup))
     assert code == 1
-    assert "permission denied to create database: have a role that may create an empty" in output
-    code, output = rollback(done, "--backup", backup, "--into", database)
+    assert "restore stopped in step 4/4 (verify)" in output
+    [new] = restored(done)
+    assert f"The backup is restored in {new}, which stays: look at it." in output
+    assert Database(done.database.url.set(database=new)).column("SELECT count(*) FROM t") == [1000]
+    typed(done, command(output, "DROP DATABASE"))
+    assert restored(done) == []
+
+
+def test_a_database_that_is_given_has_to_be_empty(done: Site, backup: Path) -> None:
+    database = str(done.database.url.database)
+    code, output = rollback(done, "--backup", str(backup), "--into", database)
     assert code == 1
     assert f"{database} is not empty" in output
-    with done.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as admin:
-        admin.exec_driver_sql(f'CREATE DATABASE "{empty}" OWNER "{owner}"')
-        try:
-            code, output = rollback(done, "--backup", backup, "--into", empty)
-            assert code == 0, output
-            assert name_of(output) == empty
-            assert dump(Database(done.database.url.set(database=empty))) == dump(done.database)
-        finally:
-            admin.exec_driver_sql(f'DROP DATABASE "{empty}" WITH (FORCE)')
+
+
+@pytest.fixture
+def two_roles(done: Site, make_roles: Callable[[Database], Roles]) -> Iterator[Roles]:
+    """The roles of docs/roles.sql, on a database at r0 with an extension that neither can create."""
+    assert rollback(done, "--to", "r0", "--yes")[0] == 0
+    done.database.psql("""
+        CREATE SCHEMA tools;
+        CREATE EXTENSION amcheck SCHEMA tools;
+    """)
+    roles = make_roles(done.database)
+    for name, kind in (("MIGRATION_DATABASE_URL", "owner"), ("DATABASE_URL", "app")):
+        done.environment[name] = roles.as_(kind).url.render_as_string(hide_password=False)
+    yield roles
+    drop_copies(done.database)
+    done.database.execute(f'ALTER DATABASE "{done.database.url.database}" OWNER TO CURRENT_USER')
+
+
+@pytest.mark.slow
+def test_two_roles_walk_the_ways_back_that_a_deploy_prints(done: Site, two_roles: Roles) -> None:
+    path = done.folder / "versions/r2.py"
+    path.write_text(path.read_text().replace("ADD COLUMN b", "ADD COLUMN a"))
+    before, about = dump(done.database), done.database.query(ABOUT)
+    code, output = done.deploy()
+    assert code == 1
+    assert "Applied: r1." in output
+    *_, create, extension, restore = commands(output)
+    output = typed(done, create, extension, restore)
+    as_app, as_owner, *renames = commands(output)
+    # By the URLs: the application's is its own, and not the owner's.
+    for line, name, kind in (
+        (as_app, "DATABASE_URL", "app"),
+        (as_owner, "MIGRATION_DATABASE_URL", "owner"),
+    ):
+        setting, _, url = line.replace("PASSWORD", quote(PASSWORD, safe="")).partition("=")
+        new = Database(parse_url(url))
+        assert (setting, new.url.username) == (name, two_roles.names[kind])
+        assert new.column("SELECT count(*) FROM t") == [1000]
+    assert Database(done.database.url.set(database=new.url.database)).query(ABOUT) == about
+    # By the names, which an administrator gives.
+    typed(done, *renames)
+    assert dump(done.database) == before
+
+
+@pytest.mark.slow
+def test_two_roles_walk_the_ways_on_that_a_restore_prints(done: Site, two_roles: Roles) -> None:
+    lost = f"{done.database.url.database}_lost"
+    done.database.psql(f'CREATE ROLE "{lost}"; GRANT SELECT ON t TO "{lost}"')
+    assert done.deploy("--dry-run")[0] == 0
+    before = dump(done.database)
+    done.database.psql(f'REVOKE ALL ON t FROM "{lost}"; DROP ROLE "{lost}"')
+    # Without a database that is given, it says how to come by one.
+    code, output = rollback(done, "--backup", str(done.files(".dump")[-1]))
+    assert code == 1
+    assert f"{two_roles.names['owner']} may not create databases: an administrator has to" in output
+    assert restored(done) == []
+    create, extension, restore = commands(output)
+    typed(done, create, extension)
+    # It fails half-way, and says how to begin anew.
+    code, output = done.typed(restore)
+    assert code == 1
+    assert f'role "{lost}" does not exist' in output
+    [new] = restored(done)
+    assert f"{new} is no longer empty" in output
+    done.database.execute(f'CREATE ROLE "{lost}"')
+    try:
+        typed(done, *commands(output))
+        assert dump(Database(done.database.url.set(database=new))) == before
+    finally:
+        drop_copies(done.database)
+        done.database.execute(f'DROP ROLE "{lost}"')
 
 
 def test_newer_client_programs_restore_into_an_older_server(

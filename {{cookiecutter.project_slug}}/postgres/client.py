@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,23 +21,26 @@ from postgres.errors import ClientError, EmbeddedServerError
 
 END_SECONDS = 10  # that a program has to end when it is told to
 
+# Parameters of libpq that nobody else may see.
+SECRETS = ("password", "sslpassword", "oauth_client_secret")
+
 
 def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | None = None) -> str:
     """Run a client program and return what it printed.
 
     Args:
         program: its name, such as "pg_dump", for the one of `binary`; or its path.
-        url: the database, if the program wants one; the password goes by the environment,
-            where no other user of the machine sees it.
+        url: the database, if the program wants one; what is secret in it goes by the environment
+            or a file, where no other user of the machine sees it.
         arguments: more arguments.
         stdin: what to feed it.
 
     Raises:
         ClientError: it failed, or there is none.
     """
-    command, environment = _command(program, url, arguments)
-    environment["LC_ALL"] = "C"  # messages in English
-    code, printed, errors = run(command, environment, stdin)
+    with _command(program, url, arguments) as (command, environment):
+        environment["LC_ALL"] = "C"  # messages in English
+        code, printed, errors = run(command, environment, stdin)
     if code:
         name = Path(program).name
         raise ClientError(f"{name}: {errors.strip().removeprefix(f'{name}: ') or _end(code)}")
@@ -115,8 +119,8 @@ def interact(program: str, url: URL, *arguments: str) -> int:
     Raises:
         ClientError: there is none.
     """
-    command, environment = _command(program, url, arguments)
-    return subprocess.run(command, env=environment).returncode
+    with _command(program, url, arguments) as (command, environment):
+        return subprocess.run(command, env=environment).returncode
 
 
 def parameters(url: URL) -> dict[str, Any]:
@@ -124,6 +128,17 @@ def parameters(url: URL) -> dict[str, Any]:
     dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
     _, found = dialect.create_connect_args(url)
     return dict(found)
+
+
+def secrets(url: URL) -> set[str]:
+    """Return what is secret in a URL."""
+    return {str(value) for name in SECRETS if (value := parameters(url).get(name))}
+
+
+def without_secrets(url: URL) -> URL:
+    """Return a URL that can be shown: it connects to the same place, once the password is given."""
+    query = {name: value for name, value in url.query.items() if name not in SECRETS}
+    return URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
 
 
 def libpq_url(url: URL) -> str:
@@ -192,17 +207,30 @@ def _embedded(program: str) -> Path | None:
         return None
 
 
+@contextmanager
 def _command(
     program: str | Path, url: URL | None, arguments: Sequence[str]
-) -> tuple[list[str], dict[str, str]]:
+) -> Iterator[tuple[list[str], dict[str, str]]]:
     path = program if isinstance(program, Path) else binary(program)
     environment = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
     if url is None:
-        return [str(path), *arguments], environment
+        yield [str(path), *arguments], environment
+        return
     found = parameters(url)
-    if password := found.pop("password", None):
+    secrets = {name: str(found.pop(name)) for name in SECRETS if name in found}
+    command = [str(path), f"--dbname={make_conninfo(**found)}", *arguments]
+    if password := secrets.pop("password", None):
         environment["PGPASSWORD"] = password
-    return [str(path), f"--dbname={make_conninfo(**found)}", *arguments], environment
+    if not secrets:
+        yield command, environment
+        return
+    # No variable of the environment has these for libpq, but a service's file has.
+    if "service" in found or environment.get("PGSERVICE"):
+        raise ClientError(f"{', '.join(secrets)}: put it into the file of the service that is in use too")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "pg_service.conf")
+        file.write_text("\n".join(["[secret]", *(f"{name}={value}" for name, value in secrets.items())]))
+        yield command, environment | {"PGSERVICEFILE": str(file), "PGSERVICE": "secret"}
 
 
 def _end(code: int) -> str:

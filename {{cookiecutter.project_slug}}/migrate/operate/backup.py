@@ -3,10 +3,11 @@
 import errno
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, NullPool, text
+from sqlalchemy import URL, NullPool, text
 
 from database import make_engine
 from migrate.run.connection import connect, major_version
@@ -20,30 +21,13 @@ VERSIONS = re.compile(
     r"^COPY ([^\n]+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S
 )
 
-# What belongs to a database itself, which is not in a backup of what is in it.
-LIKE_THE_ORIGINAL = text("""
-    SELECT concat_ws(' ', 'ENCODING', quote_literal(pg_encoding_to_char(d.encoding)),
-        'LC_COLLATE', quote_literal(d.datcollate), 'LC_CTYPE', quote_literal(d.datctype),
-        CASE d.datlocprovider WHEN 'i' THEN 'LOCALE_PROVIDER icu ICU_LOCALE' || quote_literal(l.name)
-            WHEN 'b' THEN 'LOCALE_PROVIDER builtin BUILTIN_LOCALE' || quote_literal(l.name) END)
-    FROM pg_database AS d,
-        LATERAL (SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')) AS l (name)
-    WHERE datname = current_database()
-""")
-SETTINGS = text("""
-    SELECT format('ALTER DATABASE %I SET %I TO %s', CAST(:new AS text), split_part(s.setting, '=', 1),
-        CASE WHEN split_part(s.setting, '=', 1) = 'search_path' THEN split_part(s.setting, '=', 2)
-            ELSE quote_literal(substr(s.setting, strpos(s.setting, '=') + 1)) END)
-    FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase, unnest(setconfig) AS s (setting)
-    WHERE datname = current_database() AND setrole = 0
-""")
-GRANTS = text("""
-    SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', CAST(:new AS text))
-    FROM pg_database WHERE datname = current_database() AND datacl IS NOT NULL
-    UNION ALL
-    SELECT format('GRANT %s ON DATABASE %I TO %s', privilege_type, CAST(:new AS text),
-        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
-    FROM pg_database, aclexplode(datacl) WHERE datname = current_database()
+# Before what it is, in a line of a table of contents.
+ENTRY = re.compile(r"^\d+; \d+ \d+ ")
+# What an administrator has made in an empty database already stays as it is.
+THERE = text("""
+    SELECT 'EXTENSION - ' || extname FROM pg_extension WHERE extname <> 'plpgsql'
+    UNION ALL SELECT 'COMMENT - EXTENSION ' || extname FROM pg_extension
+    UNION ALL SELECT 'SCHEMA - ' || nspname FROM pg_namespace WHERE oid >= 16384
 """)
 
 
@@ -60,8 +44,15 @@ class Backup:
         Raises:
             ClientError: it is no backup, or pg_restore is too old for it.
         """
-        listed = client.output(self.pg_restore, None, "--list", str(self.path))
-        return len(re.findall(r"^\d+; \d+ \d+ TABLE DATA ", listed, re.MULTILINE))
+        return len(re.findall(r"^\d+; \d+ \d+ TABLE DATA ", self.contents(), re.MULTILINE))
+
+    def contents(self) -> str:
+        """Return its table of contents, as pg_restore lists it.
+
+        Raises:
+            ClientError: it is no backup, or pg_restore is too old for it.
+        """
+        return client.output(self.pg_restore, None, "--list", str(self.path))
 
     def read(self) -> None:
         """Read every block of it.
@@ -113,23 +104,8 @@ def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:
     return Backup(path, pg_restore)
 
 
-def create_like(connection: Connection, name: str) -> None:
-    """Create an empty database with the locale, the settings and the grants of the connection's own.
-
-    Args:
-        connection: in autocommit mode.
-        name: the new one's.
-    """
-    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-    locale = connection.scalar(LIKE_THE_ORIGINAL)
-    connection.exec_driver_sql(f"CREATE DATABASE {quoted} TEMPLATE template0 {locale}")
-    for query in (SETTINGS, GRANTS):
-        for statement in connection.scalars(query, {"new": name}).all():
-            connection.exec_driver_sql(statement)
-
-
 def restore(backup: Backup, url: URL) -> None:
-    """Restore into an empty database.
+    """Restore into an empty database, less the extensions and schemas that are in it already.
 
     Raises:
         CommandError: the server is out of reach.
@@ -138,13 +114,21 @@ def restore(backup: Backup, url: URL) -> None:
     engine = make_engine(url, poolclass=NullPool)
     with connect(engine) as connection:
         older = major_version(connection) < client.version(backup.pg_restore)
+        there = tuple(f"{entry} " for entry in connection.scalars(THERE))
     # No connection is kept meanwhile: the server may end one that does nothing for hours.
-    stop = [] if older else ["--exit-on-error"]
-    try:
-        client.output(backup.pg_restore, url, *stop, "--no-password", f"--jobs={JOBS}", str(backup.path))
-    except ClientError as error:
-        if not older or not _only_unknown_settings(str(error)):
-            raise
+    options = ["--no-password", f"--jobs={JOBS}", *([] if older else ["--exit-on-error"])]
+    contents = backup.contents()
+    wanted = [line for line in contents.splitlines() if not ENTRY.sub("", line).startswith(there)]
+    with tempfile.TemporaryDirectory() as folder:
+        if len(wanted) < len(contents.splitlines()):
+            path = Path(folder, "wanted")
+            path.write_text("\n".join(wanted), encoding="utf-8")
+            options.append(f"--use-list={path}")
+        try:
+            client.output(backup.pg_restore, url, *options, str(backup.path))
+        except ClientError as error:
+            if not older or not _only_unknown_settings(str(error)):
+                raise
 
 
 def analyze(url: URL) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from database import configured_url
 from migrate.alembic_internals import upgrade_steps
 from migrate.chain import Revision
-from migrate.operate import access, backup, smoke
+from migrate.operate import access, backup, beside, smoke
 from migrate.operate.backup import Backup
 from migrate.operate.operation import (
     Operation,
@@ -358,10 +358,7 @@ class Deploy(Operation):
                 self.command("rollback", "--to", at(self.start)),
             )
         if self.backup:
-            yield paragraph(
-                "To go back to the backup, in a new database:",
-                self.command("rollback", "--backup", self.backup.path),
-            )
+            yield beside.way_back(self, "To go back to the backup, in a new database", self.backup.path)
 
     def _applied(self, heads: tuple[str, ...] | None) -> tuple[list[Revision], list[Revision]]:
         """Return the pending revisions that are applied by now, and those that are not."""

@@ -1,8 +1,6 @@
 """The ways back: by downgrades, or from a backup into a new database."""
 
 import logging
-import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,9 +11,9 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import make_engine
+from database import configured_url, make_engine
 from migrate.chain import Revision
-from migrate.operate import backup
+from migrate.operate import backup, beside
 from migrate.operate.backup import Backup
 from migrate.operate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
 from migrate.run.connection import connect, major_version
@@ -164,11 +162,9 @@ class Downgrade(Operation):
                 newest = newest or (path, held)
         introduction = "What was written since it is not in a backup. To restore one into a new database"
         if newest is None:
-            return paragraph(f"{introduction}:", self.command("rollback", "--backup", "FILE"))
+            return beside.way_back(self, introduction, "FILE")
         path, held = newest
-        return paragraph(
-            f"{introduction} (this is of revision {at(held)}):", self.command("rollback", "--backup", path)
-        )
+        return beside.way_back(self, f"{introduction} (this is of revision {at(held)})", path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,23 +194,27 @@ class Restore(Operation):
             self.url.set(database=self.new), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         self.created = False
+        self.restored = False
         self.original = True
+        self.refused: list[str] = []
+        self.prepare: list[str] = []
 
     def go(self) -> None:
-        """Take the steps, and say how to switch."""
+        """Take the steps, and say how to switch. What is restored stays, whatever comes after it."""
+        self.step(1)
+        self.preflight()
         try:
-            self.step(1)
-            self.preflight()
             self.step(2)
             self.create()
             self.step(3)
             backup.restore(self.backup, self.new_engine.url)
-            self.analyze()
-            self.step(4)
-            self.verify()
+            self.restored = True
         except BaseException:
             self.drop()
             raise
+        self.analyze()
+        self.step(4)
+        self.verify()
         log.info("restored into %s\n%s", self.new, "\n".join(self.switch()))
 
     def preflight(self) -> None:
@@ -228,13 +228,13 @@ class Restore(Operation):
         path = self.options.backup
         with path.open("rb"):
             pass
-        self.beside = self._engine_beside()
-        with quiet(), connect(self.beside) as connection:
+        self.server = self._engine_beside()
+        with quiet(), connect(self.server) as connection:
             server = major_version(connection)
         self.backup = Backup(path, client.fitting("pg_restore", server))
         self.tables = self.backup.tables()
         self.backup.read()
-        self.heads_then = self.backup.heads(self.version_schema(self.beside))
+        self.heads_then = self.backup.heads(self.version_schema(self.server))
         log.info("    %s: rows of %d tables, at %s", shown(path), self.tables, at(self.heads_then))
 
     def create(self) -> None:
@@ -248,15 +248,15 @@ class Restore(Operation):
                 if self.new == self.database or connection.scalar(TABLES):
                     raise CommandError(f"{self.new} is not empty: --into takes an empty database")
         else:
-            with connect(self.beside) as connection:
-                try:
-                    backup.create_like(connection, self.new)
-                except SQLAlchemyError as error:
-                    raise CommandError(
-                        f"{one_line(error)}: have a role that may create an empty database for you, and give "
-                        "its name as --into"
-                    ) from error
-            self.created = True
+            with connect(self.server) as connection:
+                if obstacle := beside.obstacle(connection):
+                    self.prepare = beside.creation(connection, self.url, self.new)
+                    raise CommandError(f"{obstacle}: an administrator has to make the new one")
+                beside.create_like(connection, self.new)
+                self.created = True
+                self.refused = beside.settle(connection, self.new)
+            if self.refused:
+                log.warning("    not set, because only a superuser may: %s", ", ".join(self.refused))
         log.info("    %s", self.new)
 
     def analyze(self) -> None:
@@ -287,45 +287,83 @@ class Restore(Operation):
     def drop(self) -> None:
         """Drop what was created in vain, and nothing else."""
         if self.created:
-            with suppress(CommandError, SQLAlchemyError), connect(self.beside) as connection:
-                quoted = connection.dialect.identifier_preparer.quote_identifier(self.new)
-                connection.exec_driver_sql(f"DROP DATABASE {quoted} WITH (FORCE)")
+            with suppress(CommandError, SQLAlchemyError), connect(self.server) as connection:
+                beside.execute(connection, f"DROP DATABASE {beside.quoted(self.new)} WITH (FORCE)")
                 self.created = False
 
     def switch(self) -> Iterator[str]:
         """Yield how to have the new database take the old one's place."""
         if self.original:
             yield f"The database {self.database} is as it was."
+        if self.refused:
+            copy = beside.copy_settings(self.new)
+            yield paragraph(
+                f"To have a superuser set {', '.join(self.refused)} on the new one too ({beside.PASSWORD}):",
+                beside.psql(self.url, copy, by=self._administrator(superuser=True)),
+            )
         yield paragraph(
-            "To switch, either have the application use it (and the migrations, where they have a URL of "
-            "their own):",
-            "DATABASE_URL=" + self._address(self.new, password="PASSWORD"),  # noqa: S106  (to be filled in)
+            "To switch, either have the programs use it:",
+            *(f"{name}={beside.address(url, 'PASSWORD')}" for name, url in self._urls().items()),
         )
-        if self.original:
-            aside = f"{self.database[:33]}_replaced_{self.stamp.lower()}"
-            renames = [
-                self._rename(self.database, aside, by=self.new),
-                self._rename(self.new, self.database, by=aside),
-            ]
-        else:
-            renames = [self._rename(self.new, self.database, by="postgres")]
+        aside = f"{self.database[:33]}_replaced_{self.stamp.lower()}"
+        old, new = beside.quoted(self.database), beside.quoted(self.new)
+        renames = (
+            [(self.new, f"ALTER DATABASE {old} RENAME TO {beside.quoted(aside)}")] if self.original else []
+        )
+        renames.append((aside if self.original else "postgres", f"ALTER DATABASE {new} RENAME TO {old}"))
+        by = None if self._may_rename() else self._administrator()
+        who = f"have an administrator ({by}) " if by else ""
         yield paragraph(
-            "or give it the old one's name, which is refused while anybody is connected (psql asks for the "
-            "password, or takes PGPASSWORD):",
-            *renames,
+            f"or {who}give it the old one's name, which is refused while anybody is connected "
+            f"({beside.PASSWORD}):",
+            *(beside.psql(self.url.set(database=place), statement, by=by) for place, statement in renames),
         )
 
     def ways(self) -> Iterator[str]:
         """Yield what a failure leaves, and how to go on."""
         yield f"The database {self.database} is as it was."
+        drop = f"DROP DATABASE {beside.quoted(self.new)}"
+        if self.restored:
+            yield f"The backup is restored in {self.new}, which stays: look at it."
         if self.created:
-            yield f"What was restored so far is in {self.new}, which could not be dropped: drop it."
+            yield paragraph(f"To drop {self.new} ({beside.PASSWORD}):", beside.psql(self._spare, drop))
+        elif self.options.into and self.number > 2:
+            with suppress(CommandError, SQLAlchemyError), quiet(), connect(self.server) as connection:
+                yield paragraph(
+                    f"{self.new} is no longer empty. To have an administrator make it anew "
+                    f"({beside.PASSWORD}):",
+                    beside.psql(self._spare, drop, by=beside.administrator(connection)),
+                    *beside.creation(connection, self.url, self.new),
+                )
+        elif self.prepare:
+            yield paragraph(
+                f"To have an administrator make an empty database ({beside.PASSWORD}):", *self.prepare
+            )
         arguments: list[str | Path] = ["rollback", "--backup", self.options.backup]
-        if self.options.into:
-            arguments += ["--into", self.options.into]
-            if self.number > 2:
-                yield f"{self.new} is no longer empty: empty it first."
+        if self.options.into or self.prepare:
+            arguments += ["--into", self.new]
         yield paragraph("To go on, when the cause is mended:", self.command(*arguments))
+
+    @property
+    def _spare(self) -> URL:
+        """The database to connect to, to do something with the new one."""
+        return self.url if self.original else self.url.set(database="postgres")
+
+    def _urls(self) -> dict[str, URL]:
+        """Return the settings that the programs find the new database by."""
+        application = configured_url()
+        migrations = {} if application == self.url else {"MIGRATION_DATABASE_URL": self.url}
+        # A job that migrates may know its own URL alone.
+        urls = {"DATABASE_URL": application or self.url.set(username="APPLICATION_ROLE"), **migrations}
+        return {name: url.set(database=self.new) for name, url in urls.items()}
+
+    def _administrator(self, *, superuser: bool = False) -> str:
+        with quiet(), connect(self.server) as connection:
+            return beside.administrator(connection, superuser=superuser)
+
+    def _may_rename(self) -> bool:
+        with quiet(), connect(self.server) as connection:
+            return beside.may_rename(connection, self.database, self.new)
 
     def _engine_beside(self) -> Engine:
         """Return a way to the server: the database itself, or where it is lost the one that all have."""
@@ -341,21 +379,3 @@ class Restore(Operation):
 
     def _autocommit(self, url: URL) -> Engine:
         return make_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-
-    def _address(self, database: str, password: str | None = None) -> str:
-        url = URL.create("postgresql", self.url.username, password, self.url.host, self.url.port, database)
-        query = {name: value for name, value in self.url.query.items() if name != "password"}
-        return client.libpq_url(url.set(query=query))
-
-    def _rename(self, old: str, new: str, *, by: str) -> str:
-        """Return the command that renames a database.
-
-        Args:
-            old: its name now.
-            new: its name then.
-            by: another one, to connect to.
-        """
-        quote = self.engine.dialect.identifier_preparer.quote_identifier
-        program = "psql" if shutil.which("psql") else shown(client.binary("psql"))
-        statement = f"ALTER DATABASE {quote(old)} RENAME TO {quote(new)}"
-        return shlex.join([program, self._address(by), "-c", statement])
