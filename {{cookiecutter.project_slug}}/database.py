@@ -135,6 +135,10 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
         # Only a well-formed name is repeated: anything else could be part of a secret.
         name = url.drivername if re.fullmatch(r"[a-z0-9+_]+", url.drivername) else "something else"
         raise DatabaseURLError(f"{source} is for {name}, this application needs PostgreSQL: {expected}")
+    if password := url.query.get("password"):
+        # Where everything that shows a URL knows to leave it out.
+        url = url.difference_update_query(["password"])
+        url = url.set(password=password if isinstance(password, str) else password[-1])
     if "@" in (url.host or ""):
         raise DatabaseURLError(
             f"{source} has a special character in the user or password: "

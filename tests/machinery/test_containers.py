@@ -12,6 +12,7 @@ from alembic.config import Config
 
 from database import ROOT, parse_url
 from migrate.run.settings import Settings
+from migrate.target import is_private
 from tests.machinery.support import REVISIONS, Database
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -56,6 +57,30 @@ def test_the_image_holds_what_a_migration_needs_and_needs_no_place_to_write(
     assert done.returncode == 0, done.stderr
     assert empty.column("SELECT version_num FROM alembic_version") == [REVISIONS[-1].id]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", *GIVEN])
+def test_every_migration_is_one_of_production(name: str) -> None:
+    text = {"Dockerfile": DOCKERFILE, **GIVEN}[name]
+    commands = [json.loads(found) for found in re.findall(r'\["alembic".*\]', text)]
+    assert commands
+    assert all(command[1:3] == ["-c", "production.ini"] for command in commands)
+
+
+def test_the_services_of_compose_come_a_way_that_production_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGSERVICE", "PGHOSTADDR"):
+        monkeypatch.delenv(name, raising=False)
+    urls = re.findall(r"DATABASE_URL: (\S+)", COMPOSE)
+    assert urls
+    for url in urls:
+        assert is_private(parse_url(url))
+        folder = parse_url(url).query["host"]
+        assert COMPOSE.count(f"- socket:{folder}\n") == 1 + len(urls)
+
+
+def test_the_image_has_the_clients_of_the_servers_version() -> None:
+    [server] = set(re.findall(r"image: postgres:(\d+)", COMPOSE))
+    assert re.findall(r"postgresql-client-(\d+)", DOCKERFILE) == [server]
 
 
 def test_the_image_holds_production_requirements_by_their_hashes() -> None:

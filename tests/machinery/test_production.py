@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import stat
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,7 +15,10 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from database import ROOT, parse_url
+from migrate.operate.beside import address
 from migrate.target import allowed_url, is_private
+from postgres import client
+from postgres.errors import ClientError
 from tests.machinery.support import HEAD, Database, environment, program
 
 PRODUCTION = ROOT / "production.ini"
@@ -73,6 +77,7 @@ def test_it_logs_to_a_file_and_the_screen_in_utc(head: Database, tmp_path: Path)
         )
         assert done.returncode == 0, done.stderr
         assert log.read_text().endswith(done.stderr)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
     lines = log.read_text().splitlines()
     assert any(f"-> {HEAD}, " in line for line in lines)
     assert began.replace(microsecond=0) <= datetime.fromisoformat(lines[-1].split()[0]) <= datetime.now(UTC)
@@ -103,6 +108,24 @@ def test_it_refuses_a_way_without_tls_before_it_connects(tmp_path: Path) -> None
     assert "s3cr3t" not in done.stderr
 
 
+def test_a_password_in_the_query_is_hidden_as_any_other(tmp_path: Path) -> None:
+    url = "postgresql://ada@localhost/x?password=s3cr3t&application_name=a"
+    assert parse_url(url) == parse_url("postgresql://ada:s3cr3t@localhost/x?application_name=a")
+    done = alembic("current", url=f"{url}&port=1", log=tmp_path / "log")
+    assert done.returncode != 0
+    assert "s3cr3t" not in done.stderr + (tmp_path / "log").read_text()
+    assert address(parse_url(f"{url}&sslpassword=s3cr3t")) == (
+        "postgresql://ada@localhost/x?application_name=a"
+    )
+
+
+def test_a_secret_that_would_stand_in_a_command_line_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSERVICE", "main")
+    with pytest.raises(ClientError, match=r"^sslpassword: put it into the file of the service") as error:
+        client.output("psql", parse_url("postgresql:///x?sslpassword=s3cr3t"), "-c", "SELECT 1")
+    assert "s3cr3t" not in str(error.value)
+
+
 def test_it_insists_on_tls_for_real(empty: Database, tmp_path: Path) -> None:
     done = alembic("current", url=empty.url, log=tmp_path / "log", PGSSLMODE="require")
     if done.returncode:  # a server that has no certificate
@@ -126,6 +149,8 @@ def test_it_insists_on_tls_for_real(empty: Database, tmp_path: Path) -> None:
         ("postgresql:///x?host=db.example.com", False),
         ("postgresql://ada@localhost/x?hostaddr=192.0.2.1", False),
         ("postgresql:///x?host=localhost:5432&host=db.example.com:5432", False),
+        ("postgresql://ada@localhost/x?service=main", False),
+        ("postgresql:///x?service=main&sslmode=verify-full", True),
     ],
 )
 def test_what_nobody_in_between_can_read(url: str, private: bool) -> None:
@@ -139,6 +164,10 @@ def test_what_nobody_in_between_can_read(url: str, private: bool) -> None:
         ("PGSSLMODE", "verify-full", "postgresql://ada@db.example.com/x?sslmode=prefer", False),
         ("PGHOST", "db.example.com", "postgresql:///x", False),
         ("PGHOSTADDR", "192.0.2.1", "postgresql://ada@localhost/x", False),
+        ("PGSERVICE", "main", "postgresql:///x", False),
+        ("PGSERVICE", "main", "postgresql://ada@localhost/x", False),
+        ("PGSERVICE", "main", "postgresql:///x?sslmode=require", True),
+        ("PGSSLMODE", "verify-full", "postgresql:///x?service=main", False),
     ],
 )
 def test_the_environment_counts_as_libpq_counts_it(

@@ -108,6 +108,9 @@ def is_private(url: URL) -> bool:
     defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
     _, given = url.get_dialect()().create_connect_args(url)
     options = {**defaults, **given}
+    # A service names the host, and beats the environment; only what the URL says beats a service.
+    if options.get("service"):
+        return given.get("sslmode") in ENCRYPTED
     hosts = str(options.get("hostaddr") or options.get("host") or "").split(",")
     local = all(host in LOOPBACK or host.startswith(("/", "@")) for host in hosts)
     return local or options.get("sslmode") in ENCRYPTED

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 
 from database import ROOT, configured_url
 from migrate.run.signals import times_told
+from postgres import client
 from postgres.client import signals_held_back
 
 log = logging.getLogger("migrate")
@@ -85,7 +86,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _without_passwords(line: str) -> str:
     urls = (configured_url(), configured_url(for_migrations=True))
-    passwords = {str(url.password) for url in urls if url and url.password}
-    for secret in passwords | {quote(password, safe="") for password in passwords}:
+    secrets = {secret for url in urls if url for secret in client.secrets(url)}
+    for secret in secrets | {quote(secret, safe="") for secret in secrets}:
         line = line.replace(secret, "***")
     return line

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+from io import TextIOWrapper
 from logging.config import fileConfig
 from pathlib import Path
 
@@ -22,7 +23,10 @@ class UTC(logging.Formatter):
 
 
 class File(logging.FileHandler):
-    """Appends to a file, whose folder it makes. `MIGRATE_LOG` in the environment moves it."""
+    """Appends to a file, whose folder it makes. `MIGRATE_LOG` in the environment moves it.
+
+    A file that it makes can be read by its owner alone: what a hook prints is in there.
+    """
 
     def __init__(self, path: str | Path, *, fixed: bool = False) -> None:
         """Open the file.
@@ -46,6 +50,12 @@ class File(logging.FileHandler):
             )
             raise CommandError(f"the log {name} cannot be written ({error.strerror}){advice}") from error
         self._said = False
+
+    def _open(self) -> TextIOWrapper:
+        def private(path: str, flags: int) -> int:
+            return os.open(path, flags, 0o600)
+
+        return open(self.baseFilename, "a", encoding="utf-8", opener=private)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Say once that the log is incomplete, and let the work go on."""
