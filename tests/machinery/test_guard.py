@@ -127,6 +127,37 @@ def test_runs_on_different_version_tables_do_not_wait_for_each_other(empty: Data
         pass
 
 
+@pytest.mark.parametrize("who", ["waiter", "holder"])
+def test_a_session_that_is_ended_while_one_waits_for_the_other_is_no_traceback(
+    who: str, empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain("CREATE TABLE t (n integer)")
+    with suppress(CommandError), single_runner(empty.engine, "alembic_version", wait=0) as holder:
+        process = start(empty, "upgrade", "head", ini=ini)
+        assert process.stderr
+        next(line for line in process.stderr if "waiting" in line)
+        named = empty.query(
+            "SELECT application_name, pid FROM pg_stat_activity WHERE application_name LIKE 'alembic %:%' "
+            "AND datname = current_database()"
+        )
+        own = f":{os.getpid()}"
+        [pid] = [pid for name, pid in named if name.endswith(own) == (who == "holder")]
+        empty.query("SELECT pg_terminate_backend(:pid)", pid=pid)
+        _, errors = process.communicate(timeout=60)
+        if who == "waiter":
+            holder.check()
+        else:
+            with pytest.raises(CommandError, match="is lost"):
+                holder.check()
+    assert "Traceback" not in errors
+    assert (process.returncode == 0) == (who == "holder"), errors
+    if who == "waiter":
+        assert re.search(
+            r"ERROR .* this run was waiting for its turn, and has changed nothing; run again", errors
+        )
+    assert empty.tables() == ([] if who == "waiter" else ["t"])
+
+
 # Short waits, and another try
 
 
@@ -163,6 +194,52 @@ def test_a_blocking_session_is_named_but_not_its_query(empty: Database, chain: C
     assert "rolled back; end what blocks it" in last
     assert "4711" not in errors
     assert "INSERT INTO t VALUES (4711)" in with_queries
+
+
+@pytest.fixture
+def owner(empty: Database) -> Iterator[Database]:
+    """The database as a role that owns its tables, and may not look into the sessions of others."""
+    name = f"{empty.url.database}_owner"
+    empty.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{name}'")
+    empty.execute(f'GRANT CREATE ON SCHEMA public TO "{name}"')
+    yield Database(empty.url.set(username=name, password=name))
+    empty.execute(f'DROP OWNED BY "{name}"')
+    empty.execute(f'DROP ROLE "{name}"')
+
+
+def test_a_session_that_one_may_not_look_into_is_said_to_be_that(
+    owner: Database, empty: Database, chain: Callable[..., Path]
+) -> None:
+    ini = chain("CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
+    assert run(owner, "upgrade", "r0", ini=ini)[0] == 0
+    with transaction(empty, "LOCK TABLE t IN ROW EXCLUSIVE MODE") as other:
+        other.execute(text("SET application_name = 'report'"))
+        code, errors = run(owner, "-x", "lock_timeout=1s", "-x", "attempts=1", "upgrade", "head", ini=ini)
+    assert code != 0
+    assert re.search(
+        r"blocked by pid \d+ \(report, of the role postgres, whose sessions this one may not look into\):",
+        errors,
+    )
+
+
+def test_a_prepared_transaction_that_blocks_is_named(
+    own_server: OwnServer, chain: Callable[..., Path]
+) -> None:
+    own_server.stop()
+    with (own_server.data / "postgresql.auto.conf").open("a") as settings:
+        settings.write("max_prepared_transactions = 1\n")
+    own_server.start()
+    database = database_of(own_server)
+    ini = chain("CREATE TABLE t (n integer)", "ALTER TABLE t ADD COLUMN m integer")
+    assert run(database, "upgrade", "r0", ini=ini)[0] == 0
+    with transaction(database, "INSERT INTO t VALUES (1)") as other:
+        other.execute(text("PREPARE TRANSACTION 'forgotten'"))
+    code, errors = run(database, "-x", "lock_timeout=1s", "-x", "attempts=1", "upgrade", "head", ini=ini)
+    assert code != 0
+    assert re.search(r"blocked by prepared transaction 'forgotten' \(of postgres, for \d+ s\):", errors)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as other:
+        other.execute(text("ROLLBACK PREPARED 'forgotten'"))
+    assert run(database, "upgrade", "head", ini=ini)[0] == 0
 
 
 def test_a_deadlock_is_tried_again(empty: Database, chain: Callable[..., Path]) -> None:
@@ -374,6 +451,41 @@ def test_no_traffic_queues_behind_a_statement_that_waits_for_autovacuum(
         _, errors = process.communicate()
         assert process.returncode == 0, errors
         assert waits == {"ShareUpdateExclusiveLock"}, statement
+
+
+@pytest.mark.slow
+def test_an_autovacuum_that_does_not_give_way_is_named_to_any_role(
+    own_server: OwnServer, chain: Callable[..., Path]
+) -> None:
+    own_server.stop()
+    with (own_server.data / "postgresql.auto.conf").open("a") as settings:
+        settings.write("autovacuum_naptime = 1\nautovacuum_freeze_max_age = 100000\n")
+    own_server.start()
+    database = database_of(own_server)
+    database.execute("CREATE ROLE owner LOGIN PASSWORD 'owner'")
+    database.execute("GRANT CREATE ON SCHEMA public TO owner")
+    owner = Database(database.url.set(username="owner", password="owner"))
+    ini = chain(
+        "CREATE TABLE t (n integer) WITH (autovacuum_vacuum_cost_delay = 100, "
+        "autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_insert_threshold = -1, "
+        "autovacuum_analyze_threshold = 1000000)",
+        "ALTER TABLE t ADD COLUMN m integer",
+    )
+    assert run(owner, "upgrade", "r0", ini=ini)[0] == 0
+    database.execute("INSERT INTO t SELECT generate_series(1, 100000)")
+    database.execute("CREATE TABLE writes ()")
+    database.execute(  # each block is a subtransaction, with a number of its own
+        "DO $$ BEGIN FOR i IN 1..101000 LOOP BEGIN INSERT INTO writes DEFAULT VALUES; EXCEPTION "
+        "WHEN others THEN END; END LOOP; END $$"
+    )
+    wait_for(lambda: database.query(AUTOVACUUM), seconds=120)
+    for who in (owner, database):
+        arguments = ["-x", "patient_lock_timeout=3s", "-x", "attempts=1", "upgrade", "head"]
+        code, errors = run(who, *arguments, ini=ini)
+        assert code != 0
+        assert re.search(
+            r"blocked by pid \d+ \(autovacuum of t( for \d+ s)?, to prevent wraparound", errors
+        ), errors
 
 
 LIMITS = {

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from migrate.run.runner import lock_key, wait_for_turn
+from migrate.run.runner import lock_key, lost_is_explained, wait_for_turn
 from migrate.run.settings import Settings
 
 LIMITS = text("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
@@ -28,7 +28,8 @@ def guarded(connection: Connection, version_table: str, settings: Settings) -> I
         CommandError: another run did not end in time.
     """
     # The transaction's lock: with any other, the next run would begin before this one is committed.
-    wait_for_turn(connection, "pg_try_advisory_xact_lock", lock_key(version_table), settings.runner_wait)
+    with lost_is_explained():
+        wait_for_turn(connection, "pg_try_advisory_xact_lock", lock_key(version_table), settings.runner_wait)
     lock, statement = connection.execute(LIMITS).one()
     _limit(connection, f"{settings.lock_timeout * 1000:.0f}", f"{settings.statement_timeout * 1000:.0f}")
     try:

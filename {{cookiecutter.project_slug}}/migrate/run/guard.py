@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
 
 from migrate.alembic_internals import in_callers_transaction, planned, replace_plan
 from migrate.run.caller import guarded
@@ -43,7 +44,11 @@ def run(migration: MigrationContext, settings: Settings) -> None:
             where the database is now.
     """
     with unknown_is_explained(migration):
-        run_guarded(migration, settings)
+        try:
+            run_guarded(migration, settings)
+        except DBAPIError as error:  # between the steps, or where there are none
+            first = first_cause(error)
+            raise CommandError(f"{one_line(first)}{advice(first)}") from first
 
 
 def run_guarded(migration: MigrationContext, settings: Settings) -> None:

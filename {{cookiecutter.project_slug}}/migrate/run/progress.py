@@ -14,6 +14,7 @@ from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from migrate.run.blockers import blockers
 from migrate.run.connection import beside
 from migrate.run.settings import Settings
 
@@ -21,12 +22,6 @@ log = logging.getLogger("migrate")
 
 LINE_SECONDS = 5.0  # between two lines in a log; a terminal has one that moves
 
-BLOCKERS = text("""
-    SELECT pid, coalesce(state, backend_type), coalesce(nullif(application_name, ''), 'no name'),
-        extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start))::integer,
-        regexp_replace(query, '\\s+', ' ', 'g')
-    FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(:pid))
-""")
 INDEX_BUILD = text("""
     SELECT coalesce(index_relid::regclass::text, relid::regclass::text), phase,
         CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END,
@@ -106,13 +101,8 @@ class Progress:
                 self.waited_for_itself = True
                 other.cancel_safe()
             return
-        found = connection.execute(BLOCKERS, {"pid": self._pid}).all()
-        if found:
-            self._blockers = ", ".join(
-                f"pid {pid} ({state} for {seconds} s, {name}"
-                + (f": {query})" if self._settings.show_queries else ")")
-                for pid, state, name, seconds, query in found
-            )
+        if found := list(blockers(connection, self._pid, show_queries=self._settings.show_queries)):
+            self._blockers = ", ".join(found)
             self._say(f"waiting for {self._blockers}")
         for index, phase, done, total in connection.execute(INDEX_BUILD, {"pid": self._pid}):
             if total:

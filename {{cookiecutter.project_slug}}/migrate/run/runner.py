@@ -10,16 +10,18 @@ from hashlib import sha256
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from migrate.run.connection import free, pause
+from migrate.run.connection import cannot_connect, free, pause
+from migrate.run.failures import one_line
+from migrate.run.signals import stop_if_told
 
 log = logging.getLogger("migrate")
 
 POLL_SECONDS = 0.5
 
 HOLDER = text("""
-    SELECT pid, application_name, date_trunc('second', backend_start)
+    SELECT pid, application_name, 'since ' || date_trunc('second', backend_start)::text
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -63,13 +65,20 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
         CommandError: the other run did not end in time.
     """
     key = lock_key(version_table)
-    with engine.connect() as connection:
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        raise CommandError(cannot_connect(error, engine)) from error
+    with connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         name = f"alembic {socket.gethostname()}:{os.getpid()}"[:63]
         try:
-            connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": name})
-            free(connection)
-            wait_for_turn(connection, "pg_try_advisory_lock", key, wait)
+            with lost_is_explained():
+                connection.execute(
+                    text("SELECT set_config('application_name', :name, false)"), {"name": name}
+                )
+                free(connection)
+                wait_for_turn(connection, "pg_try_advisory_lock", key, wait)
             try:
                 yield Runner(connection)
             finally:
@@ -77,6 +86,21 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         finally:
             connection.invalidate()  # its name and limits are not for the program's pool
+
+
+@contextmanager
+def lost_is_explained() -> Iterator[None]:
+    """Explain the error of a session that waits for another run.
+
+    Raises:
+        CommandError: it was ended, or the server is gone.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise CommandError(
+            f"{one_line(error)}: this run was waiting for its turn, and has changed nothing; run again"
+        ) from error
 
 
 def lock_key(version_table: str) -> int:
@@ -99,6 +123,7 @@ def wait_for_turn(connection: Connection, function: str, key: int, wait: float) 
     deadline = time.monotonic() + wait
     told = False
     while not connection.scalar(text(f"SELECT {function}(:key)"), {"key": key}):
+        stop_if_told()
         holder = _holder(connection, key)
         if time.monotonic() >= deadline:
             raise CommandError(
@@ -113,4 +138,7 @@ def wait_for_turn(connection: Connection, function: str, key: int, wait: float) 
 
 def _holder(connection: Connection, key: int) -> str:
     row = connection.execute(HOLDER, {"key": key}).first()
-    return f"pid {row[0]} ({row[1]}), since {row[2]}" if row else "it has just ended"
+    if row is None:
+        return "it has just ended"
+    pid, name, since = row
+    return f"pid {pid} ({name}), {since or 'of another role'}"
