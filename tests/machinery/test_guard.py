@@ -1,12 +1,14 @@
 """What happens around a migration, with real processes on a real server."""
 
 import itertools
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -486,6 +488,35 @@ def test_an_autovacuum_that_does_not_give_way_is_named_to_any_role(
         assert re.search(
             r"blocked by pid \d+ \(autovacuum of t( for \d+ s)?, to prevent wraparound", errors
         ), errors
+
+
+@pytest.mark.parametrize("known_by", ["text", "ledger"])
+def test_before_traffic_is_held_up_all_tables_are_asked_for_parents_first(
+    known_by: str, empty: Database, chain: Callable[..., Path]
+) -> None:
+    statements = {
+        "text": "LOCK TABLE child, parent",
+        "ledger": "DO $$ BEGIN EXECUTE 'LOCK TABLE child'; EXECUTE 'LOCK TABLE parent'; END $$",
+    }
+    ini = chain("CREATE TABLE parent (n integer PRIMARY KEY)", statements[known_by])
+    assert run(empty, "upgrade", "r0", ini=ini)[0] == 0
+    empty.execute("CREATE TABLE child (n integer REFERENCES parent)")
+    if known_by == "ledger":
+        did = {"blocks": {"child": "reads", "parent": "reads"}}
+        ledger = {"revisions": {"r1": {"upgrade": did, "downgrade": None}}}
+        (ini.parent / "versions/ledger.json").write_text(json.dumps(ledger))
+    locks = (
+        "SELECT relation::regclass::text, mode FROM pg_locks WHERE granted = :granted AND relation > 16383"
+    )
+    with transaction(empty, "LOCK TABLE parent IN SHARE UPDATE EXCLUSIVE MODE"):
+        process = start(empty, "-x", "lock_timeout=100ms", "upgrade", "head", ini=ini)
+        wait_for(lambda: process.poll() is not None or empty.query(locks, granted=False))
+        for _ in range(5):  # it waits longer than its limit
+            assert empty.query(locks, granted=False) == [("parent", "ShareUpdateExclusiveLock")]
+            assert not [held for held in empty.query(locks, granted=True) if held[0] == "child"]
+            time.sleep(0.1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
 
 
 LIMITS = {

@@ -155,6 +155,7 @@ def test_it_is_restored_beside_the_database_with_the_same_rights_and_settings(
     done.database.execute(f"ALTER DATABASE \"{database}\" SET statement_timeout = '7min'")
     done.database.execute(f'ALTER DATABASE "{database}" SET search_path = "$user", public')
     done.database.execute(f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
+    done.database.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
     before = dump(done.database)
     code, output = rollback(done, "--backup", str(backup))
     assert code == 0, output

@@ -49,8 +49,7 @@ def run_migrations_offline() -> None:
         dialect_opts={"paramstyle": "named"},
         **OPTIONS,
     )
-    with context.begin_transaction():
-        context.run_migrations()
+    guard.write(context.get_context())
 
 
 def run_migrations_online() -> None:

@@ -29,6 +29,7 @@ class StatementHooks(PostgresqlImpl):
     """Alembic's PostgreSQL, with statements of one's own around each that a revision executes."""
 
     __dialect__ = "postgresql"  # takes the place of Alembic's own
+    step: RevisionStep | None = None  # which is being taken, as far as `replace_plan` was called
 
     @contextmanager
     def around(self, statement: str) -> Iterator[None]:  # noqa: ARG002
@@ -78,9 +79,22 @@ def plan(migration: MigrationContext) -> Any:
     return migration._migrations_fn
 
 
-def replace_plan(migration: MigrationContext, steps: Any) -> None:
-    """Have `run_migrations` take these steps: a function of heads and context, as Alembic's own."""
-    migration._migrations_fn = steps
+def replace_plan(migration: MigrationContext, steps: Any = None) -> None:
+    """Have `run_migrations` take these steps, and tell its impl of each.
+
+    Args:
+        migration: what is to take them.
+        steps: a function of heads and context, as Alembic's own; by default that.
+    """
+    given = steps or plan(migration)
+
+    def told(heads: Any, context: MigrationContext) -> Iterator[RevisionStep]:
+        for step in given(heads, context):
+            if isinstance(migration.impl, StatementHooks):
+                migration.impl.step = step
+            yield step
+
+    migration._migrations_fn = told
 
 
 def upgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str]) -> list[RevisionStep]:

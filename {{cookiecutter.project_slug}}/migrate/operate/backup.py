@@ -115,6 +115,9 @@ def restore(backup: Backup, url: URL) -> None:
     with connect(engine) as connection:
         older = major_version(connection) < client.version(backup.pg_restore)
         there = tuple(f"{entry} " for entry in connection.scalars(THERE))
+    # A database that is read-only by default is so after the restore.
+    writable = f"{url.query.get('options', '')} -c default_transaction_read_only=off".strip()
+    url = url.update_query_dict({"options": writable})
     # No connection is kept meanwhile: the server may end one that does nothing for hours.
     options = ["--no-password", f"--jobs={JOBS}", *([] if older else ["--exit-on-error"])]
     contents = backup.contents()

@@ -108,9 +108,9 @@ class Operation(ABC):
         Raises:
             CommandError: the log cannot be written. Nothing has happened then.
         """
-        logs.configure(self.config, self.file("log"))
-        log.info("%s of %s, log in %s", self.name, address(self.engine), shown(self.file("log")))
         with interruptible():
+            logs.configure(self.config, self.file("log"))
+            log.info("%s of %s, log in %s", self.name, address(self.engine), shown(self.file("log")))
             try:
                 self.go()
             except KeyboardInterrupt:

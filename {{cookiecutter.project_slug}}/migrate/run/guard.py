@@ -171,6 +171,12 @@ def version_table(migration: MigrationContext) -> str:
     return ".".join(filter(None, [migration.version_table_schema, migration.version_table]))
 
 
+def write(migration: MigrationContext) -> None:
+    """Write what a command would do as SQL (`--sql`)."""
+    replace_plan(migration)
+    run_steps(migration)
+
+
 def run_steps(migration: MigrationContext) -> None:
     """Do what `context.run_migrations()` does in an `env.py`."""
     with Operations.context(migration), migration.begin_transaction():

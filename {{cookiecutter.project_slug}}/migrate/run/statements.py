@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from migrate.alembic_internals import StatementHooks
 from migrate.run.connection import UNLIMITED
 from migrate.run.settings import Settings
-from migrate.run.tables import created, indexes_dropped, keys_dropped, locked
+from migrate.run.tables import CODE, created, indexes_dropped, keys_dropped, locked, recorded
 
 # Statements that, while they wait, hold up nothing but other DDL; cut short, a concurrent
 # build leaves an INVALID index behind. A backfill is not one of them: while it waits for a
@@ -20,6 +20,9 @@ PATIENT = re.compile(
     r"|ALTER TABLE \S+ VALIDATE CONSTRAINT|ALTER TABLE .*DETACH PARTITION .*CONCURRENTLY)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+DEEPEST = 20  # foreign keys from a table up; more only where they go round in a circle
 
 
 class GuardedImpl(StatementHooks):
@@ -38,6 +41,7 @@ class GuardedImpl(StatementHooks):
         super().__init__(*args, **options)
         self._script_transaction: object | None = None  # of `--sql`
         self._transaction: object | None = None
+        self._holds_locks = False  # before the statement
         self._ours: set[str] = set()  # tables that this transaction has created, or has locked already
 
     def start_migrations(self) -> None:
@@ -66,8 +70,9 @@ class GuardedImpl(StatementHooks):
             yield
             self.plain(lock_timeout(settings.lock_timeout))
         elif settings and (ask_first := self._ask_first(statement)):
-            # Outside of a transaction the lock would be gone before the statement begins.
-            alone = self._current_transaction() is None
+            # Outside of a transaction the lock would be gone before the statement begins. Code
+            # may commit, and so runs in none: autovacuum, sent away, comes back in a minute.
+            alone = self._current_transaction() is None and not CODE.match(statement)
             if alone:
                 self.plain("BEGIN")
             try:
@@ -85,11 +90,11 @@ class GuardedImpl(StatementHooks):
 
     def _ask(self, ask_first: str, settings: Settings) -> None:
         # It may wait long, unless traffic waits already for what this transaction has locked.
-        first = not self._ours or self._current_transaction() is None
-        if first:
+        patient = not self._holds_locks
+        if patient:
             self.plain(lock_timeout(settings.patient_lock_timeout))
         self.plain(ask_first)
-        if first:
+        if patient:
             self.plain(lock_timeout(settings.lock_timeout))
 
     def _ask_first(self, statement: str) -> str:
@@ -97,7 +102,9 @@ class GuardedImpl(StatementHooks):
         transaction = self._current_transaction()
         if transaction is None or transaction is not self._transaction:
             self._transaction, self._ours = transaction, set()
-        tables = [table for table in locked(statement) if table not in self._ours]
+        named = recorded(self.step) if CODE.match(statement) else locked(statement)
+        self._holds_locks = bool(self._ours)
+        tables = [table for table in named if table not in self._ours]
         asked = give_way(tables, indexes_dropped(statement), keys_dropped(statement))
         self._ours.update(tables)
         if table := created(statement):
@@ -122,33 +129,37 @@ def give_way(tables: list[str], indexes: list[str], keys: list[str] | None) -> s
     """Return the statement that has autovacuum give way on tables, and stops no reader or writer.
 
     Args:
-        tables: their names as SQL writes them, in the order in which they are to be locked.
+        tables: their names as SQL writes them.
         indexes: the same of indexes, whose tables are meant.
-        keys: the foreign keys (or their columns) whose other tables are meant too, before
-            the tables themselves; None for all of them.
+        keys: the foreign keys (or their columns) whose other tables are meant too; None for
+            all of them.
 
     Returns:
-        A DO block that passes over what is no table, is not there, or is another role's;
-        empty where there is nothing to lock.
+        A DO block that locks what foreign keys refer to before what has them, and passes over
+        what is no table, is not there, or is another role's; empty where there is nothing to
+        lock.
     """
     if not tables and not indexes:
         return ""
-    names = f"unnest({_array(tables)}) WITH ORDINALITY AS n (name, place)"
-    found = [f"SELECT to_regclass(name) AS r, place FROM {names}"] if tables else []
+    names = f"unnest({_array(tables)}) AS n (name)"
+    found = [f"SELECT to_regclass(name) FROM {names}"] if tables else []
     if indexes:
         found.append(
-            "SELECT indrelid, 1 FROM pg_index JOIN unnest"
+            "SELECT indrelid FROM pg_index JOIN unnest"
             f"({_array(indexes)}) AS i (name) ON indexrelid = to_regclass(name)"
         )
     if tables and keys != []:
         found.append(
-            f"SELECT confrelid, 0 FROM pg_constraint JOIN {names} ON conrelid = to_regclass(name) "
+            f"SELECT confrelid FROM pg_constraint JOIN {names} ON conrelid = to_regclass(name) "
             "WHERE contype = 'f'" + (f" AND ({_is_dropped(keys)})" if keys else "")
         )
     return (
-        "DO $$ DECLARE t regclass; BEGIN "
-        f"FOR t IN SELECT oid FROM ({' UNION ALL '.join(found)}) AS f (r, place) JOIN pg_class ON oid = r "
-        "WHERE relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE') ORDER BY place "
+        "DO $$ DECLARE t regclass; BEGIN FOR t IN "
+        f"WITH RECURSIVE f (r) AS ({' UNION ALL '.join(found)}), up (r, above) AS (SELECT r, 0 FROM f UNION "
+        "SELECT confrelid, above + 1 FROM up JOIN pg_constraint ON conrelid = r AND confrelid <> r "
+        f"WHERE contype = 'f' AND above < {DEEPEST}) SELECT oid FROM pg_class JOIN up ON oid = r "
+        "WHERE r IN (SELECT r FROM f) AND relkind IN ('r', 'p') AND pg_has_role(relowner, 'USAGE') "
+        "GROUP BY oid ORDER BY max(above) DESC, oid "
         "LOOP EXECUTE 'LOCK TABLE ' || t || ' IN SHARE UPDATE EXCLUSIVE MODE'; END LOOP; END $$"
     )
 

@@ -1,6 +1,11 @@
-"""Which tables a statement locks against traffic, as far as its text says so."""
+"""Which tables a statement locks against traffic: by its text, or else by the ledger."""
 
+import json
 import re
+from contextlib import suppress
+from pathlib import Path
+
+from alembic.runtime.migration import RevisionStep
 
 # A name as SQL writes it: plain or quoted, with or without a schema.
 PART = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
@@ -45,6 +50,24 @@ CREATE_TABLE = re.compile(
     rf"\s*CREATE\s+(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED)\s+)*TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<t>{NAME})",
     re.IGNORECASE,
 )
+
+
+# What may lock tables that its text does not name: it runs code.
+CODE = re.compile(r"\s*(?:DO|CALL|SELECT|WITH)\b", re.IGNORECASE)
+
+
+def recorded(step: RevisionStep | None) -> list[str]:
+    """Return the tables that a step locks against traffic, by the ledger.json beside its revision.
+
+    Where there is none, or none that can be read, they are not known; `make ledger` says so.
+    """
+    if not isinstance(step, RevisionStep):
+        return []
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        ledger = json.loads(Path(step.revision.path).with_name("ledger.json").read_text(encoding="utf-8"))
+        measured = ledger["revisions"][step.revision.revision]["upgrade" if step.is_upgrade else "downgrade"]
+        return list(measured["blocks"])
+    return []
 
 
 def locked(statement: str) -> list[str]:
