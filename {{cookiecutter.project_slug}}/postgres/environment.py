@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, str | None]:
         SettingsError: it cannot be read. A setting that is passed over would be a migration of
             another database.
     """
-    if path.is_dir():  # made by Docker, where a file to mount is missing
+    if path.is_dir():  # made where the file to mount into a container is missing
         return {}
     try:
         content = path.read_bytes()
