@@ -24,10 +24,9 @@ extension are in it too. Change it as long as it has run nowhere but here; then 
 your own after it.
 
 webhook_deliveries is partitioned by month. Its DEFAULT partition takes the rows of every month
-that has none; have a revision make the next one, before it begins:
+that has none. Have a scheduler make the next ones, before they begin (docs/RUNBOOK.md):
 
-    CREATE TABLE webhook_deliveries_2030_01 PARTITION OF webhook_deliveries
-    FOR VALUES FROM ('2030-01-01 00:00:00+00') TO ('2030-02-01 00:00:00+00')
+    SELECT make_webhook_deliveries_partitions(3)
 
 Scenario: have a schema to begin with
 Locks: none on tables that exist

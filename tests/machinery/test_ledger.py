@@ -130,7 +130,7 @@ FACTS = [
     Fact("DROP INDEX t_b2", {"t": AX}),
     Fact("AUTOCOMMIT CREATE INDEX CONCURRENTLY t_b ON t (b)", {"t": SUX}, read=["t"], built=["t_b"]),
     Fact("AUTOCOMMIT REINDEX INDEX CONCURRENTLY t_b", {"t": SUX}, read=["t"], built=["t_b"]),
-    Fact("REINDEX INDEX t_b", {"t": S}, read=["t"], built=["t_b"]),
+    Fact("REINDEX INDEX t_b", {"t_b": AX, "t": S}, read=["t"], built=["t_b"]),
     Fact("AUTOCOMMIT DROP INDEX CONCURRENTLY t_b", {"t": SUX}),
     Fact("AUTOCOMMIT CREATE UNIQUE INDEX CONCURRENTLY u ON t (b)", {"t": SUX}, read=["t"], built=["u"]),
     Fact("ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX u", {"t": AX}),
@@ -221,6 +221,12 @@ FACTS = [
         "EXCEPTION WHEN division_by_zero THEN PERFORM FROM t WHERE id = 1; END $$",
         {"p": EX, "t": AS},
     ),
+    # What locks an index alone: traffic waits for it, because every index is opened to plan a query.
+    Fact("CREATE INDEX split_c ON ONLY split (a, id)", {"split": S}, left=["invalid split_c"]),
+    Fact("CREATE INDEX split_1_c ON split_1 (a, id)", {"split_1": S}, read=["split_1"], built=["split_1_c"]),
+    Fact("ALTER INDEX split_c ATTACH PARTITION split_1_c", {"split_1_c": AX, "split": AS}),
+    Fact("AUTOCOMMIT REINDEX INDEX t_p", {"t_p": AX, "t": S}, read=["t"], built=["t_p"]),
+    Fact("ALTER INDEX t_p RENAME TO t_p2", {}),
     # A deferred constraint takes its locks at the commit.
     Fact(
         "ALTER TABLE t ADD CONSTRAINT late FOREIGN KEY (q_id) REFERENCES p INITIALLY DEFERRED NOT VALID",
@@ -241,6 +247,15 @@ def test_it_measures_what_the_catalogue_says(chain: Chain) -> None:
     assert wrong == []
     for fact, entry in zip(FACTS, entries[1:], strict=True):
         assert entry.upgrade.autocommit == fact.sql.startswith("AUTOCOMMIT")
+
+
+def test_it_names_the_statement_in_which_traffic_waits(chain: Chain) -> None:
+    entries, _ = measure(
+        Config(chain(SETUP, "COMMENT ON TABLE t IS 'tee'; -- harmless\nREINDEX INDEX t_p; DROP TABLE p"))
+    )
+    found = record.did(entries[1].upgrade)
+    assert found["blocks"] == {"t": "reads", "p": "reads"}  # of t by the lock on its index
+    assert found["blocked_in"] == {"t": "REINDEX INDEX t_p", "p": "DROP TABLE p"}
 
 
 def test_no_mode_escapes_in_code_that_commits(chain: Chain) -> None:
@@ -479,9 +494,9 @@ def test_from_a_revision_on_the_other_entries_stay(chain: Chain) -> None:
     ("broken", "message"),
     [
         ("<<<<<<< HEAD\n", "cannot be read .*Expecting value"),
-        ('{"version": 2, "revisions": {}}', "its version is 2, known is 1"),
+        ('{"version": 1, "revisions": {}}', "its version is 1, known is 2"),
         (
-            '{"version": 1, "revisions": {"r0": {"name": "r0", "upgrade": {"locks": []}}}}',
+            '{"version": 2, "revisions": {"r0": {"name": "r0", "upgrade": {"locks": []}}}}',
             "upgrade of r0 has other",
         ),
     ],

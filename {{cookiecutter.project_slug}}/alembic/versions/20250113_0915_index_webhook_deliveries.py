@@ -12,8 +12,10 @@ Indexes that an earlier run has built are kept.
 Scenario: index a partitioned table
 Instead of: CREATE INDEX on the parent, under which writes to all partitions wait until all are built
 Locks: webhook_deliveries ShareLock (an instant), webhook_deliveries_2025_02 ShareUpdateExclusiveLock,
-    webhook_deliveries_default ShareUpdateExclusiveLock; each partition is read twice; its readers wait a
-    moment while its index is attached
+    webhook_deliveries_default ShareUpdateExclusiveLock,
+    idx_webhook_deliveries_2025_02_webhook_id_delivered_at AccessExclusiveLock,
+    idx_webhook_deliveries_default_webhook_id_delivered_at AccessExclusiveLock; each partition is read
+    twice; its readers wait a moment while its index is attached
 Rollback: lossless
 Deploy: before the code that lists the deliveries of a webhook
 Needs: webhook_deliveries is partitioned

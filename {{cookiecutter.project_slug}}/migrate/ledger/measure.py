@@ -4,7 +4,9 @@ Every revision runs on a scratch database that is at the one before, with sample
 tables; each statement of it is looked at on its own:
 
 - its locks. Inside a transaction `pg_locks` shows them all at the statement's end. What
-  commits on its way, or rolls back to a savepoint, is watched by holders (holders.py).
+  commits on its way, or rolls back to a savepoint, is watched by holders (holders.py). Of an
+  index they count where they keep out whom its table lets in (ATTACH PARTITION, REINDEX): to
+  plan a query, every index of a table is opened. Holders cannot watch an index.
 - rewrites: the table has another file than before. So do indexes that were built.
 - full scans, by the server's counters: every row was read in one go. What DDL reads on its
   own account has no choice. What the planner decides must not depend on how few the sample
@@ -55,6 +57,9 @@ from postgres.scratch import scratch_database
 
 SAMPLE_ROWS = 500  # of each table; what the figures say does not depend on it
 
+# As much of a statement is kept as stands in a line.
+TEXT = 100
+
 # An index is not known to be read from end to end by fewer rows than these.
 FEW_ROWS = 10
 
@@ -95,12 +100,15 @@ class Statement:
     """What one statement did to the tables that were there before the revision.
 
     Attributes:
-        locks: the strongest mode on each table, held when it ended or asked for on its way.
+        locks: the strongest mode on each table, held when it ended or asked for on its way; on an
+            index, where traffic waits for that and not for its table.
         rewritten: tables.
         scanned: tables that were read from end to end, other than to rewrite or to index them.
         read: all tables that were read from end to end.
         built: the table of each index that was built, other than by a rewrite.
         written: tables of which rows were written.
+        indexes: the table of each index in `locks`.
+        text: its beginning, in one line.
     """
 
     locks: dict[str, str]
@@ -109,6 +117,8 @@ class Statement:
     read: list[str] = field(default_factory=list)
     built: dict[str, str] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
+    indexes: dict[str, str] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def strongest(self) -> str | None:
@@ -153,6 +163,17 @@ class Run:
         of_parents = {table: found.get(self.parents.get(table, "")) for table in found}
         apart = {table: mode for table, mode in found.items() if of_parents[table] != mode}
         return dict(sorted(apart.items(), key=lambda item: (-MODES.index(item[1]), item[0])))
+
+    @property
+    def waits(self) -> dict[str, tuple[str, str]]:
+        """By table who waits, "reads" (writes do too) or "writes", and in which statement first."""
+        found: dict[str, tuple[str, str]] = {}
+        for relation, mode in self.locks.items():
+            if waits := blocked_by(mode):
+                first = next(s for s in self.statements if s.locks.get(relation) == mode)
+                # The strongest lock comes first.
+                found.setdefault(first.indexes.get(relation, relation), (waits, first.text))
+        return found
 
     @property
     def rewritten(self) -> list[str]:
@@ -281,6 +302,7 @@ class Session:
         self._run: Run | None = None
         self._version_table: tuple[str | None, str] = (None, "")
         self._tables: State = {}
+        self._indexes: State = {}
         self._rows_of: dict[int, int] = {}
         self._filled: set[int] = set()
         self._not_filled: set[str] = set()
@@ -387,6 +409,7 @@ class Session:
 
         def observed(**options: Any) -> None:
             self._tables = self._user_tables()
+            self._indexes = self._user_indexes(self._catalogue.state())
             unfinished = set(self._catalogue.unfinished())
             run.parents = {
                 table.name: self._tables[table.parent].name
@@ -439,6 +462,8 @@ class Session:
     def _observe_inside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
         self._plan(statement)
         before = self._catalogue.state("xact_")
+        if run.autocommit:  # what an earlier statement has made is in use
+            self._indexes = self._user_indexes(before)
         started = time.monotonic()
         if ROLLS_BACK.search(statement):
             held = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
@@ -449,8 +474,9 @@ class Session:
             execute()
             locks = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
         written = {oid for oid, modes in self._held().items() if WRITING in modes}
-        self._note(run, locks, written, before, self._catalogue.state("xact_"))
-        if self._blocked_since is None and any(map(blocked_by, locks.values())):
+        found = self._note(run, statement, locks, written, before, self._catalogue.state("xact_"))
+        self._add_indexes(found, locks)
+        if self._blocked_since is None and any(map(blocked_by, found.locks.values())):
             self._blocked_since = started
 
     def _observe_outside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
@@ -463,21 +489,33 @@ class Session:
             self._blocked_since = started  # it was not longer, though it may have been shorter
             self._end_of_transaction(run)
         written = {oid for oid, mode in watch.asked.items() if mode == WRITING}
-        self._note(run, watch.asked, written, before, self._catalogue.state(flush=True))
+        self._note(run, statement, watch.asked, written, before, self._catalogue.state(flush=True))
+
+    def _add_indexes(self, found: Statement, locks: Mapping[int, str]) -> None:
+        """Add the indexes for which traffic waits that does not wait for their tables."""
+        for oid, modes in self._catalogue.held().items():
+            if index := self._indexes.get(oid):
+                mode, of_table = max(modes, key=MODES.index), locks.get(index.table, MODES[0])
+                if blocked_by(mode) not in (None, blocked_by(of_table)):
+                    found.locks[index.name] = mode
+                    found.indexes[index.name] = self._tables[index.table].name
 
     def _note(
-        self, run: Run, locks: Mapping[int, str], written: set[int], before: State, after: State
-    ) -> None:
-        """Add what one statement did.
+        self, run: Run, text: str, locks: Mapping[int, str], written: set[int], before: State, after: State
+    ) -> Statement:
+        """Add what one statement did, and return it.
 
         Args:
             run: to this one.
+            text: the statement.
             locks: the strongest mode that it held or asked for, by table.
             written: tables that it locked to write rows, if only into none; others are found.
             before: tables and indexes before it.
             after: and after it.
         """
-        found = Statement({self._tables[oid].name: mode for oid, mode in locks.items()})
+        found = Statement(
+            {self._tables[oid].name: mode for oid, mode in locks.items()}, text=_beginning(text)
+        )
         run.statements.append(found)
         files = {relation.file for relation in before.values()}
         rewritten, read, scanned = set(), set(), set()
@@ -501,6 +539,7 @@ class Session:
                 written = written | {oid}
         found.rewritten, found.read = self._names(rewritten), self._names(read)
         found.scanned, found.written = self._names(scanned), self._names(written)
+        return found
 
     def _names(self, oids: set[int]) -> list[str]:
         return sorted(self._tables[oid].name for oid in whole(oids, self._tables))
@@ -529,6 +568,10 @@ class Session:
             if relation.is_table and (relation.schema, relation.plain_name) != self._version_table
         }
 
+    def _user_indexes(self, state: State) -> State:
+        """Return the indexes of the tables that were there before the revision."""
+        return {oid: relation for oid, relation in state.items() if relation.table in self._tables}
+
     def _count_rows(self) -> None:
         """Count the rows of each table, not of its partitions."""
         tables = [relation for relation in self._catalogue.state().values() if relation.is_table]
@@ -541,6 +584,12 @@ class Session:
             )
             self._rows_of = dict(self._driver.execute(counts).fetchall())
         self._driver.rollback()
+
+
+def _beginning(statement: str) -> str:
+    """Return what a statement is known by: one line, not too long."""
+    line = " ".join(re.sub(r"--[^\n]*", "", statement).split())
+    return line if len(line) <= TEXT else f"{line[: TEXT - 2]} …"
 
 
 def _named(index: Relation, table: Relation, before: State, after: State) -> tuple[str, str]:

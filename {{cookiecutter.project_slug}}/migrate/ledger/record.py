@@ -8,11 +8,11 @@ from typing import Any, TypedDict, get_type_hints
 from alembic.util import CommandError
 
 from migrate.chain import Revision
-from migrate.ledger.locks import MODES, blocked_by
+from migrate.ledger.locks import MODES
 from migrate.ledger.measure import Entry, Run
 
 NAME = "ledger.json"
-VERSION = 1  # of the format
+VERSION = 2  # of the format
 
 
 class LedgerError(CommandError):
@@ -23,8 +23,9 @@ class Did(TypedDict):
     """What one direction of a revision does to the tables that were there before it.
 
     Attributes:
-        locks: the strongest mode by table, the strongest first.
+        locks: the strongest mode by table, the strongest first; by index where its table is locked less.
         blocks: by table what waits meanwhile: "reads" (writes too), or "writes".
+        blocked_in: by table the beginning of the statement in which they wait.
         rewrites: tables that are written anew.
         full_scans: tables that are read from end to end, and the strongest mode that is held
             meanwhile, on whichever table.
@@ -35,6 +36,7 @@ class Did(TypedDict):
 
     locks: dict[str, str]
     blocks: dict[str, str]
+    blocked_in: dict[str, str]
     rewrites: list[str]
     full_scans: dict[str, str]
     indexes_built: dict[str, str]
@@ -72,7 +74,8 @@ def did(run: Run) -> Did:
     """Return what is recorded of one direction."""
     return {
         "locks": run.locks,
-        "blocks": {table: waits for table, mode in run.locks.items() if (waits := blocked_by(mode))},
+        "blocks": {table: waits for table, (waits, _) in run.waits.items()},
+        "blocked_in": {table: statement for table, (_, statement) in run.waits.items()},
         "rewrites": run.rewritten,
         "full_scans": run.read,
         "indexes_built": run.built,

@@ -5,10 +5,9 @@ extension are in it too. Change it as long as it has run nowhere but here; then 
 your own after it.
 
 webhook_deliveries is partitioned by month. Its DEFAULT partition takes the rows of every month
-that has none; have a revision make the next one, before it begins:
+that has none. Have a scheduler make the next ones, before they begin (docs/RUNBOOK.md):
 
-    CREATE TABLE webhook_deliveries_2030_01 PARTITION OF webhook_deliveries
-    FOR VALUES FROM ('2030-01-01 00:00:00+00') TO ('2030-02-01 00:00:00+00')
+    SELECT make_webhook_deliveries_partitions(3)
 
 Scenario: have a schema to begin with
 Locks: none on tables that exist
@@ -55,6 +54,55 @@ def upgrade() -> None:
                 setweight(to_tsvector('simple', translate(NEW.title, '._-/', '    ')), 'A') ||
                 setweight(to_tsvector('simple', array_to_string(NEW.tags, ' ')), 'B');
             RETURN NEW;
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE FUNCTION make_webhook_deliveries_partitions(months integer) RETURNS integer
+            LANGUAGE plpgsql
+            SET search_path TO '$user', 'public'
+            SET lock_timeout TO '1s'
+            SET "TimeZone" TO 'UTC'
+            AS $$
+        DECLARE
+            this_month CONSTANT timestamptz := date_trunc('month', now());
+            first timestamptz;
+            next timestamptz;
+            partition text;
+            made integer := 0;
+            left_over text;
+        BEGIN
+            FOR n IN 0 .. months LOOP
+                first := this_month + n * interval '1 month';
+                next := first + interval '1 month';
+                partition := 'webhook_deliveries_' || to_char(first, 'YYYY_MM');
+                CONTINUE WHEN to_regclass(partition) IS NOT NULL;
+                -- The parent first, as code does. Whoever was here before has made it meanwhile.
+                LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE;
+                CONTINUE WHEN to_regclass(partition) IS NOT NULL;
+                EXECUTE format('CREATE TABLE %I (
+                    LIKE webhook_deliveries INCLUDING DEFAULTS,
+                    CONSTRAINT %I PRIMARY KEY (id, delivered_at),
+                    CONSTRAINT month CHECK (delivered_at >= %L AND delivered_at < %L)
+                )', partition, 'pk_' || partition, first, next);
+                EXECUTE format('WITH moved AS (
+                    DELETE FROM webhook_deliveries_default
+                    WHERE delivered_at >= %L AND delivered_at < %L RETURNING *
+                )
+                INSERT INTO %I SELECT * FROM moved', first, next, partition);
+                EXECUTE format('CREATE INDEX %I ON %I (webhook_id, delivered_at)',
+                    'idx_' || partition || '_webhook_id_delivered_at', partition);
+                EXECUTE format('ALTER TABLE webhook_deliveries ATTACH PARTITION %I
+                    FOR VALUES FROM (%L) TO (%L)', partition, first, next);
+                EXECUTE format('ALTER TABLE %I DROP CONSTRAINT month', partition);
+                made := made + 1;
+            END LOOP;
+            SELECT string_agg(DISTINCT to_char(delivered_at, 'YYYY-MM'), ', ') INTO left_over
+            FROM webhook_deliveries_default;
+            IF left_over IS NOT NULL THEN
+                RAISE WARNING 'webhook_deliveries_default holds rows of %', left_over;
+            END IF;
+            RETURN made;
         END
         $$
     """)
@@ -332,6 +380,7 @@ def downgrade() -> None:
             document_pages, categories, auth_providers, audit_logs
     """)
     op.execute("DROP FUNCTION touch_updated_at()")
+    op.execute("DROP FUNCTION make_webhook_deliveries_partitions(months integer)")
     op.execute("DROP FUNCTION documents_search_update()")
     op.execute("DROP TYPE document_status_enum")
     op.execute("DROP EXTENSION pg_trgm")
