@@ -229,6 +229,17 @@ def test_the_third_fails_two_stand_and_the_printed_ways_work(bad: Site) -> None:
     assert bad.database.tables() == ["half", "t"]
 
 
+def test_where_the_database_cannot_be_asked_nothing_is_said_to_be_applied(
+    bad: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Operation, "state", lambda _self: (None, "Where it is now is not known."))
+    code, output = bad.deploy()
+    assert code == 1
+    assert "Where it is now is not known. The deploy began at r0." in output
+    assert "pplied:" not in output
+    assert command(output, "deploy")
+
+
 def test_a_revision_outside_a_transaction_is_said_to_be_half_way(empty: Database, chain: Chain) -> None:
     made = at_r0(
         site(empty, chain(FIRST, "AUTOCOMMIT CREATE TABLE IF NOT EXISTS u (n integer); SELECT 1 / 0"))

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from database import parse_url
+from migrate.operate.rollback import Downgrade
 from migrate.run.connection import major_version
 from postgres import client
 from tests.machinery.production import Site, command, commands, dump, site, steps
@@ -131,6 +132,18 @@ def test_a_target_that_is_none_is_refused(to: str, done: Site) -> None:
     assert "Traceback" not in output
     assert "Nothing has been changed" in output
     assert done.heads() == ["r2"]
+
+
+def test_where_the_database_cannot_be_asked_nothing_is_said_to_be_undone(
+    done: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Downgrade, "state", lambda _self: (None, "Where it is now is not known."))
+    monkeypatch.setattr(Downgrade, "verify", lambda _self: 1 / 0)
+    code, output = rollback(done, "--to", "r0", "--yes")
+    assert code == 1
+    assert "Where it is now is not known. The rollback began at r2." in output
+    assert "Undone:" not in output
+    assert commands(output)[-1].endswith(f"--to r0 --yes --config {done.ini}")
 
 
 # From a backup

@@ -340,7 +340,8 @@ class Deploy(Operation):
             yield paragraph(f"{on[0]}:", on[1])
             return
         yield f"{sentence} The deploy began at {at(self.start or ())}."
-        yield f"Applied: {', '.join(each.id for each in applied) or 'nothing'}."
+        if heads is not None:
+            yield f"Applied: {', '.join(each.id for each in applied) or 'nothing'}."
         if left:
             yield f"Not applied: {', '.join(each.id for each in left)}."
         yield paragraph(f"{on[0]} (what is applied is not run again):", on[1])

@@ -138,10 +138,11 @@ class Downgrade(Operation):
             yield f"Nothing has been changed. {sentence}"
             yield paragraph("To go on, when the cause is mended:", again)
             return
-        left = [] if heads is None else self.below(heads, self.target)
+        left = self.undone if heads is None else self.below(heads, self.target)
         undone = [each for each in self.undone if each.id not in {other.id for other in left}]
         yield f"{sentence} The rollback began at {at(self.start)}."
-        yield f"Undone: {', '.join(each.id for each in undone) or 'nothing'}."
+        if heads is not None:
+            yield f"Undone: {', '.join(each.id for each in undone) or 'nothing'}."
         yield paragraph("To go on, when the cause is mended (what is undone stays so):", again)
         if undone and len(self.start) == 1:
             yield paragraph(
