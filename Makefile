@@ -1,5 +1,7 @@
 # Everything runs in .venv and build/. Another Python: make PYTHON=python3.12 demo
 PYTHON ?= python3
+# How long `make chaos` goes on.
+MINUTES ?= 10
 BIN := .venv/bin
 BACKEND := {{cookiecutter.project_slug}}
 BASELINE := $(BACKEND)/choices/history/baseline/alembic/versions
@@ -10,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all lint index baseline judges lock
+.PHONY: help install demo traffic test test-all chaos lint index baseline judges lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -34,6 +36,9 @@ test: install  ## what most often breaks, in minutes: the template, what runs a 
 
 test-all: install  ## every test
 	$(PYTEST)
+
+chaos: install  ## signals, crashes, full disks at random moments of a deploy, for MINUTES=10
+	CHAOS_MINUTES=$(MINUTES) $(BIN)/pytest tests/machinery/test_chaos.py --capture=no --quiet
 
 lint: install  ## check style, format and types, of the template and of the backend
 	$(BIN)/ruff check
