@@ -23,6 +23,15 @@ VERSIONS = re.compile(
 
 # Before what it is, in a line of a table of contents.
 ENTRY = re.compile(r"^\d+; \d+ \d+ ")
+# What comes after the rest, in this order: the first and the last of them a database works without.
+# The rows of a materialized view may need a grant, and an event trigger must not see a restore.
+LATER = (
+    ("ACL ", "DEFAULT ACL "),
+    ("MATERIALIZED VIEW DATA ",),
+    ("COMMENT ", "SECURITY LABEL ", "PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER "),
+)
+# A statement up to its first string, which may be a secret: a subscription's has a password.
+FAILED = re.compile(r"ERROR: +(.*)\n(?:.*\n)*?Command was: ([^'\n]*)")
 # What an administrator has made in an empty database already stays as it is.
 THERE = text("""
     SELECT 'EXTENSION - ' || extname FROM pg_extension WHERE extname <> 'plpgsql'
@@ -104,12 +113,15 @@ def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:
     return Backup(path, pg_restore)
 
 
-def restore(backup: Backup, url: URL) -> None:
+def restore(backup: Backup, url: URL) -> list[str]:
     """Restore into an empty database, less the extensions and schemas that are in it already.
+
+    Returns:
+        What could not be restored, and the database works without, each with the reason.
 
     Raises:
         CommandError: the server is out of reach.
-        ClientError: pg_restore met an error.
+        ClientError: pg_restore met an error in anything else.
     """
     engine = make_engine(url, poolclass=NullPool)
     with connect(engine) as connection:
@@ -119,19 +131,29 @@ def restore(backup: Backup, url: URL) -> None:
     writable = f"{url.query.get('options', '')} -c default_transaction_read_only=off".strip()
     url = url.update_query_dict({"options": writable})
     # No connection is kept meanwhile: the server may end one that does nothing for hours.
-    options = ["--no-password", f"--jobs={JOBS}", *([] if older else ["--exit-on-error"])]
-    contents = backup.contents()
-    wanted = [line for line in contents.splitlines() if not ENTRY.sub("", line).startswith(there)]
+    parts: list[list[str]] = [[] for _ in range(4)]
+    for line in backup.contents().splitlines():
+        entry = ENTRY.sub("", line)
+        if not entry.startswith((*there, ";")):
+            parts[next((n for n, signs in enumerate(LATER, 1) if entry.startswith(signs)), 0)].append(line)
+    missing = []
     with tempfile.TemporaryDirectory() as folder:
-        if len(wanted) < len(contents.splitlines()):
-            path = Path(folder, "wanted")
-            path.write_text("\n".join(wanted), encoding="utf-8")
-            options.append(f"--use-list={path}")
-        try:
-            client.output(backup.pg_restore, url, *options, str(backup.path))
-        except ClientError as error:
-            if not older or not _only_unknown_settings(str(error)):
-                raise
+        for number, lines in enumerate(parts):
+            optional = number % 2 == 1
+            path = Path(folder, str(number))
+            path.write_text("\n".join(lines), encoding="utf-8")
+            stop = [] if older or optional else ["--exit-on-error"]
+            options = ["--no-password", f"--jobs={JOBS}", *stop, f"--use-list={path}"]
+            try:
+                if lines:
+                    client.output(backup.pg_restore, url, *options, str(backup.path))
+            except ClientError as error:
+                failed = FAILED.findall(str(error))
+                if optional and failed:
+                    missing += [f"{why}: {what}" for why, what in failed if "transaction_timeout" not in why]
+                elif not older or not _only_unknown_settings(str(error)):
+                    raise
+    return missing
 
 
 def analyze(url: URL) -> None:

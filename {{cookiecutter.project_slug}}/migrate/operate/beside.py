@@ -88,7 +88,7 @@ def settle(connection: Connection, name: str) -> list[str]:
     """Give a new database the settings and the grants of the connection's own.
 
     Returns:
-        The names of the settings that the role may not set: a superuser may.
+        The names of the settings that the role could not set.
     """
     for grant in connection.scalars(GRANTS, {"new": name}).all():
         execute(connection, grant)

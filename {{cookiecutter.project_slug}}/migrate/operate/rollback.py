@@ -208,11 +208,13 @@ class Restore(Operation):
             self.step(2)
             self.create()
             self.step(3)
-            backup.restore(self.backup, self.new_engine.url)
+            missing = backup.restore(self.backup, self.new_engine.url)
             self.restored = True
         except BaseException:
             self.drop()
             raise
+        for each in missing:
+            log.warning("    not restored: %s", each)
         self.analyze()
         self.step(4)
         self.verify()
@@ -257,7 +259,7 @@ class Restore(Operation):
                 self.created = True
                 self.refused = beside.settle(connection, self.new)
             if self.refused:
-                log.warning("    not set, because only a superuser may: %s", ", ".join(self.refused))
+                log.warning("    not set, a superuser has to: %s", ", ".join(self.refused))
         log.info("    %s", self.new)
 
     def analyze(self) -> None:
