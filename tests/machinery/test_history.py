@@ -205,6 +205,13 @@ def test_a_file_that_is_not_applied_may_change(deployed: Site) -> None:
     assert "has changed since" not in output
     code, output = deployed.migrate("history", "--accept", "r1", "--config", str(deployed.ini))
     assert (code, output) == (1, "error: r1 is not applied: its file may change as it likes\n")
+    # A script applies it, of which the history knows nothing.
+    script = io.StringIO()
+    command.upgrade(Config(deployed.folder / "alembic.ini", output_buffer=script), "r0:r1", sql=True)
+    path.write_text(path.read_text() + "# better still\n")
+    deployed.database.psql(f"ALTER TABLE t DROP COLUMN m;\n{script.getvalue()}")
+    assert deployed.heads() == ["r1"]
+    assert "has changed since" not in deployed.migrate("status", "--config", str(deployed.ini))[1]
 
 
 def test_a_squash_is_no_change(deployed: Site) -> None:
