@@ -1,5 +1,7 @@
 """What a user sees on the command line, above all when something is wrong."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ from sqlalchemy import URL
 
 from database import ROOT
 from migrate.run import connection
-from tests.machinery.support import HEAD, Database, closed_port, process, program
+from tests.machinery.support import HEAD, Database, closed_port, environment, process, program
 
 SECRET = "s3cr3t"
 
@@ -153,3 +155,27 @@ def test_psql_connects_as_the_application_does(empty: Database) -> None:
     url = empty.url.update_query_dict({"options": '-c search_path="a\\ b+c"', "connect_timeout": "5"})
     done = process("migrate", "psql", "-At", "-c", "SHOW search_path", url=url)
     assert done.stdout == '"a b+c"\n', done.stderr
+
+
+@pytest.mark.parametrize("command", ["alembic upgrade head --sql", "migrate url"])
+def test_a_reader_that_has_seen_enough_is_no_error(command: str, empty: Database) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        env=environment(empty), cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(write)
+    assert done.returncode == 141, done.stderr
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["ledger --check", "deploy --yes"])
+def test_a_percent_sign_in_the_folder_gets_one_line(command: str, tmp_path: Path, empty: Database) -> None:
+    folder = shutil.copytree(
+        ROOT, tmp_path / "100%", symlinks=True, ignore=shutil.ignore_patterns(".postgres*")
+    )
+    done = process("migrate", *command.split(), url=empty.url, folder=folder)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "rename the folder" in line

@@ -4,7 +4,10 @@ What `migrate` raises for a user is Alembic's `CommandError`, or a subclass of i
 `alembic` prints it as one line, and so does `python -m migrate`.
 """
 
+import os
+import sys
 from collections.abc import Iterator
+from configparser import InterpolationError
 from contextlib import contextmanager
 
 from alembic.script.revision import RevisionError
@@ -13,15 +16,30 @@ from alembic.util import CommandError
 from migrate.run.failures import one_line
 from postgres.errors import PostgresError
 
+# What a shell says of a program that SIGPIPE ended.
+READER_IS_GONE = 141
+
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Turn what a user can mend into Alembic's `CommandError`: one line, no traceback.
 
-    `alembic --raiseerr` still shows the traceback, causes included.
+    `alembic --raiseerr` still shows the traceback, causes included. Where whoever reads what
+    is printed has seen enough (`| head`), the program ends without a word.
     """
     try:
         yield
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would flush once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_IS_GONE)
+    except InterpolationError as error:
+        raise CommandError(
+            "a % of the ini file is written %%; where it is in the path of its folder, Alembic "
+            "cannot read the file: rename the folder"
+        ) from error
     except PostgresError as error:
         raise CommandError(str(error)) from error
     except KeyboardInterrupt as error:
