@@ -160,9 +160,17 @@ def make_engine(url: URL, **options: Any) -> Engine:
     # returns ("cached plan must not change result type"), and does not survive a
     # transaction pooler: psycopg prepares none.
     connect_args: dict[str, Any] = {"prepare_threshold": None}
-    if "connect_timeout" not in url.query:
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         connect_args["connect_timeout"] = 10  # seconds
+    # In that of a database in SQL_ASCII psycopg would return text as bytes.
+    if "client_encoding" not in url.query:
+        connect_args["client_encoding"] = "UTF8"
     engine = create_engine(url, connect_args=connect_args, **options)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        with embedded.connecting(url):
+            return dialect.connect(*arguments, **parameters)
 
     @event.listens_for(engine, "connect")
     def use_utc(connection: Any, _record: Any) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from alembic import command
 from sqlalchemy import NullPool, text
+from sqlalchemy.exc import NotSupportedError
 
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
@@ -178,3 +180,46 @@ def test_a_query_survives_a_change_of_its_result_type(empty: Database) -> None:
             connection.commit()
         empty.execute("ALTER TABLE t ALTER n TYPE bigint")
         connection.execute(text("SELECT * FROM t"))
+
+
+KINDS = {
+    "SQL_ASCII": ("ENCODING 'SQL_ASCII' LOCALE 'C'", ""),
+    "LATIN1": ("ENCODING 'LATIN1' LOCALE 'C'", ""),
+    "C": ("ENCODING 'UTF8' LOCALE 'C'", ""),
+    "ICU": ("ENCODING 'UTF8' LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'", ""),
+    "another time zone and date style": (
+        "",
+        "SET timezone = 'Asia/Tokyo'; ALTER DATABASE {} SET datestyle = 'German'",
+    ),
+    "another encoding by default": ("", "SET client_encoding = 'SQL_ASCII'"),
+    "o\"d%d 'na?m#e& 文": ("", ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_database_of_any_kind_is_migrated_and_compared(kind: str, empty: Database, head: Database) -> None:
+    name = '"' + f"{empty.url.database}_{kind}".replace('"', '""') + '"'
+    options, settings = KINDS[kind]
+    admin = make_engine(empty.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        try:
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {name} TEMPLATE template0 {options}".replace("%", "%%")
+            )
+        except NotSupportedError as error:
+            pytest.skip(str(error.orig))
+        if settings:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} {settings.format(name)}")
+    database = Database(empty.url.set(database=name[1:-1].replace('""', '"')))
+    try:
+        database.upgrade()
+        database.fill()
+        command.check(database.alembic())
+        assert database.snapshot() == head.snapshot()
+        assert database.value("SELECT 'ö'") == "ö"
+        database.downgrade("base")
+        assert database.tables() == []
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}".replace("%", "%%"))

@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--remove", action="store_true", help="delete its data too")
     command.set_defaults(run=stop)
 
+    command = commands.add_parser("servers", help="list the data that embedded servers keep elsewhere")
+    command.add_argument("--clear", action="store_true", help="stop and delete what has lost its project")
+    command.set_defaults(run=servers)
+
     command = commands.add_parser("index", help="write the lists of revisions in a Markdown file anew")
     command.add_argument(
         "path", type=Path, nargs="?", help=f"(default: {FOLDER / readme.FILE}, if it is there)"
@@ -184,6 +188,19 @@ def stop(options: argparse.Namespace) -> None:
     """Stop the embedded server."""
     was_running = embedded.stop(remove=options.remove)
     print("stopped" if was_running else "was not running", "and removed" if options.remove else "")
+
+
+def servers(options: argparse.Namespace) -> None:
+    """List what embedded servers keep outside of their projects: in memory, or where root has it."""
+    for folder in embedded.folders():
+        state = "running" if embedded.processes(folder.path) else "stopped"
+        known = f"left: {folder.link} is gone" if folder.is_left() else f"of {folder.link}"
+        owner = known if folder.link else "of a project that has not used it of late"
+        size = f"{folder.size() / 2**20:,.0f} MB"
+        print(f"{folder.path}  {state:8}{size:>9}  {owner}")
+        if options.clear and folder.is_left():
+            embedded.clear(folder)
+            print("    removed")
 
 
 def index(options: argparse.Namespace) -> None:

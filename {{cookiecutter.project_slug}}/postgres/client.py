@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
 
 from postgres import embedded
+from postgres.environment import without_libpq
 from postgres.errors import ClientError, EmbeddedServerError
 
 END_SECONDS = 10  # that a program has to end when it is told to
@@ -40,6 +42,7 @@ def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | N
     """
     with _command(program, url, arguments) as (command, environment):
         environment["LC_ALL"] = "C"  # messages in English
+        environment["PGTZ"] = "UTC"  # the bounds of partitions, in whatever zone the database is
         code, printed, errors = run(command, environment, stdin)
     if code:
         name = Path(program).name
@@ -123,6 +126,16 @@ def interact(program: str, url: URL, *arguments: str) -> int:
         return subprocess.run(command, env=environment).returncode
 
 
+def connect(url: URL) -> psycopg.Connection:
+    """Return a connection of one's own, in autocommit mode.
+
+    Raises:
+        psycopg.OperationalError: the server is out of reach, or refuses.
+    """
+    with embedded.connecting(url):
+        return psycopg.connect(**parameters(url), autocommit=True)
+
+
 def parameters(url: URL) -> dict[str, Any]:
     """Return what libpq is to connect by, the same as the application's engine gives it."""
     dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
@@ -148,13 +161,26 @@ def libpq_url(url: URL) -> str:
     return plain.replace(" ", "%20") + (f"?{query}" if query else "")
 
 
-def binary(program: str) -> Path:
-    """Return the path of a client program: the embedded package's, else the one on PATH.
+def binary(program: str, url: URL | None = None) -> Path:
+    """Return the path of a client program.
+
+    To the embedded server goes the one that came with it. To any other goes the one on PATH,
+    which knows TLS; pg_dump only if it is not older than the server. Each stands in for the other.
+
+    Args:
+        program: its name.
+        url: the database it is for, if any.
 
     Raises:
-        ClientError: there is neither.
+        ClientError: there is neither, or no pg_dump that is new enough.
     """
-    if found := _embedded(program) or _on_path(program):
+    if url is None or embedded.is_embedded(url):
+        found = _embedded(program) or _on_path(program)
+    elif program == "psql":
+        found = _on_path(program) or _embedded(program)
+    else:
+        return fitting(program, _server_version(url))
+    if found:
         return found
     raise ClientError(f"{program} is not on PATH: install PostgreSQL's client programs")
 
@@ -195,6 +221,14 @@ def version(path: Path) -> int:
     raise ClientError(f"{path} does not tell its version: {printed.strip()!r}")
 
 
+def _server_version(url: URL) -> int:
+    try:
+        with connect(url) as connection:
+            return connection.info.server_version // 10_000
+    except psycopg.OperationalError as error:
+        raise ClientError(str(error).strip().splitlines()[0]) from error
+
+
 def _on_path(program: str) -> Path | None:
     found = shutil.which(program)
     return Path(found) if found else None
@@ -211,8 +245,9 @@ def _embedded(program: str) -> Path | None:
 def _command(
     program: str | Path, url: URL | None, arguments: Sequence[str]
 ) -> Iterator[tuple[list[str], dict[str, str]]]:
-    path = program if isinstance(program, Path) else binary(program)
-    environment = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
+    path = program if isinstance(program, Path) else binary(program, url)
+    ours = url is not None and embedded.is_embedded(url)
+    environment = {"PGCONNECT_TIMEOUT": "10", **(without_libpq() if ours else os.environ)}
     if url is None:
         yield [str(path), *arguments], environment
         return

@@ -8,25 +8,34 @@ the server stays up for psql and IDEs, and no existing folder changes its permis
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
+from postgres.environment import environments, hidden_from_libpq, without_libpq
 from postgres.errors import EmbeddedServerError
+from postgres.outside import PREFIX, Folder
+
+if TYPE_CHECKING:
+    from psutil import Process  # a dependency of development only
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,6 +56,25 @@ MEMORY_BYTES = 4 * 2**30
 ROOT_HOME = Path("/var/lib/embedded-postgres")
 ROOT_RUNS_AS = "nobody"  # PostgreSQL refuses to run as root; no new system user for it
 START_SECONDS = 60
+STOP_SECONDS = 30
+HOST = "127.0.0.1"
+# The setting that names a folder of server programs, to be used in place of the package's.
+BINARIES = "MIGRATE_EMBEDDED_BINARIES"
+PROGRAMS = ("initdb", "pg_ctl", "postgres")
+
+# A server whose data lies outside of its project would outlive it: this stops it once the
+# project no longer leads to the data. PostgreSQL sees for itself when the data is gone.
+WATCH_SECONDS = 2
+WATCH = """
+pid=$1 link=$2 data=$3 seconds=$4
+while kill -0 "$pid" && [ "$(head -n 1 "$data/postmaster.pid")" = "$pid" ]; do
+    [ "$link" -ef "$data" ] || kill -INT "$pid"
+    sleep "$seconds"
+done &
+"""
+
+# The ports of the servers that this process has been given by `url`.
+_ports: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -70,8 +98,8 @@ class Server:
     def password(self) -> str:
         return (self.home / "password").read_text()
 
-    def execute(self, program: str, *arguments: str) -> None:
-        """Run one of the server's programs as the server's user.
+    def execute(self, program: str, *arguments: str) -> str:
+        """Run one of the server's programs as the server's user, in its home, and return what it printed.
 
         Raises:
             EmbeddedServerError: it failed; the message holds the last line it printed.
@@ -84,69 +112,116 @@ class Server:
             identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         # Not a pipe: the server would inherit it, and reading it would wait for ever.
         with tempfile.TemporaryFile("w+") as output:
-            result = subprocess.run(
-                [self.binaries / program, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=self.home,
-                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
-                **identity,
-            )
+            try:
+                result = subprocess.run(
+                    [self.binaries / program, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=self.home,
+                    env={**without_libpq(), "LC_ALL": "C", "TZ": "UTC"},
+                    **identity,
+                )
+            except OSError as error:
+                raise EmbeddedServerError(
+                    f"{self.binaries / program} cannot be run by {self.user or 'this user'}: {error.strerror}"
+                ) from error
             output.seek(0)
-            printed = output.read().strip().splitlines()
+            printed = output.read().strip()
         if result.returncode:
-            telling = [line for line in printed if "error" in line or "could not" in line] or printed
+            lines = printed.splitlines()
+            telling = [line for line in lines if "error" in line or "could not" in line] or lines
             raise EmbeddedServerError(
                 f"the embedded PostgreSQL failed: {telling[-1] if telling else program} (see {self.log})"
             )
+        return printed
 
     def port(self) -> int | None:
-        """Return the port of the running server, None where it does not run."""
+        """Return the port of the running server, None where it does not run or is not ready."""
+        import psutil
+
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
             pid, port, status = int(lines[0]), int(lines[3]), lines[7].strip()
-        except (OSError, IndexError, ValueError):
-            return None
-        return port if status == "ready" and self._is_server(pid) else None
-
-    def _is_server(self, pid: int) -> bool:
-        # After a crash or a reboot the pid may belong to anyone.
-        import psutil
-
-        with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
-            return process.name().startswith("postgres") and Path(process.cwd()) == self.data.resolve()
-        return False
+        except (OSError, IndexError, ValueError, psutil.Error):
+            return None
+        # After a crash or a reboot the pid may belong to anyone.
+        return port if status == "ready" and _is_at(process, self.data) else None
 
     def start(self) -> int:
-        """Start the server where it does not run, and return its port."""
-        if port := self.port():
+        """Start the server where it does not run, and return its port.
+
+        Raises:
+            EmbeddedServerError: it does not start, or one is there that does not become ready.
+        """
+        if port := self.port() or self._wait_for_another():
             return port
         if not (self.data / "PG_VERSION").exists():
             self._initialize()
         self._check_version()
-        # Left by a server that was killed. PostgreSQL would go by the pid alone, which
-        # in a restarted container is somebody else's more often than not.
+        # Left by a server that was killed, and nothing works on the data any more. PostgreSQL
+        # would go by the pid alone, which in a restarted container is mostly somebody else's.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         port = self._choose_port()
+        # pg_ctl has a shell run the server: no path of the project stands in that command.
         self.execute(
-            "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", f"--pgdata={self.data}",
-            f"--log={self.log}",
-            f"--options=-p {port} -h 127.0.0.1 -c unix_socket_directories={self.options}",
+            "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", "--pgdata=data", "--log=log",
+            f"--options=-p {port} -h {HOST} -c unix_socket_directories={self._known_options()}",
         )  # fmt: skip
         (self.home / "port").write_text(str(port))
+        self._watch()
         return port
 
-    def stop(self) -> None:
-        """Stop the server, giving up on open connections."""
-        self.execute("pg_ctl", "stop", "--wait", "--mode=fast", f"--pgdata={self.data}")
+    def _wait_for_another(self) -> int | None:
+        """Wait while a server reads its log after a crash, or ends: two on the same data destroy it."""
+        deadline = time.monotonic() + START_SECONDS
+        while processes(self.data):
+            if port := self.port():
+                return port
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"the embedded PostgreSQL is not ready, after {START_SECONDS} s: it is still starting "
+                    f"or stopping (see {self.log}); wait for it, or end it with python -m migrate stop"
+                )
+            time.sleep(0.1)
+        return None
+
+    def _watch(self) -> None:
+        data = self.data.resolve()
+        if sys.platform == "win32" or data.is_relative_to(ROOT):
+            return
+        link = HOME / self.home.name / "data"
+        subprocess.run(
+            ["sh", "-c", WATCH, "watch", (data / "postmaster.pid").read_text().split()[0], link, data,
+             str(WATCH_SECONDS)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+            check=True,
+        )  # fmt: skip
+
+    def stop(self) -> bool:
+        """Stop the server, giving up on open connections.
+
+        Returns:
+            Whether there was anything to stop.
+        """
+        if not processes(self.data):
+            return False
+        with contextlib.suppress(EmbeddedServerError):
+            self.execute("pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata=data")
+        _end(self.data)  # what pg_ctl does not see: a server whose pid file is gone, or one that was killed
+        return True
 
     def remove_data(self) -> None:
         """Delete the data, here or in memory."""
-        shutil.rmtree(self.data.resolve(), ignore_errors=True)
         if self.data.is_symlink():
+            shutil.rmtree(self.data.resolve().parent, ignore_errors=True)
             self.data.unlink()
+        shutil.rmtree(self.data, ignore_errors=True)
 
     def _initialize(self) -> None:
         password = self.home / "password"
@@ -159,27 +234,44 @@ class Server:
         self.remove_data()
         if self.home.name == "test" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
             # A new database is 300 files, and the tests make more than a thousand.
-            self.data.symlink_to(tempfile.mkdtemp(prefix=f"{ROOT.name}-", dir=MEMORY))
+            memory = Folder.make(MEMORY, HOME / self.home.name / "data", self.user).path / "data"
+            memory.mkdir(mode=0o700)
             if self.user:
-                shutil.chown(self.data, self.user)
+                shutil.chown(memory, self.user)
+            self.data.symlink_to(memory)
+        utf8 = ["--encoding=UTF8", "--locale=C"]
+        if self.version >= 17:
+            utf8 += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        else:
+            utf8 += ["--lc-ctype=C.UTF-8"]
+        settings = self._known_options().split() if self.version >= 16 else ["--no-sync"]
         try:
             self.execute(
-                "initdb", f"--pgdata={self.data}", "--username=postgres", f"--pwfile={password}",
-                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8", *self.options.split(),
+                "initdb", "--pgdata=data", "--username=postgres", "--pwfile=password",
+                "--auth=scram-sha-256", *utf8, *settings,
             )  # fmt: skip
         except EmbeddedServerError:
             self.remove_data()
             raise
 
+    @cached_property
+    def version(self) -> int:
+        """The major version of the programs, such as 18."""
+        printed = self.execute("postgres", "--version")
+        if match := re.search(r"\(PostgreSQL\) (\d+)", printed):
+            return int(match[1])
+        raise EmbeddedServerError(f"{self.binaries / 'postgres'} does not tell its version: {printed!r}")
+
+    def _known_options(self) -> str:
+        return self.options if self.version >= 16 else self.options.replace("-c scram_iterations=1", "")
+
     def _check_version(self) -> None:
         written_by = (self.data / "PG_VERSION").read_text().strip()
-        with (self.binaries.parent / "share" / "postgres.bki").open() as catalogue:
-            installed = catalogue.readline().split()[-1]  # "# PostgreSQL 18"
-        if written_by != installed:
+        if written_by != str(self.version):
             raise EmbeddedServerError(
-                f"{self.data} is of PostgreSQL {written_by}, embedded-postgres is {installed}: install "
-                f"embedded-postgres=={written_by}.*, or start afresh with python -m migrate stop --remove"
+                f"{self.data} is of PostgreSQL {written_by}, the programs in {self.binaries} are of "
+                f"{self.version}: name those of {written_by} by {BINARIES}, or start afresh with "
+                "python -m migrate stop --remove"
             )
 
     def _choose_port(self) -> int:
@@ -187,11 +279,17 @@ class Server:
         with contextlib.suppress(OSError, ValueError), socket.socket() as candidate:
             port = int((self.home / "port").read_text())
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            candidate.bind(("127.0.0.1", port))
+            candidate.bind((HOST, port))
             return port
-        with socket.socket() as candidate:
-            candidate.bind(("127.0.0.1", 0))
-            return int(candidate.getsockname()[1])
+        try:
+            with socket.socket() as candidate:
+                candidate.bind((HOST, 0))
+                return int(candidate.getsockname()[1])
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"the embedded PostgreSQL listens on {HOST}, which this machine does not have "
+                f"({error.strerror}): bring up its loopback interface, with IPv4, or set DATABASE_URL"
+            ) from error
 
 
 def url(cluster: str = "dev") -> URL:
@@ -207,13 +305,38 @@ def url(cluster: str = "dev") -> URL:
     """
     with _server(cluster) as server:
         port = server.start()
+        _ports.add(port)
         database = _database_name()
-        address = URL.create("postgresql", "postgres", server.password, "127.0.0.1", port, "postgres")
-        with psycopg.connect(address.render_as_string(hide_password=False), autocommit=True) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
-            if not known.fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
-    return address.set(drivername="postgresql+psycopg", database=database)
+        address = URL.create("postgresql+psycopg", "postgres", server.password, HOST, port, database)
+        try:
+            with connecting(address):
+                connection = psycopg.connect(
+                    host=HOST, port=port, user="postgres", password=server.password, dbname="postgres",
+                    connect_timeout=10, autocommit=True,
+                )  # fmt: skip
+            with connection:
+                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+                if not known.fetchone():
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        except psycopg.Error as error:
+            reason = str(error).strip().splitlines()[0]
+            raise EmbeddedServerError(f"the embedded PostgreSQL: {reason} (see {server.log})") from error
+    return address
+
+
+def is_embedded(url: URL) -> bool:
+    """Whether it is of a server that `url` has given to this process, any database on it."""
+    return url.host == HOST and url.port in _ports
+
+
+@contextlib.contextmanager
+def connecting(url: URL) -> Iterator[None]:
+    """Connect in a block: to an embedded server, without what the environment says to libpq.
+
+    That is for the databases that the user names.
+    """
+    with hidden_from_libpq() if is_embedded(url) else contextlib.nullcontext():
+        yield
 
 
 def stop(*, remove: bool = False) -> bool:
@@ -229,9 +352,7 @@ def stop(*, remove: bool = False) -> bool:
     for cluster in CLUSTERS:
         if (HOME / cluster).exists():
             with _server(cluster) as server:
-                if server.port():
-                    server.stop()
-                    stopped = True
+                stopped |= server.stop()
                 if remove:
                     server.remove_data()
     if remove and HOME.exists():
@@ -240,13 +361,83 @@ def stop(*, remove: bool = False) -> bool:
     return stopped
 
 
+def folders() -> list[Folder]:
+    """Return the folders of this machine that hold data of a project elsewhere.
+
+    Raises:
+        EmbeddedServerError: there is no embedded server, and nothing to look at processes with.
+    """
+    _named_binaries() or _package()
+    found = [*ROOT_HOME.glob("data/*"), *MEMORY.glob(f"{PREFIX}*")]
+    return [Folder(path) for path in sorted(found) if os.access(path, os.R_OK | os.W_OK | os.X_OK)]
+
+
+def clear(folder: Folder) -> None:
+    """Stop the servers that work in a folder, and delete it."""
+    _end(folder.path)
+    shutil.rmtree(folder.path)
+
+
 def binary(program: str) -> Path:
     """Return the path of one of PostgreSQL's client programs (psql, pg_dump, …).
 
     Raises:
-        EmbeddedServerError: the package is not installed.
+        EmbeddedServerError: neither the named folder nor the package has it.
     """
+    named = _named_binaries()
+    if named and (found := shutil.which(program, path=named)):
+        return Path(found)
     return _package() / "pginstall" / "bin" / program
+
+
+def _named_binaries() -> Path | None:
+    """Return the folder that MIGRATE_EMBEDDED_BINARIES names, None where nothing is named."""
+    named = next(filter(None, (settings.get(BINARIES) for settings in environments(ROOT))), None)
+    if named is None:
+        return None
+    folder = ROOT / Path(named).expanduser()
+    if lacking := [program for program in PROGRAMS if not shutil.which(program, path=folder)]:
+        raise EmbeddedServerError(
+            f"{BINARIES}: {folder} has no {' and no '.join(lacking)}: name the folder of PostgreSQL's "
+            "server programs, such as /usr/lib/postgresql/17/bin"
+        )
+    return folder
+
+
+def _is_at(process: "Process", folder: Path) -> bool:
+    """Whether it is a process of a server whose data is in the folder."""
+    import psutil
+
+    # The name first: looking where a process works takes longer.
+    with contextlib.suppress(psutil.Error):
+        return process.name().startswith("postgres") and Path(process.cwd()).is_relative_to(folder.resolve())
+    return False
+
+
+def processes(folder: Path) -> list["Process"]:
+    """Return every process of a server whose data is in the folder, ready or not."""
+    import psutil
+
+    return [process for process in psutil.process_iter() if _is_at(process, folder)]
+
+
+def _end(folder: Path) -> None:
+    """End the servers whose data is in the folder, and what is left of one that was killed."""
+    import psutil
+
+    found = processes(folder)
+    pids = {process.pid for process in found}
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            if process.ppid() not in pids:
+                process.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGINT)
+    deadline = time.monotonic() + STOP_SECONDS
+    while found := processes(folder):
+        if time.monotonic() > deadline:
+            for process in found:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+        time.sleep(0.05)
 
 
 def _database_name() -> str:
@@ -268,26 +459,39 @@ def _package() -> Path:
 @contextlib.contextmanager
 def _server(cluster: str) -> Iterator[Server]:
     """Give one of this project's servers, while no other process may start or stop it."""
-    package = _package()
+    binaries = _named_binaries() or _package() / "pginstall" / "bin"
     from fasteners import InterProcessLock
 
-    with InterProcessLock(ROOT / ".postgres.lock"):
-        if _is_root():
-            binaries = _copy_for_root(package)
-            user = _home_for_root().owner()
-        else:
-            binaries = package / "pginstall" / "bin"
-            user = None
-            HOME.mkdir(mode=0o700, exist_ok=True)
-            if not os.access(HOME, os.R_OK | os.W_OK | os.X_OK):
-                raise EmbeddedServerError(
-                    f"{HOME} belongs to another user: run as that user, or set DATABASE_URL"
-                )
-        home = HOME.resolve() / cluster
-        home.mkdir(mode=0o700, exist_ok=True)
-        if user:
-            shutil.chown(home, user)
-        yield Server(home, binaries, user, CLUSTERS[cluster])
+    with contextlib.ExitStack() as locked:
+        try:
+            locked.enter_context(InterProcessLock(ROOT / ".postgres.lock"))
+            server = _server_of(cluster, binaries)
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"the embedded PostgreSQL cannot keep its data in {HOME}: "
+                f"{os.fsdecode(error.filename or ROOT)}: {error.strerror} "
+                "(make that writable, or set DATABASE_URL)"
+            ) from error
+        yield server
+
+
+def _server_of(cluster: str, binaries: Path) -> Server:
+    user = None
+    if _is_root():
+        user = _home_for_root().owner()
+        if not _named_binaries():
+            binaries = _copy_for_root(binaries.parents[1])
+    else:
+        HOME.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(HOME, os.R_OK | os.W_OK | os.X_OK):
+            raise EmbeddedServerError(
+                f"{HOME} belongs to another user: run as that user, or set DATABASE_URL"
+            )
+    home = HOME.resolve() / cluster
+    home.mkdir(mode=0o700, exist_ok=True)
+    if user:
+        shutil.chown(home, user)
+    return Server(home, binaries, user, CLUSTERS[cluster])
 
 
 def _is_root() -> bool:
@@ -296,14 +500,16 @@ def _is_root() -> bool:
 
 def _home_for_root() -> Path:
     """Return `.postgres`; make it, as a link to a folder that the server's user can reach."""
-    if not HOME.exists():
+    if HOME.exists() and not Folder(HOME.resolve()).is_of_another(HOME):
+        Folder(HOME.resolve()).claim(HOME)
+    else:
         homes = ROOT_HOME / "data"
-        homes.mkdir(exist_ok=True)
-        homes.chmod(0o755)  # whatever the umask
-        home = Path(tempfile.mkdtemp(prefix=f"{ROOT.name}-", dir=homes))
-        shutil.chown(home, ROOT_RUNS_AS)
-        HOME.unlink(missing_ok=True)  # a link into a folder that somebody removed
-        HOME.symlink_to(home, target_is_directory=True)
+        homes.mkdir(parents=True, exist_ok=True)
+        for folder in (ROOT_HOME, homes):
+            folder.chmod(0o755)  # whatever the umask
+        # A link into a folder that somebody removed, or into another project's.
+        HOME.unlink(missing_ok=True)
+        HOME.symlink_to(Folder.make(homes, HOME, ROOT_RUNS_AS).path, target_is_directory=True)
     return HOME
 
 

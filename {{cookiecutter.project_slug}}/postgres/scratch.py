@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
-from postgres.client import parameters
+from postgres import client
 
 
 @contextmanager
@@ -21,11 +20,10 @@ def scratch_database(server: URL) -> Iterator[URL]:
     name = f"{(server.database or '')[:20]}_scratch_{uuid4().hex[:12]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-    for_server = parameters(server)
-    with psycopg.connect(**for_server, autocommit=True) as connection:
+    with client.connect(server) as connection:
         connection.execute(create)
     try:
         yield server.set(database=name)
     finally:
-        with psycopg.connect(**for_server, autocommit=True) as connection:
+        with client.connect(server) as connection:
             connection.execute(drop)

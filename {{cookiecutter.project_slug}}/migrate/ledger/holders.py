@@ -22,7 +22,7 @@ from psycopg import sql
 from sqlalchemy import URL
 
 from migrate.ledger.locks import CONFLICTS, MODES, stronger
-from postgres.client import parameters
+from postgres import client
 
 POLL_SECONDS = 0.0005
 
@@ -102,7 +102,7 @@ class Pool:
     """Sessions for holders: as many as tables, kept for the next time."""
 
     def __init__(self, url: URL) -> None:
-        self._parameters = parameters(url)
+        self._url = url
         self._idle: list[Connection] = []
 
     def take(self) -> Connection:
@@ -114,7 +114,7 @@ class Pool:
         if self._idle:
             return self._idle.pop()
         try:
-            return psycopg.connect(**self._parameters, autocommit=True)
+            return client.connect(self._url)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[0]
             raise CommandError(
