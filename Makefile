@@ -7,12 +7,16 @@ BACKEND := {{cookiecutter.project_slug}}
 BASELINE := $(BACKEND)/choices/history/baseline/alembic/versions
 PYTEST := $(BIN)/pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
+# What `make lab` measures: how many documents, and which scenarios where it is not ten of them.
+ROWS ?= 100000
+SCENARIO ?=
+
 # The template is copied as it stands: no caches in it.
 export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos lint index baseline judges lock
+.PHONY: help install demo traffic test test-all chaos lint index baseline judges lab lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -65,6 +69,10 @@ judges: install  ## score squawk, zdm and the ledger on the naive ways and on th
 		PYTHONPATH='$(CURDIR)' "$$python" -m lab.trials > ../trials.json; \
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
 	$(BIN)/python -m lab.judges build/judges/ocr_backend build/judges/trials.json
+
+lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.json and .svg
+	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
+	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json'
 
 lock: install  ## refresh the locked requirements of both layers
 	$(BIN)/pip install --quiet --disable-pip-version-check uv

@@ -10,27 +10,25 @@ itself is then what each claim is held against: of the right way it must not be 
 import argparse
 import json
 import logging
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
-from uuid import uuid4
 
 import psycopg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from psycopg import sql
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import ROOT
+from lab.copies import Copies
 from lab.twins import Claim, Twin, TwinError, twins
 from migrate.chain import Revision
 from migrate.ledger import record as records
@@ -112,41 +110,6 @@ class Answer:
         return f"fails {self.state}" if self.state else f"gives {self.value}"
 
 
-class Copies:
-    """Databases, each empty or a copy of another one, which are gone at the end."""
-
-    def __init__(self, server: URL) -> None:
-        self._server = server
-        self._connection = psycopg.connect(**parameters(server), autocommit=True)
-        self._names: list[str] = []
-
-    def make(self, of: Database | None = None) -> Database:
-        """Create one."""
-        name = f"lab_{os.getpid()}_{uuid4().hex[:12]}"
-        template = of.url.database if of else "template0"
-        self._connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
-                sql.Identifier(name), sql.Identifier(template or "")
-            )
-        )
-        self._names.append(name)
-        return Database(self._server.set(database=name))
-
-    def drop(self, keep: Iterable[Database] = ()) -> None:
-        """Drop all but these."""
-        kept = [database.url.database for database in keep]
-        for name in [name for name in self._names if name not in kept]:
-            self._connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
-            self._names.remove(name)
-
-    def close(self) -> None:
-        """Drop all of them."""
-        self.drop()
-        self._connection.close()
-
-
 # The walk.
 
 
@@ -162,7 +125,7 @@ def trials(only: Sequence[str] = ()) -> Iterator[Trial]:
             ready.setdefault(twin.slug, []).append(twin)
     recorded = records.load(LEDGER)
     with closing(Copies(scratch_server())) as copies, chain_read_once():
-        base = copies.make()
+        base = Database(copies.make())
         for revision in REVISIONS:
             if only and not ready:
                 return
@@ -176,7 +139,7 @@ def trials(only: Sequence[str] = ()) -> Iterator[Trial]:
                 each.recorded, each.autocommit = entry[way], revision.autocommit(way)
                 each.right = each.right or base
                 yield each
-            copies.drop(keep=[base])
+            copies.drop(keep=[base.url])
             base.fill(SAMPLE_ROWS)
 
 
@@ -193,7 +156,7 @@ def tried(twin: Twin, revision: Revision, base: Database, copies: Copies) -> Tri
 
 
 def _tried(twin: Twin, revision: Revision, base: Database, copies: Copies) -> Trial:
-    done = Trial(twin, copies.make(base))
+    done = Trial(twin, Database(copies.make(base.url)))
     if twin.given:
         prepare(done.database, twin.given)
     for claim in twin.claims:
@@ -206,12 +169,12 @@ def _tried(twin: Twin, revision: Revision, base: Database, copies: Copies) -> Tr
             query = f"SELECT {column} FROM {table} WHERE length({column}) > 10"
             done.secrets[claim.words] = done.database.column(query)
     if twin.given or twin.downgrade:
-        done.right = copies.make(done.database)
+        done.right = Database(copies.make(done.database.url))
         try:
             (done.right.downgrade if twin.downgrade else done.right.upgrade)(revision.slug)
         except SQLAlchemyError as error:
             done.right_state = sqlstate(error)
-    looked_at = copies.make(done.database) if twin.look else None
+    looked_at = Database(copies.make(done.database.url)) if twin.look else None
     observe(done, revision)
     if looked_at:
         for statement in twin.statements[: twin.look]:

@@ -1,0 +1,179 @@
+"""What a result of the lab says: medians with their spread, the table and the chart.
+
+    .venv/bin/python -m lab.figures lab/results/100000.json
+
+writes the chart beside it and prints the table. It needs no server and no backend.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+WAYS = ("idle", "naive", "right")
+
+# Two figures differ by chance where they differ by less, and a spread below it is none.
+NOISE = 20
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The median of several runs, the least and the greatest."""
+
+    middle: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Figure":
+        """Return the figure of some values, of which there is one at least."""
+        values = list(values)
+        return cls(median(values), min(values), max(values))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the runs differ so much that the median says little."""
+        return self.greatest > 2 * self.least and self.greatest - self.least > NOISE
+
+    def __str__(self) -> str:
+        spread = f" ({self.least:,.0f} to {self.greatest:,.0f})" if self.is_wide else ""
+        return f"{self.middle:,.0f}{spread}"
+
+
+def figure(scenario: Mapping[str, Any], way: str, name: str) -> Figure:
+    """Return one figure of a scenario.
+
+    Args:
+        scenario: one of the `scenarios` of a result.
+        way: one of WAYS.
+        name: such as "stall", in milliseconds.
+    """
+    return Figure.of(float(run[name]) for run in scenario[way])
+
+
+def ratio(scenario: Mapping[str, Any], name: str) -> float:
+    """Return how many times the right way's figure the naive way's is; below one unit counts as one."""
+    naive, right = (figure(scenario, way, name).middle for way in ("naive", "right"))
+    return max(naive, 1) / max(right, 1)
+
+
+def failed(scenario: Mapping[str, Any], way: str) -> str:
+    """Return how many statements failed by the way, by SQLSTATE: "0", or "3 x 42P01"."""
+    found: dict[str, int] = {}
+    for run in scenario[way]:
+        for state, count in run["failed"].items():
+            found[state] = max(found.get(state, 0), count)
+    return ", ".join(f"{count:,} x {state}" for state, count in sorted(found.items())) or "0"
+
+
+def table(result: Result) -> str:
+    """Return the scenarios as a table of Markdown, those where the naive way costs most first."""
+    head = (
+        "| scenario | longest stall, naive | right | ratio | read p99, idle | naive | right "
+        "| failed, naive | right | takes, naive | right |"
+    )
+    lines = [
+        head,
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for each in _by_stall(result):
+        stalls = [f"{figure(each, way, 'stall')} ms" for way in ("naive", "right")]
+        reads = [f"{figure(each, way, 'reads_p99')} ms" for way in WAYS]
+        errors = [failed(each, way) for way in ("naive", "right")]
+        seconds = [f"{figure(each, way, 'seconds').middle:.1f} s" for way in ("naive", "right")]
+        times = ratio(each, "stall")
+        cells = [each["twin"], *stalls, f"{times:,.0f}" if times >= 10 else f"{times:.1f}"]
+        cells += [*reads, *errors, *seconds]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def conditions(result: Result) -> str:
+    """Return in a sentence what the figures were taken on."""
+    load = result["load"]
+    return (
+        f"{result['rows']:,} documents, PostgreSQL {result['server']}, {result['cores']} cores, "
+        f"{load['clients']} clients with {load['rate']:g} transactions a second, seed {load['seed']}; "
+        f"medians of {result['runs']}."
+    )
+
+
+def _by_stall(result: Result) -> Sequence[Mapping[str, Any]]:
+    return sorted(result["scenarios"], key=lambda each: -figure(each, "naive", "stall").middle)
+
+
+# The chart.
+
+ROW, LEFT, WIDTH, TOP = 30, 290, 430, 52
+STYLE = """
+    text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+    .small { font-size: 11px; fill: #656d76 }
+    .naive { fill: #cf222e } .right { fill: #1a7f37 } line { stroke: #d0d7de }
+    @media (prefers-color-scheme: dark) {
+        text { fill: #e6edf3 } .small { fill: #8d96a0 } line { stroke: #30363d }
+        .naive { fill: #f85149 } .right { fill: #3fb950 }
+    }
+"""
+
+
+def chart(result: Result) -> str:
+    """Return the longest stalls as an SVG, which has light and dark colours."""
+    scenarios = _by_stall(result)
+    stalls = [[figure(each, way, "stall").middle for way in ("naive", "right")] for each in scenarios]
+    greatest = max((value for pair in stalls for value in pair), default=1)
+    decades = max(1, math.ceil(math.log10(max(greatest, 10))))
+    height = TOP + ROW * len(scenarios) + 10
+
+    def x(milliseconds: float) -> float:
+        return LEFT + WIDTH * math.log10(max(milliseconds, 1)) / decades
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 90} {height}" role="img">',
+        f"<title>Longest stall of a client. {escape(conditions(result))}</title>",
+        f"<style>{STYLE}</style>",
+        '<text x="8" y="18">Longest stall of a client</text>',
+        f'<text class="small" x="8" y="36">{escape(conditions(result))}</text>',
+    ]
+    for decade in range(decades + 1):
+        at, label = x(10**decade), f"{10**decade:,} ms" if decade < 3 else f"{10 ** (decade - 3):,} s"
+        parts.append(f'<line x1="{at:.0f}" x2="{at:.0f}" y1="{TOP}" y2="{height - 8}"/>')
+        parts.append(f'<text class="small" x="{at + 3:.0f}" y="{TOP - 2}">{label}</text>')
+    for number, (each, pair) in enumerate(zip(scenarios, stalls, strict=True)):
+        y = TOP + ROW * number + 6
+        parts.append(f'<text x="8" y="{y + 14}">{escape(each["twin"])}</text>')
+        for offset, (way, value) in enumerate(zip(("naive", "right"), pair, strict=True)):
+            width = max(2, x(value) - LEFT)
+            parts.append(
+                f'<rect class="{way}" x="{LEFT}" y="{y + 10 * offset}" width="{width:.0f}" height="9">'
+                f"<title>{way}: {value:,.0f} ms</title></rect>"
+            )
+        parts.append(f'<text class="small" x="{x(max(pair)) + 6:.0f}" y="{y + 13}">{pair[0]:,.0f} ms</text>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def main() -> int:
+    """Write the chart of a result beside it, and print its table."""
+    parser = argparse.ArgumentParser(prog="lab.figures", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("result", type=Path, help="what make lab has written")
+    path = parser.parse_args().result
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        written = f"{conditions(result)}\n\n{table(result)}"
+        path.with_suffix(".svg").write_text(chart(result), encoding="utf-8")
+    except (OSError, ValueError, KeyError) as error:
+        print(f"error: {path} is no result of make lab: {error!r}", file=sys.stderr)
+        return 2
+    print(written, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

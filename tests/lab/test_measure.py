@@ -1,0 +1,110 @@
+"""`make lab`: what it measures, and what it makes of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from lab.figures import Figure, chart, figure, table
+from tests.conftest import TEMPLATE
+
+
+def run(**figures: Any) -> dict[str, Any]:
+    """Return one run as the lab writes it."""
+    return {"stall": 0.0, "reads_p99": 4, "seconds": 1.0, "failed": {}, **figures}
+
+
+RESULT = {
+    "rows": 100_000,
+    "server": "18.6",
+    "cores": 2,
+    "runs": 3,
+    "load": {"rate": 200.0, "clients": 8, "seed": 1},
+    "scenarios": [
+        {
+            "twin": "little",
+            "idle": [run()],
+            "naive": [run(stall=40.0), run(stall=44.0), run(stall=42.0)],
+            "right": [run(stall=10.0), run(stall=11.0), run(stall=12.0)],
+        },
+        {
+            "twin": "much & more",
+            "idle": [run()],
+            "naive": [run(stall=900.0, failed={"42P01": 2}), run(stall=300.0, failed={"42P01": 7})],
+            "right": [run(), run()],
+        },
+    ],
+}
+
+
+def test_a_figure_with_a_wide_spread_says_so() -> None:
+    assert str(Figure.of([10, 12, 11])) == "11"
+    assert str(Figure.of([1, 15])) == "8"  # what chance gives and takes
+    assert str(Figure.of([300, 900])) == "600 (300 to 900)"
+    assert figure(RESULT["scenarios"][0], "naive", "stall") == Figure(42.0, 40.0, 44.0)  # type: ignore[index]
+
+
+def test_the_table_has_what_costs_most_first() -> None:
+    much, little = table(RESULT).splitlines()[2:]
+    assert much.startswith(
+        "| much & more | 600 (300 to 900) ms | 0 ms | 600 | 4 ms | 4 ms | 4 ms | 7 x 42P01 | 0 |"
+    )
+    assert little.startswith("| little | 42 ms | 11 ms | 3.8 |")
+
+
+def test_the_chart_has_a_bar_for_each_way_and_both_colour_schemes() -> None:
+    drawn = chart(RESULT)
+    bars = ElementTree.fromstring(drawn).findall(".//{*}rect")
+    assert [bar.get("class") for bar in bars] == ["naive", "right", "naive", "right"]
+    widths = [float(bar.get("width", 0)) for bar in bars]
+    assert widths[0] > widths[2] > widths[3] > widths[1]
+    assert "prefers-color-scheme: dark" in drawn
+
+
+@pytest.mark.slow
+def test_both_ways_are_measured_on_the_same_rows_under_traffic(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    options = ["--rows=10000", "--runs=1", "--seconds=3"]
+    command = [
+        sys.executable,
+        "-m",
+        "lab.backend",
+        "lab.measure",
+        str(path),
+        "add_document_priority",
+        *options,
+    ]
+    subprocess.run(command, cwd=TEMPLATE, check=True)
+    result = json.loads(path.read_text())
+    [scenario] = result["scenarios"]
+    [idle], [naive], [right] = scenario["idle"], scenario["naive"], scenario["right"]
+    assert result["rows"] == 10_000
+    for each in (idle, naive, right):
+        assert each["transactions"] > 10
+        assert each["rows_written"] > 10
+        assert not each["failed"] | right["failed"]
+        assert not each["stopped"]
+    assert idle["stall"] == 0
+    # The naive way writes the table anew.
+    assert naive["wal_bytes"] > 2 * right["wal_bytes"]
+    assert table(result).count("\n") == 3
+
+
+@pytest.mark.slow
+def test_what_cannot_be_measured_is_refused_in_one_line(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "lab.backend",
+        "lab.measure",
+        str(tmp_path / "result"),
+        "drop_legacy_exports",
+    ]
+    done = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: drop_legacy_exports: nothing to be timed; there are ")
