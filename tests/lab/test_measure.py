@@ -89,8 +89,8 @@ def test_both_ways_are_measured_on_the_same_rows_under_traffic(tmp_path: Path) -
         assert not each["failed"] | right["failed"]
         assert not each["stopped"]
     assert idle["stall"] == 0
-    # The naive way writes the table anew.
-    assert naive["wal_bytes"] > 2 * right["wal_bytes"]
+    # The naive way writes the table anew: a hundred bytes for each row, at the least.
+    assert naive["wal_bytes"] > right["wal_bytes"] + 100 * 10_000
     assert table(result).count("\n") == 3
 
 
