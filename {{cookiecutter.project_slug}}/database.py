@@ -1,5 +1,6 @@
 """Where the database is, and how the application talks to it."""
 
+import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
