@@ -115,7 +115,7 @@ class Ground:
             connection.execute(text(statement))
 
 
-Mend = Callable[[], None]
+Mend = Callable[[], object]
 
 
 @dataclass(frozen=True)
