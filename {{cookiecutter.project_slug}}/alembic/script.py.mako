@@ -1,4 +1,5 @@
-"""${message.replace("_", " ").strip().capitalize()}.
+<% words = " ".join(message.replace("_", " ").split()).capitalize() %>\
+"""${words.replace("\\", "\\\\").replace('"', '\\"')}.
 
 Scenario: ? what it does, as the end of "I want to ..."
 Instead of: ? the naive way, and what it costs; where there is none, delete this line

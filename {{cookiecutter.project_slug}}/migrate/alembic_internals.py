@@ -8,21 +8,35 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
-from sqlalchemy.types import TypeEngine
+from alembic.util.sqla_compat import _get_constraint_final_name
+from sqlalchemy import Constraint, Dialect, Index, text
+from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
-DEFAULT = text("""
-    SELECT pg_get_expr(adbin, adrelid)
-    FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
-    JOIN pg_class AS c ON c.oid = adrelid JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE nspname = :schema AND relname = :table AND attname = :column
+COLUMN = text("""
+    SELECT pg_get_expr(adbin, adrelid), format_type(atttypid, atttypmod)
+    FROM pg_attribute LEFT JOIN pg_attrdef ON attrelid = adrelid AND attnum = adnum
+    JOIN pg_class AS c ON c.oid = attrelid JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE nspname = coalesce(:schema, current_schema()) AND relname = :table AND attname = :column
 """)
+
+
+class SQLType(UserDefinedType[Any]):
+    """A type that SQLAlchemy does not know, by what SQL calls it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
 
 
 class StatementHooks(PostgresqlImpl):
@@ -46,15 +60,59 @@ class StatementHooks(PostgresqlImpl):
             return super()._exec(construct, *args, **options)
 
     def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
-        """Let Alembic look at a column that was reflected, with the sequence that the server knows.
+        """Let Alembic look at a column that was reflected, as the server knows it.
 
         SQLAlchemy takes a sequence without a schema for one in the schema of the table, where it may
-        be one that the search_path finds.
+        be one that the search_path finds; a colon for the beginning of a bound value; and some
+        types for none.
         """
-        if table.schema and str(column_info.get("default")).startswith("nextval("):
+        unknown = isinstance(column_info["type"], NullType)
+        if unknown or str(column_info.get("default")).startswith("nextval("):
             names = {"schema": table.schema, "table": table.name, "column": column_info["name"]}
-            column_info["default"] = inspector.bind.scalar(DEFAULT, names)
+            default, type_ = inspector.bind.execute(COLUMN, names).one()
+            if unknown:
+                column_info["type"] = SQLType(type_)
+            if table.schema and column_info.get("default"):
+                column_info["default"] = default
         super().autogen_column_reflect(inspector, table, column_info)  # type: ignore[no-untyped-call]
+        for info, key in ((column_info, "default"), (column_info.get("computed") or {}, "sqltext")):
+            if info.get(key):
+                info[key] = info[key].replace(":", r"\:")
+
+    def render_ddl_sql_expr(
+        self, expr: Any, is_server_default: bool = False, is_index: bool = False, **options: Any
+    ) -> str:
+        """Return an expression as a revision has it: what is read from there says the same.
+
+        Alembic writes each % twice, as the driver wants it, and leaves a colon to be taken for the
+        beginning of a bound value.
+        """
+        dialect = self.dialect
+        self.dialect = undoubled(dialect)
+        try:
+            sql = super().render_ddl_sql_expr(expr, is_server_default, is_index, **options)
+        finally:
+            self.dialect = dialect
+        return sql if is_index else sql.replace(":", r"\:")
+
+
+_undoubled: WeakKeyDictionary[Dialect, Dialect] = WeakKeyDictionary()
+
+
+def undoubled(dialect: Dialect) -> Dialect:
+    """Return a dialect that writes SQL as the server reads it: for the driver, each % is written twice."""
+    if dialect not in _undoubled:
+        make: Any = type(dialect)
+        plain: Dialect = make(paramstyle="named")
+        plain.server_version_info = dialect.server_version_info
+        plain.default_schema_name = dialect.default_schema_name
+        _undoubled[dialect] = plain
+    return _undoubled[dialect]
+
+
+def final_name(item: Constraint | Index, dialect: Dialect) -> str | None:
+    """Return the name that a constraint or index gets in the database."""
+    return _get_constraint_final_name(item, dialect)
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:

@@ -18,6 +18,5 @@ __all__ = ["PLUGINS", "Scope", "render_item", "write"]
 for module in (scope, columns, definitions, enums, required):
     Plugin.setup_plugin_from_module(module, module.__name__)
 
-# Alembic's own comparators; its opt-in one for CHECK constraints, which goes by name: that
-# is safe here because the naming convention leaves none unnamed; and ours.
-PLUGINS = ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", "migrate.autogenerate.*"]
+# Ours come before Alembic's own, where both compare the same.
+PLUGINS = ["alembic.autogenerate.*", "migrate.autogenerate.*"]

@@ -1,31 +1,42 @@
-"""The default and the type of a column, where Alembic compares how they are spelled.
+"""The type of a column, and where its values come from, as the server knows both.
 
-The server knows what they mean: it is given the models' default on a copy of the table, and
-asked whether two names are of one type.
+A default is set and dropped by Alembic. What takes more than that is written here: a column
+that is or was an identity, serial or generated.
 """
 
 import logging
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.ddl.base import ColumnDefault
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import PriorityDispatchResult
-from sqlalchemy import Column, Connection, text
-from sqlalchemy.schema import DefaultClause
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy import Column, Table
 
-from migrate.autogenerate import trial
-from migrate.autogenerate.enums import named_types
+from migrate.autogenerate import sources
+from migrate.autogenerate.states import tables
+from migrate.autogenerate.trial import quoted
 
 log = logging.getLogger(__name__)
 
-DEFAULT = text("""
-    SELECT pg_get_expr(adbin, adrelid)
-    FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
-    WHERE adrelid = CAST(:table AS regclass) AND attname = :column
-""")
-ONE_TYPE = text("SELECT to_regtype(:one) = to_regtype(:other)")
+
+def compare_type(
+    context: AutogenContext,
+    change: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    name: str,
+    present: Column[Any],
+    model: Column[Any],
+) -> PriorityDispatchResult:
+    """Compare two types, collation included."""
+    change.existing_type = present.type
+    before, after = tables(context).states(schema, table, model.table)
+    new = after.columns.get(name)
+    if new is None or new.type_with_collation != before.columns[name].type_with_collation:
+        log.info("Detected changed type of '%s.%s'", table, name)
+        change.modify_type = model.type
+    return PriorityDispatchResult.STOP
 
 
 def compare_default(
@@ -38,48 +49,45 @@ def compare_default(
     model: Column[Any],
 ) -> PriorityDispatchResult:
     """Compare two defaults, neither of which the server may be able to compare, or even to accept."""
-    ours, theirs = present.server_default, model.server_default
-    if not isinstance(ours, DefaultClause) or not isinstance(theirs, DefaultClause):
-        return PriorityDispatchResult.CONTINUE
-    if model is model.table.autoincrement_column:  # SERIAL, which has one that no model says
-        return PriorityDispatchResult.CONTINUE
-    connection = context.connection
-    assert connection is not None
-    before = default(connection, trial.quoted(connection, schema, table), name)
-    with trial.copied(connection, schema, table) as copy:
-        accepted = trial.accepts(connection, ColumnDefault(table, name, theirs, schema=trial.SCHEMA))
-        if not accepted or default(connection, copy, name) != before:
+    change.existing_server_default = present.server_default
+    before, after = tables(context).states(schema, table, model.table)
+    old, new = before.columns[name], after.columns.get(name)
+    if new is None or (old.plain and new.plain):
+        default = new.default if new else None
+        if default != old.default or (default is None and sources.has_default(model)):
             log.info("Detected changed default of '%s.%s'", table, name)
-            change.modify_server_default = theirs
+            change.modify_server_default = model.server_default
     return PriorityDispatchResult.STOP
 
 
-def default(connection: Connection, table: str, column: str) -> str | None:
-    """Return the default of a column as the server writes it."""
-    found: str | None = connection.scalar(DEFAULT, {"table": table, "column": column})
-    return found
-
-
-def compare_type(
+def compare_sources(
     context: AutogenContext,
-    _change: ops.AlterColumnOp,
-    _schema: str | None,
-    _table: str,
-    _name: str,
-    present: Column[Any],
-    model: Column[Any],
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    present: Table | None,
+    model: Table | None,
 ) -> PriorityDispatchResult:
-    """Stop the comparison of an enum or a domain with itself, called with its schema and without."""
-    connection = context.connection
-    assert connection is not None
-    if any(named_types(model.type, connection.dialect)):
-        one, other = (trial.unescaped(each.type.compile(connection.dialect)) for each in (present, model))
-        if connection.scalar(ONE_TYPE, {"one": one, "other": other}):
-            return PriorityDispatchResult.STOP
+    """Add to the changes of a table what makes a column an identity, serial or generated, or not."""
+    if present is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    before, after = tables(context).states(schema, name, model)
+    for column in before.columns.keys() & after.columns.keys():
+        old, new = before.columns[column], after.columns[column]
+        if old.plain and new.plain:
+            continue
+        assert context.connection is not None
+        place = sources.Place(quoted(context.connection, schema, name), (schema, name), column)
+        found = list(sources.changes(context.connection, place, old, new))
+        if found:
+            log.info("Detected changed source of the values of '%s.%s'", name, column)
+        changes.ops += found
     return PriorityDispatchResult.CONTINUE
 
 
 def setup(plugin: Plugin) -> None:
     """Register the comparators, before those that compare the spelling."""
-    plugin.add_autogenerate_comparator(compare_default, "column", "server_default", qualifier="postgresql")
-    plugin.add_autogenerate_comparator(compare_type, "column", "types", qualifier="postgresql")
+    first: dict[str, Any] = {"qualifier": "postgresql", "priority": DispatchPriority.FIRST}
+    plugin.add_autogenerate_comparator(compare_type, "column", "types", **first)
+    plugin.add_autogenerate_comparator(compare_default, "column", "server_default", **first)
+    plugin.add_autogenerate_comparator(compare_sources, "table", "sources", qualifier="postgresql")

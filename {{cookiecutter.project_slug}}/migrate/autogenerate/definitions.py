@@ -1,44 +1,45 @@
-"""Changed indexes, CHECK and unique constraints, which Alembic compares by name and columns.
-
-The server writes expressions down in its own way (`BETWEEN` becomes two comparisons, a
-literal gets its type), so texts cannot be compared. The model's are given to the server, on
-a copy of the table, and what it makes of them is compared with what it has.
-"""
+"""Changed indexes and constraints: by name, and by what the server makes of their definitions."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Index, Table, UniqueConstraint, text
-from sqlalchemy.schema import AddConstraint, CreateIndex
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.schema import AddConstraint
+from sqlalchemy.sql.elements import conv
 
+from migrate.alembic_internals import final_name
 from migrate.autogenerate import trial
+from migrate.autogenerate.catalogue import Definition, Key
+from migrate.autogenerate.operations import Rank, Refused, Statement
+from migrate.autogenerate.states import tables
+
+Definitions = dict[Key, Definition]
 
 log = logging.getLogger(__name__)
 
-KINDS: dict[type, Any] = {  # as Alembic calls them
+KINDS: dict[type, str] = {
     Index: "index",
-    CheckConstraint: "check_constraint",
-    UniqueConstraint: "unique_constraint",
+    CheckConstraint: "check",
+    UniqueConstraint: "unique",
+    ExcludeConstraint: "exclude",
+    PrimaryKeyConstraint: "primary",
 }
 
-# Access method, columns, operator classes, INCLUDE, NULLS NOT DISTINCT, WITH and WHERE all
-# stand after the first USING. An index that is not valid is not what the model asks for.
-DEFINITIONS = text("""
-    SELECT 'index', relname, split_part(pg_get_indexdef(indexrelid), ' USING ', 2), indisunique, indisvalid
-    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-    WHERE indrelid = CAST(:table AS regclass)
-    UNION ALL
-    SELECT 'check', conname, pg_get_expr(conbin, conrelid), false, true
-    FROM pg_constraint WHERE contype = 'c' AND conrelid = CAST(:table AS regclass)
-    UNION ALL
-    SELECT 'unique', conname, pg_get_constraintdef(oid), false, true
-    FROM pg_constraint WHERE contype = 'u' AND conrelid = CAST(:table AS regclass)
-""")
+# As Alembic's filters call them.
+FILTERS: dict[str, Any] = {"index": "index", "check": "check_constraint"}
 
 
 def compare(
@@ -49,68 +50,130 @@ def compare(
     present: Table | None,
     model: Table | None,
 ) -> PriorityDispatchResult:
-    """Add to the changes of a table each index and CHECK whose definition is another one."""
-    if present is not None and model is not None:
-        assert context.connection is not None
-        reported = {
-            getattr(op, "index_name", None) or getattr(op, "constraint_name", None) for op in changes.ops
-        }
-        for old, new in changed(context.connection, schema, name, present, model):
-            if old.name in reported or not context.run_object_filters(
-                new, new.name, KINDS[type(new)], False, old
-            ):
-                continue
-            log.info("Detected changed %s %r on %r", KINDS[type(new)], new.name, name)
-            if isinstance(new, Index):
-                changes.ops += [ops.DropIndexOp.from_index(old), ops.CreateIndexOp.from_index(new)]
-            else:
-                changes.ops += [
-                    ops.DropConstraintOp.from_constraint(old),
-                    ops.AddConstraintOp.from_constraint(new),
-                ]
-    return PriorityDispatchResult.CONTINUE
+    """Add to the changes of a table what its indexes and constraints differ in; foreign keys apart."""
+    connection = context.connection
+    assert connection is not None
+    if present is None and model is not None:
+        changes.ops += [ops.CreateIndexOp.from_index(index) for index in by_name(model.indexes)]
+    if present is None or model is None:  # what goes, goes with its table
+        return PriorityDispatchResult.STOP
+    before, after = (states.definitions for states in tables(context).states(schema, name, model))
+    changes.ops += primary_key(connection, schema, model, before, after)
+    items = named(model, connection)
+    dropped: list[ops.MigrateOperation] = []
+    added: list[ops.MigrateOperation] = []
+    for key in sorted(before.keys() | items.keys()):
+        ours = before.get(key)
+        kind = FILTERS.get(key.kind, "unique_constraint")
+        if key.kind == "primary":
+            continue
+        if ours and not context.run_name_filters(key.name, kind, {"table_name": name, "schema_name": schema}):
+            continue
+        # What the server did not take, because it names a new label, has changed too.
+        if ours and key in items and ours == after.get(key):
+            continue
+        how = ("changed" if key in items else "removed") if ours else "added"
+        log.info("Detected %s %s %r on %r", how, *key, name)
+        if ours:
+            dropped.append(drop(connection, key, schema, name, ours))
+        if key in items:
+            added.append(create(connection, key, schema, name, items[key]))
+    changes.ops += [*dropped, *added]
+    return PriorityDispatchResult.STOP
 
 
-def changed(
-    connection: Connection, schema: str | None, name: str, present: Table, model: Table
-) -> Iterable[tuple[Any, Any]]:
-    """Yield what both have by one name but define differently: the database's, and the model's."""
-    old, new = named(present), named(model)
-    both = sorted(old.keys() & new.keys(), key=str)
-    if not both:
+def by_name(items: Iterable[Any]) -> list[Any]:
+    return sorted(items, key=lambda item: str(item.name))
+
+
+def named(table: Table, connection: Connection) -> dict[Key, Any]:
+    """Return what is compared of a table, by kind and name in the database."""
+    found = {}
+    item: Any
+    for item in (*table.indexes, *table.constraints):
+        kind = next((kind for type_, kind in KINDS.items() if isinstance(item, type_)), None)
+        name = final_name(item, connection.dialect) if kind else None
+        if kind and name:
+            found[Key(kind, name)] = item
+    return found
+
+
+def primary_key(
+    connection: Connection, schema: str | None, model: Table, before: Definitions, after: Definitions
+) -> Iterator[ops.MigrateOperation]:
+    """Yield what makes the primary key another one, names aside, or a refusal."""
+    old, new = (
+        next(((key.name, each.sql) for key, each in found.items() if key.kind == "primary"), ("", "none"))
+        for found in (before, after)
+    )
+    if old[1] == new[1]:
         return
-    # Before the copy, which hides the table.
-    ours = definitions(connection, trial.quoted(connection, schema, name))
-    with trial.copied(connection, schema, name) as copy:
-        for key in both:
-            item = new[key]
-            ddl = (
-                CreateIndex(item)
-                if isinstance(item, Index)
-                else AddConstraint(item, isolate_from_table=False)
-            )
-            trial.accepts(connection, ddl, original=model)
-        theirs = definitions(connection, copy)
-    for key in both:
-        # What the server did not accept, because it names a new column, has changed too.
-        if ours[key] != theirs.get(key):
-            yield old[key], new[key]
+    place = trial.quoted(connection, schema, model.name)
+    if old[1] == "none":
+        new_name = trial.quoted(connection, None, new[0])
+        yield Statement(
+            f"ALTER TABLE {place} ADD CONSTRAINT {new_name} {new[1]}",
+            f"ALTER TABLE {place} DROP CONSTRAINT {new_name}",
+            remark=f"fails if rows of {place} break {new[1]}, and nobody can use it while they are read.",
+            rank=Rank.ADD_CONSTRAINT,
+        )
+        return
+    yield Refused(
+        f"table {place}: the database has the primary key {old[1]}, the models have {new[1]}. Autogenerate "
+        "changes none, because others refer to it: write the revision by hand. A column is renamed by "
+        "ALTER TABLE … RENAME COLUMN; for another key, build a unique index concurrently, then ALTER TABLE "
+        "… ADD PRIMARY KEY USING INDEX"
+    )
 
 
-def named(table: Table) -> dict[tuple[str, Any], Any]:
-    """Return what is compared of a table, by kind and name."""
-    items: list[Any] = [*table.indexes, *(item for item in table.constraints if type(item) in KINDS)]
-    return {(KINDS[type(item)].split("_")[0], item.name): item for item in items if item.name}
+def drop(
+    connection: Connection, key: Key, schema: str | None, table: str, definition: Definition
+) -> ops.MigrateOperation:
+    """Return what drops an index or a constraint."""
+    match key.kind:
+        case "index":
+            index = ops.CreateIndexOp(key.name, table, [], schema=schema, unique=definition.unique)
+            return ops.DropIndexOp(key.name, table, schema=schema, _reverse=index)
+        case "check":
+            check = ops.CreateCheckConstraintOp(key.name, table, "true", schema=schema)
+            return ops.DropConstraintOp(conv(key.name), table, "check", schema=schema, _reverse=check)
+        case "unique":
+            unique = ops.CreateUniqueConstraintOp(key.name, table, [], schema=schema)
+            return ops.DropConstraintOp(conv(key.name), table, "unique", schema=schema, _reverse=unique)
+    name = trial.quoted(connection, None, key.name)
+    alter = f"ALTER TABLE {trial.quoted(connection, schema, table)}"
+    return Statement(
+        f"{alter} DROP CONSTRAINT {name}",
+        f"{alter} ADD CONSTRAINT {name} {definition.sql}",
+        remark=f"drops the constraint {key.name}: from then on rows may break it.",
+        rank=Rank.DROP_CONSTRAINT,
+    )
 
 
-def definitions(connection: Connection, table: str) -> dict[Any, tuple[Any, ...]]:
-    """Return what the server says of the indexes and constraints of a table, by kind and name."""
-    rows = connection.execute(DEFINITIONS, {"table": table})
-    return {(kind, name): tuple(definition) for kind, name, *definition in rows}
+def create(
+    connection: Connection, key: Key, schema: str | None, table: str, item: Any
+) -> ops.MigrateOperation:
+    """Return what adds an index or a constraint."""
+    if key.kind == "index":
+        return ops.CreateIndexOp.from_index(item)
+    if key.kind in ("check", "unique"):
+        return ops.AddConstraintOp.from_constraint(item)
+    return excluded(connection, item, schema, table)
+
+
+def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None, table: str) -> Statement:
+    """Return what adds an exclusion constraint; Alembic writes a part of it."""
+    name = trial.quoted(connection, None, str(final_name(item, connection.dialect)))
+    return Statement(
+        trial.sql(connection, AddConstraint(item, isolate_from_table=False)),
+        f"ALTER TABLE {trial.quoted(connection, schema, table)} DROP CONSTRAINT {name}",
+        remark=f"fails if rows of {table} break {name}; nobody can write while its index is built.",
+        rank=Rank.ADD_CONSTRAINT,
+    )
 
 
 def setup(plugin: Plugin) -> None:
-    """Register the comparator; Alembic's own come first."""
+    """Register the comparator, in the place of Alembic's own."""
     plugin.add_autogenerate_comparator(
-        compare, "table", "definitions", qualifier="postgresql", priority=DispatchPriority.LAST
+        compare, "table", "indexes", qualifier="postgresql", priority=DispatchPriority.FIRST
     )

@@ -2,11 +2,9 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import render_op, renderers
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
@@ -14,10 +12,10 @@ from sqlalchemy import ARRAY, Connection, Dialect, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from migrate.autogenerate.operations import Remark, Statement
+from migrate.autogenerate.operations import Rank, Refused, Remark, Statement
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
-from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.trial import literal, quoted
 
 log = logging.getLogger(__name__)
 
@@ -65,41 +63,10 @@ class AddedLabel(Statement):
         )
 
 
-@dataclass
-class ChangedLabels(ops.MigrateOperation):
-    """Labels that no statement leads to, or none that can be known."""
-
-    type: str
-    present: list[str]
-    wanted: list[str]
-
-    def __str__(self) -> str:
-        gone = [label for label in self.present if label not in self.wanted]
-        what = (
-            f"the models lack {', '.join(map(repr, gone))}" if gone else "the models order them differently"
-        )
-        return (
-            f"enum {self.type}: the database has the labels {', '.join(self.present)}, {what}. Autogenerate "
-            f"only adds labels: to rename one, {scenario('rename a label')}; to remove one, "
-            f"{scenario('remove a label')}; a new order is a new type, made in the same way"
-        )
-
-    def reverse(self) -> "ChangedLabels":
-        return ChangedLabels(self.type, self.wanted, self.present)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        return ("change_enum", self.type, self.present, self.wanted)
-
-
-@renderers.dispatch_for(ChangedLabels)
-def _render_changed(context: AutogenContext, changed: ChangedLabels) -> list[str]:
-    return render_op(context, Remark(str(changed)))
-
-
 def compare(
     context: AutogenContext, changes: ops.UpgradeOps, schemas: set[str | None]
 ) -> PriorityDispatchResult:
-    """Add to the changes what it takes to give the database the enums of the models."""
+    """Add to the changes what gives the enums the labels of the models, and drops those not used."""
     assert context.connection is not None
     present: dict[Key, list[str]] = {}
     ours: set[Key] = set()
@@ -110,18 +77,19 @@ def compare(
         if schema in schemas and not of_extension:
             ours.add((schema, type_))
     wanted = dict(of_models(context))
-    before: list[ops.MigrateOperation] = []
-    for key, labels in sorted(wanted.items(), key=str):
-        name = quoted(context.connection, *key)
-        if key not in present:
-            before.append(Statement(create(name, labels), f"DROP TYPE {name}"))
-        elif labels != present[key]:
-            before += relabel(name, present[key], labels)
-    changes.ops[:0] = before
+    changes.ops[:0] = [
+        op
+        for key, labels in sorted(wanted.items(), key=str)
+        if key in present and labels != present[key]
+        for op in relabel(quoted(context.connection, *key), present[key], labels)
+    ]
     unused = ours - wanted.keys()
     for key in sorted(unused - in_use(context.connection, changes), key=str):
         name = quoted(context.connection, *key)
-        changes.ops.append(Statement(f"DROP TYPE {name}", create(name, present[key]), f"the type {name}"))
+        remark = f"drops the type {name}, which no column has any more."
+        changes.ops.append(
+            Statement(f"DROP TYPE {name}", create(name, present[key]), remark=remark, rank=Rank.DROP_TYPE)
+        )
     return PriorityDispatchResult.CONTINUE
 
 
@@ -166,7 +134,7 @@ def native(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.MigrateOperation]:
     """Yield what gives a type the labels that are wanted."""
     if [label for label in wanted if label in present] != present:
-        yield ChangedLabels(name, present, wanted)
+        yield changed(name, present, wanted)
         return
     log.info("Detected added labels of the type %s", name)
     for number, label in enumerate(wanted):
@@ -175,6 +143,17 @@ def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.Mi
             if not number and present:
                 place = f" BEFORE {literal(present[0])}"
             yield AddedLabel(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{place}")
+
+
+def changed(name: str, present: list[str], wanted: list[str]) -> Refused:
+    """Return the refusal of labels that no statement leads to, or none that can be known."""
+    gone = [label for label in present if label not in wanted]
+    what = f"the models lack {', '.join(map(repr, gone))}" if gone else "the models order them differently"
+    return Refused(
+        f"enum {name}: the database has the labels {', '.join(present)}, {what}. Autogenerate "
+        f"only adds labels: to rename one, {scenario('rename a label')}; to remove one, "
+        f"{scenario('remove a label')}; a new order is a new type, made in the same way"
+    )
 
 
 def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
@@ -205,10 +184,6 @@ def flat(operation: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
 
 def create(name: str, labels: list[str]) -> str:
     return f"CREATE TYPE {name} AS ENUM ({', '.join(map(literal, labels))})"
-
-
-def literal(label: str) -> str:
-    return "'" + label.replace("'", "''") + "'"
 
 
 def setup(plugin: Plugin) -> None:

@@ -3,6 +3,8 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
+from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op, renderers
@@ -11,22 +13,69 @@ from alembic.operations import ops
 WIDTH = 100
 
 
-class Statement(ops.ExecuteSQLOp):
-    """A statement, and the one that undoes it."""
+class Rank(IntEnum):
+    """The order in which a revision does things; its downgrade takes them back in the opposite one."""
 
-    def __init__(self, sql: str, undo: str = "", drops: str = "") -> None:
+    PREPARE = auto()
+    CREATE_TABLE = auto()
+    DROP_CONSTRAINT = auto()
+    DROP_GENERATED = auto()
+    ALTER_COLUMN = auto()
+    SOURCE = auto()
+    ADD_COLUMN = auto()
+    DROP_COLUMN = auto()
+    ADD_CONSTRAINT = auto()
+    DROP_TABLE = auto()
+    DROP_TYPE = auto()
+
+
+class Statement(ops.ExecuteSQLOp):
+    """A statement, and what undoes it."""
+
+    def __init__(self, sql: str, *undo: str, remark: str = "", rank: Rank = Rank.PREPARE) -> None:
         """Keep both.
 
         Args:
             sql: the statement.
-            undo: the statement of the downgrade.
-            drops: what is gone after it, in words; empty where nothing is.
+            undo: the statements of the downgrade.
+            remark: what whoever reviews it must know.
+            rank: when it runs.
         """
         super().__init__(sql)
-        self.undo, self.drops = undo, drops
+        self.undo, self.remark, self.rank = undo, remark, rank
+
+    @property
+    def sql(self) -> str:
+        return str(self.sqltext)
 
     def reverse(self) -> "Statement":
-        return Statement(self.undo, str(self.sqltext))
+        return Statement("; ".join(self.undo), self.sql)
+
+
+def several(up: list[str], down: list[str], rank: Rank) -> list[Statement]:
+    """Return statements that follow each other, which others undo all at once."""
+    *first, last = up
+    return [*(Statement(sql, rank=rank) for sql in first), Statement(last, *down, rank=rank)]
+
+
+@dataclass
+class Refused(ops.MigrateOperation):
+    """A difference that autogenerate writes nothing for.
+
+    Attributes:
+        why: what differs, and what to do, in a line.
+    """
+
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+    def reverse(self) -> "Refused":
+        return self
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("refused", self.why)
 
 
 @dataclass
@@ -62,6 +111,11 @@ def _render_statement(_context: AutogenContext, statement: Statement) -> str:
         replace_whitespace=False,
     )  # fmt: skip
     return f"op.execute({' '.join(map(repr, lines))})"
+
+
+@renderers.dispatch_for(Refused)
+def _render_refused(context: AutogenContext, refused: Refused) -> list[str]:
+    return render_op(context, Remark(refused.why))
 
 
 @renderers.dispatch_for(Remark)

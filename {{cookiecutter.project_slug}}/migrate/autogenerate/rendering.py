@@ -6,8 +6,9 @@ A revision imports nothing of the application, which goes on changing after it.
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import ARRAY
+from sqlalchemy import ARRAY, PrimaryKeyConstraint
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
+from sqlalchemy.schema import DefaultClause
 from sqlalchemy.types import TypeDecorator
 
 from migrate.alembic_internals import render_type
@@ -31,7 +32,7 @@ class SQLType(UserDefinedType[object]):
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Write a type in the way of this project: the hook for `context.configure(render_item=…)`.
+    """Write a thing where Alembic would lose a part: the hook for `context.configure(render_item=…)`.
 
     An enum or a domain is there already: revisions create and drop it in statements of their
     own. Left to itself, `create_table` creates it, also where it exists; `add_column` does not,
@@ -40,6 +41,10 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     Returns:
         The code, or False for what Alembic knows how to write.
     """
+    if kind == "server_default" and isinstance(item, DefaultClause) and isinstance(item.arg, str):
+        return repr(item.arg)  # Alembic takes away quotes that are a part of it
+    if kind == "primary_key":
+        return primary_key(item)
     if kind != "type" or isinstance(item, ARRAY):
         return False
     assert context.dialect is not None
@@ -64,3 +69,14 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         context.imports.add(BY_NAME)
         return f"SQLType({item.compile(context.dialect)!r})"
     return False
+
+
+def primary_key(key: PrimaryKeyConstraint) -> str | Literal[False]:
+    """Write a primary key with what Alembic leaves out of it, and leave any other to it."""
+    options = {name: getattr(key, name) for name in ("deferrable", "initially")} | dict(key.dialect_kwargs)
+    given = {name: value for name, value in options.items() if value}
+    if not given or not key.name:
+        return False
+    arguments = [*(repr(str(column.name)) for column in key.columns), f"name=op.f({str(key.name)!r})"]
+    arguments += [f"{name}={value!r}" for name, value in given.items()]
+    return f"sa.PrimaryKeyConstraint({', '.join(arguments)})"

@@ -1,24 +1,25 @@
-"""What has to be there before a table of the models: its schema, its sequences, its domains.
+"""What has to be there before a table of the models: schemas, extensions, types, domains, sequences.
 
 Alembic creates none of them. Here none is ever changed or dropped but by the downgrade of
 the revision that creates it: others may have come to use it.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Column, Connection, Sequence, text
-from sqlalchemy.dialects.postgresql import DOMAIN, CreateDomainType
-from sqlalchemy.schema import CreateSequence, DefaultClause, ExecutableDDLElement
+from sqlalchemy import Column, Connection, Sequence, Table, text
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType
+from sqlalchemy.schema import CreateSequence, DefaultClause
 from sqlalchemy.sql.functions import next_value
 
-from migrate.autogenerate.enums import compared, named_types
+from migrate.autogenerate.enums import compared, create, named_types
 from migrate.autogenerate.operations import Statement
-from migrate.autogenerate.trial import quoted, unescaped
+from migrate.autogenerate.trial import quoted, sql
 
 log = logging.getLogger(__name__)
 
@@ -31,34 +32,45 @@ PRESENT = text("""
     UNION ALL
     SELECT 'DOMAIN', nspname, typname, pg_type_is_visible(t.oid)
     FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = typnamespace WHERE typtype = 'd'
+    UNION ALL
+    SELECT 'TYPE', nspname, typname, pg_type_is_visible(t.oid)
+    FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = typnamespace WHERE typtype = 'e'
+    UNION ALL
+    SELECT 'EXTENSION', NULL, extname, false FROM pg_extension
 """)
 
 Thing = tuple[str, str | None, str]  # kind, schema, name
+KINDS = ["SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE"]  # each may need those before it
 
 
 def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatchResult:
     """Put before the other changes what creates that which they need."""
+    statements = missing(context)
+    for statement in statements:
+        log.info("Detected missing: %s", statement.undo[0].removeprefix("DROP "))
+    changes.ops[:0] = statements
+    return PriorityDispatchResult.CONTINUE
+
+
+def missing(context: AutogenContext) -> list[Statement]:
+    """Return what creates that which the models' tables need and the database does not have."""
     connection = context.connection
     assert connection is not None
     present: set[Thing] = set()
     for kind, schema, name, visible in connection.execute(PRESENT):
         present |= {(kind, schema, name), (kind, None, name)} if visible else {(kind, schema, name)}
     created = {thing: sql for thing, sql in needed(context, connection) if thing not in present}
-    for kind, schema, name in created:
-        log.info("Detected missing %s %r", kind.lower(), ".".join(filter(None, [schema, name])))
+    return [
+        Statement(sql, f"DROP {kind} {quoted(connection, schema, name)}", remark=remark(kind, name))
+        for (kind, schema, name), sql in sorted(created.items(), key=lambda each: KINDS.index(each[0][0]))
+    ]
 
-    def statements(*kinds: str) -> list[ops.MigrateOperation]:
-        return [
-            Statement(sql, f"DROP {kind} {quoted(connection, schema, name)}")
-            for (kind, schema, name), sql in created.items()
-            if kind in kinds
-        ]
 
-    # A domain may be of an enum, whose statement is there already.
-    enums = next((n for n, op in enumerate(changes.ops) if not isinstance(op, Statement)), len(changes.ops))
-    changes.ops[enums:enums] = statements("DOMAIN", "SEQUENCE")
-    changes.ops[:0] = statements("SCHEMA")
-    return PriorityDispatchResult.CONTINUE
+def remark(kind: str, name: str) -> str:
+    """Return what is to be known of something that is created."""
+    if kind != "EXTENSION":
+        return ""
+    return f"creates the extension {name}, which the role may not be allowed to: an administrator is."
 
 
 def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Thing, str]]:
@@ -68,19 +80,70 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
         if name:
             yield ("SCHEMA", None, name), f"CREATE SCHEMA {quoted(connection, None, name)}"
 
-    def created(statement: ExecutableDDLElement) -> str:
-        return unescaped(str(statement.compile(dialect=connection.dialect))).strip()
-
     for table in compared(context):
         yield from schema(table.schema)
+        for extension in extensions(table, connection):
+            name = quoted(connection, None, extension)
+            yield ("EXTENSION", None, extension), f"CREATE EXTENSION {name}"
         for column in table.columns:
+            # Of an enum within a domain the domain comes first here.
             for type_ in named_types(column.type, connection.dialect):
                 yield from schema(type_.schema)
                 if isinstance(type_, DOMAIN) and type_.create_type:
-                    yield ("DOMAIN", type_.schema, str(type_.name)), created(CreateDomainType(type_))
+                    yield ("DOMAIN", type_.schema, str(type_.name)), sql(connection, CreateDomainType(type_))
+                if isinstance(type_, ENUM):
+                    name = quoted(connection, type_.schema, str(type_.name))
+                    yield ("TYPE", type_.schema, str(type_.name)), create(name, list(type_.enums))
             for sequence in sequences(column):
                 yield from schema(sequence.schema)
-                yield ("SEQUENCE", sequence.schema, sequence.name), created(CreateSequence(sequence))
+                yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
+
+
+# Which extension has a type, an operator class or a function.
+EXTENSIONS = {
+    "citext": "citext",
+    "cube": "cube",
+    "geography": "postgis",
+    "geometry": "postgis",
+    "gin__int_ops": "intarray",
+    "gin_trgm_ops": "pg_trgm",
+    "gist__int_ops": "intarray",
+    "gist_trgm_ops": "pg_trgm",
+    "halfvec": "vector",
+    "hstore": "hstore",
+    "isbn": "isn",
+    "isbn13": "isn",
+    "lquery": "ltree",
+    "ltree": "ltree",
+    "ltxtquery": "ltree",
+    "raster": "postgis",
+    "seg": "seg",
+    "sparsevec": "vector",
+    "unaccent": "unaccent",
+    "uuid_generate_v4": "uuid-ossp",
+    "vector": "vector",
+}
+
+
+def extensions(table: Table, connection: Connection) -> Iterator[str]:
+    """Yield the extensions that a table needs: for a type, an operator class, a default."""
+    for column in table.columns:
+        words = [column.type.compile(connection.dialect)]
+        words += [
+            each.data_type.compile(connection.dialect)
+            for each in named_types(column.type, connection.dialect)
+            if isinstance(each, DOMAIN)
+        ]
+        if isinstance(column.server_default, DefaultClause):
+            words.append(str(column.server_default.arg))
+        for word in words:
+            first = re.match(r'(?:\w+\.)?"?(\w+)', word.lower())
+            if first and first[1] in EXTENSIONS:
+                yield EXTENSIONS[first[1]]
+    for index in table.indexes:
+        for operators in index.dialect_options["postgresql"]["ops"].values():
+            if operators in EXTENSIONS:
+                yield EXTENSIONS[operators]
 
 
 def sequences(column: Column[object]) -> Iterator[Sequence]:

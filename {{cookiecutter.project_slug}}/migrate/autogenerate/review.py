@@ -1,19 +1,22 @@
 """What whoever reviews a revision must know before it runs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
 from typing import Any
 
 from alembic.ddl.base import AddColumn
 from alembic.operations import ops
-from sqlalchemy import Connection, DateTime, text
+from sqlalchemy import Column, Connection, DateTime, text
 from sqlalchemy.dialects import registry
-from sqlalchemy.schema import ExecutableDDLElement, Table
+from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeEngine
 
-from migrate.autogenerate import trial
+from migrate.autogenerate import renames, trial
 from migrate.autogenerate.operations import Remark, Statement
+from migrate.autogenerate.retype import IN_THE_WAY, Form
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
 
@@ -25,8 +28,10 @@ PRESENT = text("""
 """)
 
 REFERENCES = text("""
-    SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint
+    SELECT conrelid::bigint, confrelid::bigint, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE contype = 'f' AND conrelid = ANY (:tables) AND confrelid = ANY (:tables) AND conrelid <> confrelid
+        AND conparentid = 0
+    ORDER BY conname
 """)
 
 DIALECT = registry.load("postgresql")()
@@ -92,23 +97,41 @@ class Review:
 
     def children_first(self) -> list[Key]:
         """Return the tables that are dropped, each before those that its foreign keys refer to."""
+        return self._dropping[0]
+
+    @property
+    def cyclic(self) -> list[tuple[Key, str, str]]:
+        """The foreign keys among dropped tables that refer to each other: table, name, definition."""
+        return self._dropping[1]
+
+    @cached_property
+    def _dropping(self) -> tuple[list[Key], list[tuple[Key, str, str]]]:
         oid = text("SELECT CAST(CAST(:table AS regclass) AS bigint)")
         names = {
             self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}): key
             for key in sorted(self.dropped, key=str)
         }
         references = self.connection.execute(REFERENCES, {"tables": list(names)}).all()
-        children: dict[int, set[int]] = {table: set() for table in names}
-        for child, parent in references:
-            children[parent].add(child)
+        left = dict(names)
         order: list[Key] = []
-        # Tables that refer to each other have no order: it is as good as any.
-        while children:
-            free = [table for table, refer in children.items() if not refer & children.keys()]
-            for table in free or list(children)[:1]:
-                order.append(names[table])
-                del children[table]
-        return order
+        cyclic: list[tuple[Key, str, str]] = []
+        cut: set[tuple[int, int]] = set()
+        while left:
+            pairs = {(child, parent) for child, parent, *_ in references} - cut
+            free = [table for table in left if not any((child, table) in pairs for child in left)]
+            if not free:  # tables that refer to each other: one of them is freed
+                table = next(iter(left))
+                for child, parent, *key in references:
+                    if parent == table and child in left and (child, parent) in pairs:
+                        cyclic.append((names[child], *key))
+                        cut.add((child, parent))
+                free = [table]
+            order += [left.pop(table) for table in free]
+        return order, cyclic
+
+    def named(self, schema: str | None) -> str | None:
+        """Return how a schema of the models is called in operations."""
+        return None if schema == self.default else schema
 
     def lives(self, op: ops.MigrateOperation) -> bool:
         """Return whether it is about a table that is there before and after."""
@@ -129,12 +152,10 @@ class Review:
                 yield self._dropped_constraint(op)
             case ops.DropIndexOp() if self.lives(op):
                 yield self._dropped_index(op)
-            case Statement() if op.drops:
-                yield Remark(f"drops {op.drops}, which no column has any more.")
+            case Statement() if op.remark:
+                yield Remark(op.remark)
             case ops.AddColumnOp():
                 yield from self._added_column(op)
-            case ops.AlterColumnOp() if op.modify_type is not None:
-                yield from self._altered_type(op, op.modify_type)
             case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
                 yield Remark(
                     f"nobody can write to {called(op)} while each partition gets its index. To build them "
@@ -148,13 +169,26 @@ class Review:
                 )
 
     def remarks_on_downgrade(self, op: ops.MigrateOperation) -> Iterator[Remark]:
-        """Yield what is to be said before an operation of a downgrade."""
-        if isinstance(op, ops.AddColumnOp) and needs_a_value(op):
+        """Yield what is to be said before what takes an operation back."""
+        if isinstance(op, ops.DropColumnOp) and (new := self._pairs(op).get(op.column_name)):
+            yield Remark(
+                "a rename? Then this line takes it back, in place of the two.",
+                self._renaming(op, new, back=True),
+            )
+        if isinstance(op, ops.DropTableOp):
+            for other in self.changes:
+                if (
+                    isinstance(other, ops.CreateTableOp)
+                    and alike(op, other)
+                    and op.table_name != other.table_name
+                ):
+                    yield self._renamed_table(op, other, back=True)
+        if isinstance(op, ops.DropColumnOp) and needs_a_value(op.reverse()):
             yield Remark(
                 f"fails if {called(op)} has rows, because the values are gone: let the column be NULL "
-                "here, or give it a server_default."
+                "here, or give it a default."
             )
-        elif isinstance(op, ops.AddConstraintOp) and self.lives(op):
+        elif isinstance(op, ops.DropConstraintOp) and self.lives(op):
             yield Remark("fails if rows have come to break it, and nobody can write while they are read.")
 
     def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
@@ -166,7 +200,7 @@ class Review:
             f"{scenario('drop a table')}."
         )
 
-    def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp) -> Remark:
+    def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp, *, back: bool = False) -> Remark:
         if op.table_name == new.table_name:
             move = f"ALTER TABLE {trial.quoted(self.connection, *table_of(op))} SET SCHEMA "
             move += trial.quoted(self.connection, None, new.schema or self.default)
@@ -175,29 +209,77 @@ class Review:
                 "breaks code that is running.",
                 f"op.execute({quoted(move)})",
             )
+        found = renames.of_table(self.connection, op, model_of(new))
+        old_name, new_name = (new.table_name, op.table_name) if back else (op.table_name, new.table_name)
+        line = f"op.rename_table({arguments(old_name, new_name, schema=op.schema)})"
+        more = renames.statements(self.connection, op.schema, new_name, found, back=back)
+        if back:
+            return Remark("a rename? Then this line takes it back, in place of the two.", joined(line, more))
         return Remark(
             f"a rename? If {called(new)} is what {called(op)} was, use this line in place of the two, or "
             f"see how both names can work for a while: {scenario('rename a table')}.",
-            f"op.rename_table({arguments(op.table_name, new.table_name, schema=op.schema)})",
+            joined(line, more),
         )
 
     def _dropped_column(self, op: ops.DropColumnOp) -> Iterator[Remark]:
-        old = spelled(op.reverse().column.type)
-        for other in self.changes:
-            if not isinstance(other, ops.AddColumnOp) or not self.same_table(op, other):
-                continue
-            new = other.column.name
-            if spelled(other.column.type) == old:
-                names = arguments(op.table_name, op.column_name, new_column_name=new, schema=op.schema)
-                yield Remark(
-                    f"a rename? If {new} is what {op.column_name} was, use this line in place of the two. "
-                    "It breaks code that is running; for the way that does not, "
-                    f"{scenario('replace a column')}.",
-                    f"op.alter_column({names})",
-                )
+        if pair := self._pairs(op).get(op.column_name):
+            yield Remark(
+                f"a rename? If {pair} is what {op.column_name} was, use this line in place of the two. "
+                "It breaks code that is running; for the way that does not, "
+                f"{scenario('replace a column')}.",
+                self._renaming(op, pair),
+            )
         yield Remark(
             f"drops the column {called(op)}.{op.column_name} and what it holds{self._rows(op)}. For when "
             f"and how, {scenario('drop a column')}."
+        )
+
+    def _pairs(self, op: ops.DropColumnOp) -> dict[str, str]:
+        """Return which added column each dropped one of a table may have become, by type and name."""
+        dropped = [
+            other
+            for other in self.changes
+            if isinstance(other, ops.DropColumnOp) and self.same_table(op, other)
+        ]
+        added = [
+            other
+            for other in self.changes
+            if isinstance(other, ops.AddColumnOp) and self.same_table(op, other)
+        ]
+        candidates = sorted(
+            (
+                (old.column_name, new.column.name)
+                for old in dropped
+                for new in added
+                if spelled(old.reverse().column.type) == spelled(new.column.type)
+            ),
+            key=lambda names: -SequenceMatcher(None, *names).ratio(),
+        )
+        pairs: dict[str, str] = {}
+        for old_name, new_name in candidates:
+            if old_name not in pairs and new_name not in pairs.values():
+                pairs[old_name] = new_name
+        return pairs
+
+    def _renaming(self, op: ops.DropColumnOp, new: str, *, back: bool = False) -> str:
+        """Return the line that renames a column, and what is named after it; or that takes it back."""
+        pairs = self._pairs(op)
+        [model] = [
+            other.column.table
+            for other in self.changes
+            if isinstance(other, ops.AddColumnOp) and self.same_table(op, other) and other.column.name == new
+        ]
+        found = renames.of_columns(self.connection, op.schema, op.table_name, model, list(pairs.items()))
+        # What is named after several goes with the first.
+        mine = [
+            each
+            for each in found
+            if op.column_name == next((old for old in pairs if old in each[1][0]), next(iter(pairs)))
+        ]
+        more = renames.statements(self.connection, op.schema, op.table_name, mine, back=back)
+        now, then = (new, op.column_name) if back else (op.column_name, new)
+        return joined(
+            f"op.alter_column({arguments(op.table_name, now, new_column_name=then, schema=op.schema)})", more
         )
 
     def _dropped_constraint(self, op: ops.DropConstraintOp) -> Remark:
@@ -237,38 +319,48 @@ class Review:
                 "Give the column a server_default in the models, or let it be NULL first: "
                 f"{scenario('require a column')}."
             )
-        elif op.column.server_default is not None and self._rewrites(op, added(op)):
+        elif op.column.server_default is not None and self._rewrites(op):
             yield Remark(
                 f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To add "
                 f"the column first, then fill it, {scenario('require a column')}."
             )
 
-    def _altered_type(self, op: ops.AlterColumnOp, new: TypeEngine[Any]) -> Iterator[Remark]:
-        if isinstance(new, DateTime) and isinstance(op.existing_type, DateTime):
+    def altered_type(self, op: ops.AlterColumnOp, how: Form | None) -> Iterator[Remark]:
+        """Yield what is to be said before a column gets its type, in a form or in none."""
+        assert op.modify_type is not None
+        type_ = op.modify_type.compile(self.connection.dialect)
+        place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
+        if users := self.connection.scalars(IN_THE_WAY, place).all():
+            yield Remark(
+                f"fails as it stands: PostgreSQL changes no type that {', '.join(users)} uses. Drop and "
+                "create that around this line."
+            )
+        old, new = op.existing_type, op.modify_type
+        if isinstance(old, DateTime) and isinstance(new, DateTime) and old.timezone != new.timezone:
             yield Remark(
                 "unless the session's time zone is UTC, the table is written anew, and every instant moves: "
                 f"{scenario('add a time zone')}."
             )
             return
-        type_ = new.compile(self.connection.dialect)
-        column = trial.quoted(self.connection, None, op.column_name)
-        copy = trial.quoted(self.connection, trial.SCHEMA, op.table_name)
-        rewrites = self._rewrites(op, f"ALTER TABLE {copy} ALTER COLUMN {column} TYPE {type_}")
-        if rewrites is None:
+        if how is None:
             yield Remark(
                 f"fails as it stands: PostgreSQL does not know how to make {type_} of {op.column_name}. "
                 "Say it with postgresql_using=; then nobody can read or write the table while it is "
                 f"written anew. Or {scenario('change a type')}."
             )
-        elif rewrites:
+            return
+        if how.using or narrower(op.existing_type, op.modify_type):
+            yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_}.")
+        if how.rewrites:
             yield Remark(
                 f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To "
                 f"change the type beside the traffic, {scenario('change a type')}."
             )
 
-    def _rewrites(self, op: ops.AlterTableOp, statement: ExecutableDDLElement | str) -> bool | None:
+    def _rewrites(self, op: ops.AddColumnOp) -> bool | None:
+        added = AddColumn(op.table_name, op.column, schema=trial.SCHEMA)
         with trial.copied(self.connection, op.schema, op.table_name) as copy:
-            return trial.rewrites(self.connection, copy, statement)
+            return trial.rewrites(self.connection, copy, trial.sql(self.connection, added))
 
     def _rows(self, op: ops.MigrateOperation) -> str:
         rows = self.tables[table_of(op)].rows if table_of(op) in self.tables else 0
@@ -280,9 +372,31 @@ def needs_a_value(op: ops.AddColumnOp) -> bool:
     return not op.column.nullable and op.column.server_default is None
 
 
-def added(op: ops.AddColumnOp) -> AddColumn:
-    """Return the statement that adds the column to the copy of its table."""
-    return AddColumn(op.table_name, op.column, schema=trial.SCHEMA)
+# From the narrowest to the widest.
+WIDTHS = ["SMALLINT", "INTEGER", "BIGINT", "NUMERIC"]
+
+
+def narrower(old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
+    """Return whether values of one type may be too long or too big for another."""
+    before, after = (str(each.compile(DIALECT)).split("(")[0] if each else "" for each in (old, new))
+    if before in WIDTHS and after in WIDTHS and before != after:
+        return WIDTHS.index(after) < WIDTHS.index(before) or getattr(new, "precision", None) is not None
+    for limit in ("length", "precision", "scale"):
+        most, least = getattr(new, limit, None), getattr(old, limit, None)
+        if most is not None and (least is None or most < least or (limit == "scale" and most != least)):
+            return True
+    return False
+
+
+def model_of(new: ops.CreateTableOp) -> Table:
+    """Return the table of the models that an operation creates."""
+    return next(item.table for item in new.columns if isinstance(item, Column))
+
+
+def joined(line: str, more: Iterable[str]) -> str:
+    """Return a line of code that does some SQL after something else."""
+    sql = "; ".join(more).replace(":", r"\:")
+    return f"{line}; op.execute({quoted(sql)})" if sql else line
 
 
 def alike(old: ops.DropTableOp, new: ops.CreateTableOp) -> bool:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from alembic.operations import ops
 from sqlalchemy.sql.elements import conv
 
-from migrate.autogenerate.operations import AutocommitBlock, Nothing, Remark, Statement
+from migrate.autogenerate.operations import AutocommitBlock, Nothing, Rank, Remark, Statement
+from migrate.autogenerate.retype import form
 from migrate.autogenerate.review import Review, table_of
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.undo import rebuilt, undo
 
 Operations = list[ops.MigrateOperation]
 
@@ -71,9 +73,10 @@ def build(index: ops.CreateIndexOp) -> AutocommitBlock:
     return AutocommitBlock([drop(index), concurrently])
 
 
-def dropped_index(index: ops.DropIndexOp, remarks: Operations) -> Part:
+def dropped_index(index: ops.DropIndexOp, remarks: Operations, review: Review) -> Part:
     part = Part(f"drop_{index.index_name}", (index.schema, str(index.index_name)))
-    part.add([*remarks, AutocommitBlock([drop(index)])], [build(index.reverse())])
+    back = rebuilt(review.connection, index, concurrently=True)
+    part.add([*remarks, AutocommitBlock([drop(index)])], [AutocommitBlock([drop(index), *back])])
     return part
 
 
@@ -133,14 +136,37 @@ def not_valid(
     validate.add(validated(constraint, constraint, review), [back, constraint])
 
 
-def not_null(
-    change: ops.AlterColumnOp, remarks: Operations, rest: Part, validate: Part, review: Review
-) -> None:
+def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
+    """Change a column, in the form that the server takes."""
+    back = undo(review.connection, change)
+    if change.modify_type is None:
+        rest.add([change], back)
+        return
+    needed = [op.sql for op in review.changes if isinstance(op, Statement) and op.rank == Rank.PREPARE]
+    dropped = {
+        str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
+        for op in review.changes
+        if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) and review.same_table(op, change)
+    }
+    how = form(review.connection, change, needed, dropped)
+    up: Operations = [*review.altered_type(change, how)]
+    others = copy(change)
+    if how and (how.using or "DEFAULT" in how.actions):
+        up.append(alter(change, how.actions, review))
+        others.modify_type = None
+        if "DEFAULT" in how.actions:
+            others.modify_server_default = False
+    if others.has_changes():
+        up.append(others)
+    rest.add(up, back)
+
+
+def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, review: Review) -> None:
     """Require a column through a CHECK, whose validation spares SET NOT NULL the scan under its lock."""
     others = copy(change)
     others.modify_nullable = None
     if others.has_changes():
-        rest.add([*remarks, others], [others.reverse()])
+        altered(others, rest, review)
     column = quoted(review.connection, None, change.column_name)
     name = conv(f"ck_{change.table_name}_{change.column_name}_not_null"[:63])
     check = ops.CreateCheckConstraintOp(

@@ -11,12 +11,14 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, rev_id
 
-from migrate.autogenerate.enums import AddedLabel, ChangedLabels, flat
-from migrate.autogenerate.operations import AutocommitBlock, Remark, Statement
-from migrate.autogenerate.review import Review, table_of
+from migrate.autogenerate.enums import AddedLabel, flat
+from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark, Statement
+from migrate.autogenerate.order import ordered
+from migrate.autogenerate.review import Review
 from migrate.autogenerate.safe import (
     Operations,
     Part,
+    altered,
     built_constraint,
     built_index,
     dropped_index,
@@ -51,7 +53,7 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
         directives.clear()
         return
     for change in changes:
-        if isinstance(change, ChangedLabels):
+        if isinstance(change, Refused):
             raise CommandError(str(change))
     parts = split(changes, Review(migration.connection, changes))
     assert migration.environment_context is not None
@@ -66,7 +68,7 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
         )
 
 
-def split(changes: Operations, review: Review) -> list[Part]:
+def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (one case for each form)
     """Split the changes into revisions.
 
     Labels come first, because a default may be one of them. An index is dropped before and
@@ -80,14 +82,16 @@ def split(changes: Operations, review: Review) -> list[Part]:
     added = [change for change in changes if isinstance(change, AddedLabel)]
     if added:
         labels.add([AutocommitBlock(list(added))], [added[0].reverse()])
-    for change in tables_last(changes, review):
+    for change in ordered(changes, review):
         alone = review.lives(change) and not review.partitioned(change)
         remarks: Operations = list(review.remarks(change))
         match change:
+            case ops.CreateIndexOp() if not review.lives(change):
+                rest.add([plain(change)], [])  # it goes with its table
             case AddedLabel():
                 pass
             case ops.DropIndexOp() if alone:
-                drops.append(dropped_index(change, remarks))
+                drops.append(dropped_index(change, remarks, review))
             case ops.CreateIndexOp() if alone:
                 builds.append(built_index(change))
             case ops.CreateUniqueConstraintOp() if alone and change.constraint_name:
@@ -99,18 +103,22 @@ def split(changes: Operations, review: Review) -> list[Part]:
             case ops.CreateCheckConstraintOp() if review.lives(change):
                 not_valid(change, rest, validate, review)
             case ops.AlterColumnOp(modify_nullable=False) if review.lives(change):
-                not_null(change, remarks, rest, validate, review)
+                not_null(change, rest, validate, review)
+            case ops.AlterColumnOp():
+                altered(change, rest, review)
             case _:
-                back = [
-                    op
-                    for undone in undo(review.connection, change)
-                    for op in (*review.remarks_on_downgrade(undone), undone)
-                ]
-                rest.add([*remarks, change], back)
+                back = undo(review.connection, change, without=[name for _, name, _ in review.cyclic])
+                rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
     validate.steps.sort(key=lambda step: not isinstance(step[0][-1], Statement))
     return [part for part in (labels, *drops, *uniques, rest, validate, *builds) if part.steps]
+
+
+def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
+    """Return an index of a new table, which nobody waits for."""
+    index.kw.pop("postgresql_concurrently", None)
+    return index
 
 
 def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations, review: Review) -> bool:
@@ -126,18 +134,6 @@ def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations, review
     return False
 
 
-def tables_last(changes: Operations, review: Review) -> Operations:
-    """Return the changes with dropped tables after all that refers to them, and types after both."""
-    order = review.children_first()
-
-    def key(change: ops.MigrateOperation) -> tuple[int, int]:
-        if isinstance(change, ops.DropTableOp):
-            return 1, order.index(table_of(change))
-        return (2, 0) if isinstance(change, Statement) and change.drops else (0, 0)
-
-    return sorted(changes, key=key)
-
-
 def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.MigrationScript]:
     """Return a script for each part, each on top of the one before."""
     written: list[ops.MigrationScript] = []
@@ -145,7 +141,8 @@ def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.Migratio
         one = copy(script)
         if len(parts) > 1 and (number > 1 or part.name):
             # The files sort in the order in which they run.
-            one.message = f"{script.message}_{number}" + f": {part.name}" * bool(part.name)
+            place = f"{number:0{len(str(len(parts)))}}"
+            one.message = f"{script.message}_{place}" + f": {part.name}" * bool(part.name)
         one.upgrade_ops = ops.UpgradeOps(part.upgrade)
         one.downgrade_ops = ops.DowngradeOps(part.downgrade)
         if written:

@@ -1,15 +1,27 @@
-"""Ask the server itself, on an empty copy of a table that is gone a moment later.
+"""Ask the server itself, on an empty table that is gone a moment later.
 
 It knows best how it will write an expression down, and whether it will rewrite a table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, Table, TextClause, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKeyConstraint,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    TextClause,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement
+
+from migrate.alembic_internals import undoubled
+from migrate.autogenerate.catalogue import Definition, Key, State, state
 
 SCHEMA = "pg_temp"
 
@@ -27,56 +39,26 @@ def plain(sql: str) -> TextClause:
     return text(sql.replace(":", r"\:"))
 
 
+def literal(value: str) -> str:
+    """Return a text as SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def unescaped(sql: str) -> str:
     """Return SQL as the server reads it: made for the driver, each % of it is written twice."""
     return sql.replace("%%", "%")
 
 
-@contextmanager
-def copied(connection: Connection, schema: str | None, table: str) -> Iterator[str]:
-    """Make a temporary copy of a table, of the same name and without rows, and undo it.
+def sql(connection: Connection, statement: ExecutableDDLElement) -> str:
+    """Return a statement of SQLAlchemy's as the server reads it."""
+    return str(statement.compile(dialect=undoubled(connection.dialect))).strip()
 
-    Yields:
-        The name of the copy, as SQL.
 
-    Raises:
-        CommandError: the role may make no temporary tables.
-    """
-    copy = quoted(connection, SCHEMA, table)
+def run(connection: Connection, statement: str) -> bool:
+    """Run a statement, and return whether the server took it. If not, it has changed nothing."""
     savepoint = connection.begin_nested()
     try:
-        try:
-            original = quoted(connection, schema, table)
-            connection.execute(plain(f"CREATE TEMPORARY TABLE {copy} (LIKE {original})"))
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in FORBIDDEN:
-                raise CommandError(
-                    "to compare, the server makes temporary copies of the tables, without their rows, and "
-                    "this role or server does not allow it: GRANT TEMPORARY ON DATABASE, or compare with a "
-                    "database of your own"
-                ) from error
-            raise
-        yield copy
-    finally:
-        savepoint.rollback()
-
-
-def accepts(
-    connection: Connection, statement: ExecutableDDLElement | str, *, original: Table | None = None
-) -> bool:
-    """Run a statement on a copy, and return whether the server took it. If not, it has changed nothing.
-
-    Args:
-        connection: where the copy is.
-        statement: one about the copy.
-        original: the table that the statement names in place of the copy.
-    """
-    options = {} if original is None else {"schema_translate_map": {original.schema: SCHEMA}}
-    savepoint = connection.begin_nested()
-    try:
-        connection.execute(
-            plain(statement) if isinstance(statement, str) else statement, execution_options=options
-        )
+        connection.execute(plain(statement))
     except DBAPIError:
         savepoint.rollback()
         return False
@@ -84,10 +66,152 @@ def accepts(
     return True
 
 
-def rewrites(connection: Connection, copy: str, statement: ExecutableDDLElement | str) -> bool | None:
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Undo at the end what happens meanwhile."""
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+
+@contextmanager
+def copied(
+    connection: Connection, schema: str | None, table: str, *, without: Container[str] = ()
+) -> Iterator[str]:
+    """Make a temporary copy of a table, of the same name and without rows, and undo it.
+
+    It has the columns with their defaults, the constraints but foreign keys, and the indexes.
+
+    Args:
+        connection: the database.
+        schema: where the table is.
+        table: its name.
+        without: the constraints and indexes that the copy is not to have.
+
+    Yields:
+        The name of the copy, as SQL.
+
+    Raises:
+        CommandError: the role may make no temporary tables.
+    """
+    copy, original = quoted(connection, SCHEMA, table), quoted(connection, schema, table)
+    like = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY"
+    with undone(connection):
+        definitions = state(connection, original).definitions  # before the copy, which hides the table
+        create(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {like})")
+        for key, definition in definitions.items():
+            name = quoted(connection, None, key.name)
+            if key.name in without:
+                continue
+            if key.kind == "index":
+                unique = "UNIQUE " * definition.unique
+                run(connection, f"CREATE {unique}INDEX {name} ON {copy} {definition.sql}")
+            else:
+                run(connection, f"ALTER TABLE {copy} ADD CONSTRAINT {name} {definition.sql}")
+        yield copy
+
+
+def again(connection: Connection, table: str) -> dict[Key, Definition]:
+    """Return what is defined on a temporary table after the server has read its own words.
+
+    It does not always write the same then: so does a database that comes from a dump.
+    """
+    with undone(connection):
+        for key, definition in state(connection, table).definitions.items():
+            name = quoted(connection, None, key.name)
+            if key.kind == "check":
+                run(connection, f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+                run(connection, f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition.sql}")
+            elif key.kind == "index":
+                run(connection, f"DROP INDEX {SCHEMA}.{name}")
+                unique = "UNIQUE " * definition.unique
+                run(connection, f"CREATE {unique}INDEX {name} ON {table} {definition.sql}")
+        return state(connection, table).definitions
+
+
+def create(connection: Connection, statement: str) -> None:
+    """Create a temporary table.
+
+    Raises:
+        CommandError: the role may make none.
+    """
+    try:
+        connection.execute(plain(statement))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in FORBIDDEN:
+            raise CommandError(
+                "to compare, the server makes temporary copies of the tables, without their rows, and "
+                "this role or server does not allow it: GRANT TEMPORARY ON DATABASE, or compare with a "
+                "database of your own"
+            ) from error
+        raise
+
+
+def modelled(
+    connection: Connection, model: Table, needed: Iterable[str] = ()
+) -> tuple[State, dict[Key, Definition]]:
+    """Return what the server says of a table when it is made as its model says.
+
+    What is defined on it is returned twice, the second time as of `again`.
+
+    What it does not take, because it names a label that an enum does not have yet, is left out.
+
+    Args:
+        connection: the database.
+        model: the table of the models.
+        needed: statements that create what the table needs first: schemas, types, sequences.
+
+    Raises:
+        CommandError: the role may make no temporary tables.
+    """
+    naming = MetaData(naming_convention=model.metadata.naming_convention)
+    table = model.to_metadata(naming, schema=SCHEMA)
+    for column in table.columns:  # the copy of a type would be in the schema of the table
+        column.type = model.columns[column.key].type
+    name = quoted(connection, SCHEMA, model.name)
+    with undone(connection):
+        for statement in needed:
+            run(connection, statement)
+        create(connection, f"CREATE TEMPORARY TABLE {name} ()")
+        columns = [_specified(connection, column) for column in table.columns]
+        if not run(connection, add(name, columns)):
+            for column, specified in zip(table.columns, columns, strict=True):
+                if not run(connection, add(name, [specified])):
+                    run(connection, add(name, [_bare(connection, column)]))
+        key = table.primary_key
+        items = [*([key] if key.columns else []), *table.constraints]
+        for item in items:
+            if not isinstance(item, ForeignKeyConstraint) and (
+                item is key or not isinstance(item, PrimaryKeyConstraint)
+            ):
+                run(connection, sql(connection, AddConstraint(item, isolate_from_table=False)))
+        for index in table.indexes:
+            index.dialect_options["postgresql"]["concurrently"] = False
+            run(connection, sql(connection, CreateIndex(index)))
+        return state(connection, name), again(connection, name)
+
+
+def add(table: str, columns: list[str]) -> str:
+    return f"ALTER TABLE {table} {', '.join(f'ADD COLUMN {column}' for column in columns)}"
+
+
+def _specified(connection: Connection, column: Column[object]) -> str:
+    dialect = undoubled(connection.dialect)
+    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    return compiler.get_column_specification(column)
+
+
+def _bare(connection: Connection, column: Column[object]) -> str:
+    type_ = column.type.compile(undoubled(connection.dialect))
+    return f"{quoted(connection, None, column.name)} {type_}"
+
+
+def rewrites(connection: Connection, copy: str, statement: str) -> bool | None:
     """Return whether a statement would write every row of the table anew; None if it fails."""
     filenode = text("SELECT pg_relation_filenode(CAST(:copy AS regclass))")
     before = connection.scalar(filenode, {"copy": copy})
-    if not accepts(connection, statement):
+    if not run(connection, statement):
         return None
     return bool(connection.scalar(filenode, {"copy": copy}) != before)

@@ -1,50 +1,152 @@
-"""How to take back a drop, where Alembic's own way loses a part of what there was.
+"""How to take a change back.
 
-It goes by reflection, which knows no exclusion constraint, no DEFERRABLE, no NOT VALID, no
-partition, no trigger and no policy. The server writes each of them down as a statement.
+Alembic's own way goes by reflection, which does not know the half: no exclusion constraint,
+DEFERRABLE, operator class, collation, storage parameter, partition, trigger or policy. The
+server writes each of them down as a statement.
 """
 
+import re
+from collections.abc import Iterable
+from copy import copy
+
 from alembic.operations import ops
-from sqlalchemy import Connection, Constraint, PrimaryKeyConstraint, text
-from sqlalchemy.schema import SchemaItem
+from sqlalchemy import Connection, text
 
-from migrate.autogenerate import trial
 from migrate.autogenerate.operations import Statement
+from migrate.autogenerate.trial import quoted
 
-CONSTRAINT = text(
-    "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
-    "WHERE conrelid = CAST(:table AS regclass) AND conname = :name"
-)
+Operations = list[ops.MigrateOperation]
 
-TABLE = text("""
-    SELECT CASE relkind WHEN 'p' THEN pg_get_partkeydef(oid) END, relpersistence = 'u'
-    FROM pg_class WHERE oid = CAST(:table AS regclass)
+# A column as CREATE TABLE and ADD COLUMN have it, the sequence of its own if it has one, and what
+# is said of it afterwards.
+COLUMNS = text("""
+    SELECT attname::text,
+        concat_ws(' ', quote_ident(attname), format_type(atttypid, atttypmod),
+            CASE attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,
+            CASE WHEN attcollation <> typcollation THEN 'COLLATE ' || attcollation::regcollation END,
+            CASE
+                WHEN attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', value)
+                WHEN attgenerated = 'v' THEN format('GENERATED ALWAYS AS (%s) VIRTUAL', value)
+                WHEN attidentity <> '' THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %s %s)',
+                    CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, seqrelid::regclass,
+                    options)
+                ELSE 'DEFAULT ' || value
+            END,
+            CASE WHEN attnotnull AND required THEN 'NOT NULL' END),
+        CASE WHEN attidentity = '' AND seqrelid IS NOT NULL THEN
+            format('CREATE SEQUENCE %s AS %s %s', seqrelid::regclass, seqtypid::regtype, options) END,
+        array_remove(ARRAY[
+            CASE WHEN attidentity = '' AND seqrelid IS NOT NULL THEN
+                format('ALTER SEQUENCE %s OWNED BY %s.%I', seqrelid::regclass, attrelid::regclass, attname)
+                END,
+            format('COMMENT ON COLUMN %s.%I IS ', attrelid::regclass, attname)
+                || quote_literal(col_description(attrelid, attnum)),
+            CASE WHEN attstorage <> typstorage THEN format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s',
+                attrelid::regclass, attname, CASE attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
+                    WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END,
+            CASE WHEN attstattarget >= 0 THEN format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s',
+                attrelid::regclass, attname, attstattarget) END,
+            format('ALTER TABLE %s ALTER COLUMN %I SET (', attrelid::regclass, attname)
+                || (SELECT string_agg(each, ', ') FROM unnest(attoptions) AS each
+                    WHERE each NOT LIKE 'pg_attver=%') || ')'
+        ], NULL)
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid JOIN pg_class AS c ON c.oid = attrelid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    CROSS JOIN LATERAL (SELECT pg_get_expr(adbin, adrelid) AS value, NOT EXISTS (
+        SELECT FROM pg_constraint WHERE contype = 'n' AND conrelid = attrelid AND conkey = ARRAY[attnum]
+            AND (conname <> left(format('%s_%s_not_null', relname, attname), 63) OR connoinherit
+                OR NOT convalidated)) AS required) AS said
+    LEFT JOIN LATERAL (
+        SELECT pg_sequence.*, format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s',
+            seqstart, seqincrement, seqmin, seqmax, seqcache, CASE WHEN seqcycle THEN ' CYCLE' END) AS options
+        FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+        WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+            AND refobjid = attrelid AND refobjsubid = attnum AND deptype IN ('a', 'i')
+        LIMIT 1
+    ) AS owned ON true
+    WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
+        AND (CAST(:column AS text) IS NULL OR attname = :column)
+    ORDER BY attnum
 """)
 
-# What is to be done once the table is there: in which order, the constraint that it is about, and
-# the statement. A table gets its primary key in any case.
+# Constraints of a table's own: its name, whether it can stand in CREATE TABLE, its definition, and
+# the table that it refers to.
+CONSTRAINTS = text("""
+    SELECT conname::text, convalidated, pg_get_constraintdef(c.oid), confrelid::bigint, (
+            contype = 'n' AND conname = left(format('%s_%s_not_null', relname, (
+                SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1])), 63)
+            AND NOT connoinherit AND convalidated
+        ), format('COMMENT ON CONSTRAINT %I ON %s IS ', conname, conrelid::regclass)
+            || quote_literal(obj_description(c.oid, 'pg_constraint'))
+    FROM pg_constraint AS c JOIN pg_class ON pg_class.oid = conrelid
+    WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'f', 'n', 'p', 'u', 'x')
+        AND conparentid = 0 AND conislocal
+    ORDER BY array_position('{n,p,u,x,c,f}', contype::text), conname
+""")
+
+TABLE = text("""
+    SELECT CASE relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END, concat_ws(' ',
+        'INHERITS (' || (SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits
+            WHERE inhrelid = c.oid AND NOT relispartition) || ')',
+        'PARTITION BY ' || CASE relkind WHEN 'p' THEN pg_get_partkeydef(c.oid) END,
+        'USING ' || nullif(amname, 'heap'),
+        'WITH (' || nullif(concat_ws(', ', array_to_string(c.reloptions, ', '), (
+            SELECT string_agg('toast.' || each, ', ') FROM pg_class AS toast, unnest(toast.reloptions) AS each
+            WHERE toast.oid = c.reltoastrelid)), '') || ')',
+        'TABLESPACE ' || quote_ident(spcname))
+    FROM pg_class AS c LEFT JOIN pg_am ON pg_am.oid = relam
+    LEFT JOIN pg_tablespace AS t ON t.oid = reltablespace
+    WHERE c.oid = CAST(:table AS regclass)
+""")
+
+# What is to be done once the table is there, and in which order.
 AFTERWARDS = text(r"""
-    WITH of AS (SELECT CAST(:table AS regclass) AS oid)
-    SELECT 0, conname, format('ALTER TABLE %s %sADD CONSTRAINT %I %s', of.oid,
-        CASE contype WHEN 'p' THEN format('DROP CONSTRAINT %I, ', conname) ELSE '' END, conname, definition)
-    FROM of JOIN pg_constraint ON conrelid = of.oid, pg_get_constraintdef(pg_constraint.oid) AS definition
-    WHERE contype = 'x' OR contype IN ('p', 'u', 'f', 'c') AND conparentid = 0 AND conislocal
-        AND (definition ~ '(WITHOUT OVERLAPS|PERIOD |MATCH FULL|NOT VALID|NO INHERIT|NOT ENFORCED)'
-            OR contype IN ('p', 'u') AND condeferrable)
+    WITH of AS (
+        SELECT coalesce(relid, CAST(:table AS regclass)) AS oid, coalesce(level, 0) AS level
+        FROM (SELECT 1) AS one LEFT JOIN pg_partition_tree(CAST(:table AS regclass)) ON true
+    )
+    SELECT level * 10, format('CREATE TABLE %s PARTITION OF %s %s%s', of.oid::regclass, inhparent::regclass,
+        pg_get_expr(relpartbound, of.oid), ' PARTITION BY ' || pg_get_partkeydef(of.oid))
+    FROM of JOIN pg_class USING (oid) JOIN pg_inherits ON inhrelid = of.oid WHERE level > 0
     UNION ALL
-    SELECT 0, conname, NULL FROM of JOIN pg_constraint ON conrelid = of.oid WHERE conparentid <> 0
+    SELECT level * 10 + 1, format('ALTER TABLE %s ADD CONSTRAINT %I %s', of.oid::regclass, conname,
+        pg_get_constraintdef(c.oid))
+    FROM of JOIN pg_constraint AS c ON conrelid = of.oid
+    WHERE level > 0 AND conparentid = 0 AND conislocal AND contype IN ('c', 'f', 'p', 'u', 'x')
     UNION ALL
-    SELECT level, NULL, format('CREATE TABLE %s PARTITION OF %s %s%s', relid, parentrelid,
-        pg_get_expr(relpartbound, relid), ' PARTITION BY ' || pg_get_partkeydef(relid))
-    FROM of, pg_partition_tree(of.oid) JOIN pg_class ON pg_class.oid = relid WHERE level > 0
+    SELECT level * 10 + 2, pg_get_indexdef(indexrelid)
+    FROM of JOIN pg_index ON indrelid = of.oid JOIN pg_class AS i ON i.oid = indexrelid
+    WHERE NOT relispartition AND (indisvalid OR relkind = 'I')
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
     UNION ALL
-    SELECT 100, NULL, pg_get_triggerdef(pg_trigger.oid, true)
+    SELECT 1000, format('COMMENT ON INDEX %s IS ', indexrelid::regclass)
+        || quote_literal(obj_description(indexrelid, 'pg_class'))
+    FROM of JOIN pg_index ON indrelid = of.oid
+    UNION ALL
+    SELECT 1000, format('COMMENT ON TABLE %s IS ', of.oid::regclass)
+        || quote_literal(obj_description(of.oid, 'pg_class'))
+    FROM of
+    UNION ALL
+    SELECT 1000, CASE WHEN indisclustered THEN
+        format('ALTER TABLE %s CLUSTER ON %I', indrelid::regclass, relname) END
+    FROM of JOIN pg_index ON indrelid = of.oid JOIN pg_class ON pg_class.oid = indexrelid
+    UNION ALL
+    SELECT 1000, CASE WHEN indisreplident AND r.relreplident = 'i' THEN
+        format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', indrelid::regclass, i.relname) END
+    FROM of JOIN pg_class AS r USING (oid) JOIN pg_index ON indrelid = of.oid
+    JOIN pg_class AS i ON i.oid = indexrelid
+    UNION ALL
+    SELECT 1000, format('ALTER TABLE %s REPLICA IDENTITY ', of.oid::regclass)
+        || CASE relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END
+    FROM of JOIN pg_class USING (oid)
+    UNION ALL
+    SELECT 1000, pg_get_triggerdef(pg_trigger.oid, true)
     FROM of JOIN pg_trigger ON tgrelid = of.oid WHERE NOT tgisinternal AND tgparentid = 0
     UNION ALL
-    SELECT 100, NULL, pg_get_statisticsobjdef(pg_statistic_ext.oid)
+    SELECT 1000, pg_get_statisticsobjdef(pg_statistic_ext.oid)
     FROM of JOIN pg_statistic_ext ON stxrelid = of.oid
     UNION ALL
-    SELECT 100, NULL, format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, of.oid,
+    SELECT 1000, format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, of.oid::regclass,
         CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
         CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
             WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
@@ -54,45 +156,140 @@ AFTERWARDS = text(r"""
         ' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')')
     FROM of JOIN pg_policy ON polrelid = of.oid
     UNION ALL
-    SELECT 100, NULL, format('ALTER TABLE %s %s ROW LEVEL SECURITY', of.oid, action)
+    SELECT 1000, format('ALTER TABLE %s %s ROW LEVEL SECURITY', of.oid::regclass, action)
     FROM of JOIN pg_class USING (oid), (VALUES ('ENABLE'), ('FORCE')) AS change (action)
     WHERE CASE action WHEN 'FORCE' THEN relforcerowsecurity ELSE relrowsecurity END
-    ORDER BY 1, 3
+    ORDER BY 1, 2
+""")
+
+CONSTRAINT = text("""
+    SELECT pg_get_constraintdef(oid),
+        format('COMMENT ON CONSTRAINT %I ON %s IS ', conname, conrelid::regclass)
+            || quote_literal(obj_description(oid, 'pg_constraint'))
+    FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND conname = :name
+""")
+
+INDEX = text("""
+    SELECT pg_get_indexdef(oid),
+        format('COMMENT ON INDEX %s IS ', oid::regclass) || quote_literal(description)
+    FROM CAST(CAST(:index AS regclass) AS oid) AS oid, obj_description(oid, 'pg_class') AS description
+""")
+
+TYPE = text("""
+    SELECT format_type(atttypid, atttypmod) || coalesce(
+            CASE WHEN attcollation <> typcollation THEN ' COLLATE ' || attcollation::regcollation END, ''),
+        pg_get_expr(adbin, adrelid)
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attrelid = CAST(:table AS regclass) AND attname = :column
 """)
 
 
-def undo(connection: Connection, op: ops.MigrateOperation) -> list[ops.MigrateOperation]:
+def undo(connection: Connection, op: ops.MigrateOperation, without: Iterable[str] = ()) -> Operations:
     """Return what takes an operation back.
 
     Args:
         connection: the database, in which it has not run yet.
         op: the operation.
+        without: the foreign keys that a table comes back without.
     """
     match op:
+        case Statement():
+            return [Statement(sql) for sql in op.undo]
         case ops.DropTableOp():
-            return _undropped_table(connection, op)
-        case ops.DropConstraintOp(constraint_type="unique"):
-            table = trial.quoted(connection, op.schema, op.table_name)
-            definition = connection.scalar(CONSTRAINT, {"table": table, "name": op.constraint_name})
-            name = trial.quoted(connection, None, str(op.constraint_name))
-            return [Statement(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")]
+            return statements(table(connection, quoted(connection, op.schema, op.table_name), set(without)))
+        case ops.DropColumnOp():
+            place = quoted(connection, op.schema, op.table_name)
+            return statements(column(connection, place, op.column_name))
+        case ops.DropConstraintOp():
+            place = quoted(connection, op.schema, op.table_name)
+            return statements(constraint(connection, place, str(op.constraint_name)))
+        case ops.DropIndexOp():
+            return rebuilt(connection, op)
+        case ops.AlterColumnOp():
+            return altered(connection, op)
     return [op.reverse()]
 
 
-def _undropped_table(connection: Connection, op: ops.DropTableOp) -> list[ops.MigrateOperation]:
-    table = {"table": trial.quoted(connection, op.schema, op.table_name)}
-    created = op.reverse()
-    partition_by, unlogged = connection.execute(TABLE, table).one()
-    if partition_by:
-        created.kw["postgresql_partition_by"] = partition_by
-    if unlogged:
-        created.prefixes = ["UNLOGGED"]
-    afterwards = connection.execute(AFTERWARDS, table).all()
-    instead = {name for _, name, _ in afterwards}
+# IN of a varchar, as the server writes it down. Read again it would be something else.
+LIST = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]")
 
-    def stays(item: SchemaItem) -> bool:
-        replaced = isinstance(item, Constraint) and item.name in instead
-        return not replaced or isinstance(item, PrimaryKeyConstraint)
 
-    created.columns = list(filter(stays, created.columns))
-    return [created, *(Statement(sql) for *_, sql in afterwards if sql)]
+def statements(sql: Iterable[str | None]) -> Operations:
+    return [Statement(LIST.sub(r"(ARRAY[\1]::character varying[])::text[]", each)) for each in sql if each]
+
+
+def table(connection: Connection, name: str, without: set[str]) -> Iterable[str | None]:
+    """Yield what makes a table as it is now, partitions, triggers and policies included."""
+    there = {"table": name}
+    columns = connection.execute(COLUMNS, {**there, "column": None}).all()
+    constraints = [
+        each for each in connection.execute(CONSTRAINTS, there) if not each[4] and each[0] not in without
+    ]
+    unlogged, options = connection.execute(TABLE, there).one()
+    for _, _, before, _ in columns:
+        yield before
+    inside = [specified for _, specified, _, _ in columns]
+    inside += [
+        f"CONSTRAINT {quoted(connection, None, constraint)} {definition}"
+        for constraint, valid, definition, *_ in constraints
+        if valid
+    ]
+    yield f"CREATE {unlogged}TABLE {name} ({', '.join(inside)}) {options}".rstrip()
+    for constraint, valid, definition, *_, comment in constraints:
+        if not valid:
+            yield f"ALTER TABLE {name} ADD CONSTRAINT {quoted(connection, None, constraint)} {definition}"
+        yield comment
+    for *_, after in columns:
+        yield from after
+    for _, statement in connection.execute(AFTERWARDS, there):
+        yield statement
+
+
+def column(connection: Connection, table: str, name: str) -> Iterable[str | None]:
+    """Yield what makes a column as it is now."""
+    [(_, specified, before, after)] = connection.execute(COLUMNS, {"table": table, "column": name})
+    yield before
+    yield f"ALTER TABLE {table} ADD COLUMN {specified}"
+    for constraint, _, definition, _, usual, comment in connection.execute(CONSTRAINTS, {"table": table}):
+        of_column = definition.startswith(f"NOT NULL {quoted(connection, None, name)}")
+        if of_column and not usual:
+            yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted(connection, None, constraint)} {definition}"
+            yield comment
+    yield from after
+
+
+def constraint(connection: Connection, table: str, name: str) -> Iterable[str | None]:
+    """Yield what adds a constraint as it is now."""
+    definition, comment = connection.execute(CONSTRAINT, {"table": table, "name": name}).one()
+    yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted(connection, None, name)} {definition}"
+    yield comment
+
+
+def rebuilt(connection: Connection, op: ops.DropIndexOp, *, concurrently: bool = False) -> Operations:
+    """Return what builds an index as it is now."""
+    name = quoted(connection, op.schema, str(op.index_name))
+    definition, comment = connection.execute(INDEX, {"index": name}).one()
+    if concurrently:
+        definition = definition.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
+    return statements([definition, comment])
+
+
+def altered(connection: Connection, op: ops.AlterColumnOp) -> Operations:
+    """Return what makes a column what it is now."""
+    back: Operations = []
+    others = copy(op)
+    others.modify_type, others.modify_server_default = None, False
+    name = quoted(connection, None, op.column_name)
+    place = quoted(connection, op.schema, op.table_name)
+    type_, default = connection.execute(TYPE, {"table": place, "column": op.column_name}).one()
+    actions = []
+    if op.modify_type is not None:
+        actions += [f"ALTER COLUMN {name} TYPE {type_}"]
+    if op.modify_server_default is not False:
+        actions += [f"ALTER COLUMN {name} " + (f"SET DEFAULT {default}" if default else "DROP DEFAULT")]
+    if actions:
+        back.append(Statement(f"ALTER TABLE {place} {', '.join(actions)}"))
+    if others.has_changes():
+        back.append(others.reverse())
+    return back

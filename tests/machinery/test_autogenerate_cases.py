@@ -1,0 +1,463 @@
+"""Kinds of models that went wrong in practice: what is written for each runs, up, down and in `--sql`.
+
+Each test has two states of models of its own, or a database that holds what they do not say.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    cast,
+    column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, JSON, JSONB
+from sqlalchemy.orm import registry
+from sqlalchemy.types import UserDefinedType
+
+import models  # noqa: F401  (before their place is taken)
+from database import NAMING_CONVENTION, Base
+from tests.machinery.support import Chain, Database, Server
+
+Say = Callable[[MetaData], Any]
+
+
+class Backend:
+    """A database, and a history whose first revision does nothing."""
+
+    def __init__(self, database: Database, ini: Path, server: Server, patch: pytest.MonkeyPatch) -> None:
+        self.database, self.ini, self.server, self._patch = database, ini, server, patch
+        ini.write_text(ini.read_text().replace("hooks = lint, format", "hooks ="))
+        self.config = Config(ini, stdout=io.StringIO())
+        self.config.attributes["connection"] = database.engine
+
+    def say(self, *models: Say) -> None:
+        """Have these be the models."""
+        metadata = MetaData(naming_convention=NAMING_CONVENTION)
+        for each in models:
+            each(metadata)
+        self._patch.setattr(Base, "metadata", metadata)
+        self._patch.setattr(Base, "registry", registry(metadata=metadata))
+
+    def revise(self, name: str = "change") -> str:
+        """Run `alembic revision --autogenerate`, and return what it wrote, each remark on a line."""
+        before = set(self.files)
+        command.revision(self.config, message=name, autogenerate=True)
+        written = "\n".join(file.read_text() for file in self.files if file not in before)
+        return re.sub(r"\n +# (?!REVIEW|   )", " ", written)
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.ini.parent.glob("versions/*_*.py"))
+
+    def there_and_back(self) -> str:
+        """Write what there is to write, and try it: up, in `--sql`, down, and up again."""
+        database = self.database
+        command.upgrade(self.config, "r0")
+        [start] = database.heads()
+        before = database.schema()
+        offline = self.server.create(database.url.database)
+        written = self.revise(f"change{len(self.files)}")
+        command.upgrade(self.config, "head")
+        command.check(self.config)
+        after = database.schema()
+        self.config.output_buffer = output = io.StringIO()
+        command.upgrade(self.config, f"{start}:head", sql=True)
+        offline.psql(output.getvalue())
+        assert offline.schema() == after
+        command.downgrade(self.config, start)
+        assert database.schema() == before
+        command.upgrade(self.config, "head")
+        assert database.schema() == after
+        return written
+
+
+@pytest.fixture
+def backend(empty: Database, chain: Chain, server: Server, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    made = Backend(empty, chain("SELECT 1"), server, monkeypatch)
+    made.say()
+    command.upgrade(made.config, "head")
+    return made
+
+
+def table(name: str, *items: Any, **options: Any) -> Say:
+    """Say a table with an id."""
+
+    def say(models: MetaData) -> None:
+        key = Column("id", Integer, Identity(), primary_key=True)
+        # What belongs to a table can belong to no other.
+        Table(name, models, key, *(item() if callable(item) else item for item in items), **options)
+
+    return say
+
+
+# Text in expressions
+
+
+def shards(*items: Any) -> Say:
+    return table(
+        "shards", lambda: Column("n", Integer), lambda: Column("t", Text, server_default="100%"), *items
+    )
+
+
+def test_a_percent_sign_stays_one_in_a_check_and_an_index(backend: Backend) -> None:
+    backend.say(
+        shards(
+            lambda: CheckConstraint("n % 2 = 0", name="even"),
+            lambda: CheckConstraint("t <> '100%'", name="not_all"),
+            lambda: Index("even", text("(n % 2)")),
+            lambda: Index("thirds", column("n") % 3),
+            lambda: Index("some", "n", postgresql_where=text("t LIKE '100%'")),
+        )
+    )
+    backend.there_and_back()
+    backend.say(shards())
+    backend.there_and_back()
+    backend.say(
+        shards(
+            lambda: CheckConstraint("t <> '100%'", name="not_all"),
+            lambda: Index("half", "id", postgresql_where=text("t = '50%'")),
+        )
+    )
+    assert "%%" not in backend.there_and_back()
+
+
+def test_a_colon_is_no_bound_value_in_what_comes_back(backend: Backend) -> None:
+    backend.database.psql(r"""
+        CREATE TABLE prefs (id int GENERATED BY DEFAULT AS IDENTITY CONSTRAINT pk_prefs PRIMARY KEY,
+            greeting text NOT NULL, template text NOT NULL DEFAULT 'Hello :name',
+            flags json NOT NULL DEFAULT '{"dark":true}', path text DEFAULT 'C:\:x',
+            CONSTRAINT ck_prefs_filled CHECK (greeting <> '100%'),
+            CONSTRAINT ck_prefs_mod CHECK (id % 2 >= 0));
+    """)
+    backend.say(table("prefs", lambda: Column("greeting", Text, nullable=False)))
+    assert "Hello NULL" not in backend.there_and_back()
+
+
+def test_quotes_that_are_part_of_a_default_stay(backend: Backend) -> None:
+    backend.say(table("t", lambda: Column("quoted", Text, server_default="'it''s'")))
+    backend.there_and_back()
+    backend.database.execute("INSERT INTO t DEFAULT VALUES")
+    assert backend.database.value("SELECT quoted FROM t") == "'it''s'"
+
+
+@pytest.mark.parametrize("message", [r"drop C:\users", 'say "hello"', 'end with """', "a\nb", "{{x}}%s"])
+def test_a_message_may_hold_anything(message: str, backend: Backend) -> None:
+    backend.say(table("t"))
+    backend.revise(message)
+    command.upgrade(backend.config, "head")
+    command.check(backend.config)
+
+
+# What is beneath tables
+
+
+def test_a_domain_comes_before_its_table_with_the_extension_that_it_needs(backend: Backend) -> None:
+    email = DOMAIN("email_address", CITEXT(), check="VALUE ~ '^[^@]+@[^@]+$'")
+    backend.say(table("contacts", lambda: Column("email", email, nullable=False)))
+    written = backend.there_and_back()
+    assert "REVIEW: creates the extension citext" in written
+
+
+def test_a_schema_and_a_sequence_come_before_their_table(backend: Backend) -> None:
+    number = Sequence("ticket_number_seq", start=1000)
+    backend.say(
+        table("invoices", lambda: Column("total", Integer), schema="billing"),
+        table("tickets", lambda: Column("number", Integer, number, server_default=number.next_value())),
+    )
+    backend.there_and_back()
+
+
+def test_an_enum_that_no_column_has_is_left_to_what_uses_it(backend: Backend) -> None:
+    backend.database.psql("""
+        CREATE TYPE mood AS ENUM ('sad', 'ok');
+        CREATE DOMAIN good_mood AS mood CHECK (VALUE <> 'sad');
+        CREATE TYPE colour AS ENUM ('red', 'blue');
+        CREATE FUNCTION paint(c colour) RETURNS text LANGUAGE sql AS $$ SELECT c::text $$;
+    """)
+    backend.say(table("things"))
+    assert "DROP TYPE" not in backend.there_and_back()
+
+
+def test_a_table_of_an_extension_and_a_partition_are_left_alone(backend: Backend) -> None:
+    backend.database.psql("""
+        CREATE EXTENSION pg_trgm;
+        CREATE TABLE spatial_ref_sys (srid int PRIMARY KEY);
+        ALTER EXTENSION pg_trgm ADD TABLE spatial_ref_sys;
+    """)
+
+    def metrics(models: MetaData) -> None:
+        at = Column("at", DateTime(timezone=True), primary_key=True)
+        Table("metrics", models, at, postgresql_partition_by="RANGE (at)")
+
+    backend.say(metrics)
+    backend.there_and_back()
+    backend.database.psql("""
+        CREATE TABLE metrics_2025 PARTITION OF metrics FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+        INSERT INTO metrics VALUES ('2025-05-05');
+    """)
+    assert backend.revise() == ""
+
+
+# Keys and where values come from
+
+
+@pytest.mark.parametrize("options", [{}, {"use_alter": True}, {"deferrable": True, "initially": "DEFERRED"}])
+def test_tables_that_refer_to_each_other_come_and_go(options: dict[str, Any], backend: Backend) -> None:
+    backend.say(
+        table("teams", lambda: Column("captain", ForeignKey("players.id", **options))),
+        table("players", lambda: Column("team", ForeignKey("teams.id"))),
+    )
+    backend.there_and_back()
+    backend.say()
+    backend.there_and_back()
+
+
+def test_serial_and_plain_columns_become_an_identity_that_goes_on_after_the_rows(backend: Backend) -> None:
+    backend.database.psql("""
+        CREATE TABLE old_orders (id serial CONSTRAINT pk_old_orders PRIMARY KEY, n int);
+        CREATE TABLE plain_orders (id int CONSTRAINT pk_plain_orders PRIMARY KEY, n int);
+        INSERT INTO old_orders (n) SELECT generate_series(1, 5);
+        INSERT INTO plain_orders SELECT 7, 1;
+    """)
+
+    def old(models: MetaData) -> None:
+        key = Column("id", Integer, Identity(always=True), primary_key=True)
+        Table("old_orders", models, key, Column("n", Integer))
+
+    backend.say(old, table("plain_orders", lambda: Column("n", Integer)))
+    backend.there_and_back()
+    backend.database.psql("INSERT INTO old_orders (n) VALUES (1); INSERT INTO plain_orders (n) VALUES (1)")
+    assert backend.database.column(
+        "SELECT max(id) FROM old_orders UNION ALL SELECT max(id) FROM plain_orders"
+    ) == [
+        6,
+        8,
+    ]
+
+
+def test_a_default_of_a_type_without_equality_is_compared(backend: Backend) -> None:
+    def say(name: str) -> Say:
+        return table(
+            "things",
+            lambda: Column("j", JSON, server_default=text(r"'{}'\:\:json")),
+            lambda: Column("k", JSON, server_default=name),
+            lambda: Column("b", JSONB, server_default="{}"),
+            lambda: Column("at", SQLPoint, server_default="(1,2)"),
+        )
+
+    backend.say(say("{}"))
+    backend.there_and_back()
+    backend.say(say("[]"))
+    assert backend.there_and_back().count("op.alter_column") == 1
+
+
+def test_a_changed_primary_key_is_refused_in_a_line(backend: Backend) -> None:
+    backend.database.execute("CREATE TABLE t (id int GENERATED BY DEFAULT AS IDENTITY, n int PRIMARY KEY)")
+    backend.say(table("t", lambda: Column("n", Integer, nullable=False)))
+    with pytest.raises(CommandError, match=r"^table t: the database has the primary key .*\(n\), .*\(id\)\."):
+        backend.revise()
+    assert backend.files == []
+
+
+# Types
+
+
+class SQLPoint(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "point"
+
+
+class Shouting(TypeDecorator[str]):
+    impl = String(20)
+    cache_ok = True
+
+
+def test_a_type_of_the_application_is_written_without_it(backend: Backend) -> None:
+    backend.say(table("shouts", lambda: Column("word", Shouting()), lambda: Column("at", SQLPoint())))
+    written = backend.there_and_back()
+    assert "SQLType('point')" in written
+    assert "models" not in written.split("def upgrade")[0].split('"""')[2]
+
+
+def test_a_text_with_a_default_becomes_an_enum(backend: Backend) -> None:
+    def say(type_: Any) -> Say:
+        check = lambda: CheckConstraint("state <> 'done' OR id > 0", name="c")  # noqa: E731
+        index = lambda: Index("i", "state", postgresql_where=text("state = 'new'"))  # noqa: E731
+        return table(
+            "jobs", lambda: Column("state", type_, server_default="new", nullable=False), check, index
+        )
+
+    backend.say(say(String(20)))
+    backend.there_and_back()
+    backend.database.execute("INSERT INTO jobs DEFAULT VALUES")
+    backend.say(say(Enum("new", "done", name="job_state")))
+    written = backend.there_and_back()
+    assert "REVIEW: fails if a value of jobs.state does not fit job_state" in written
+    assert backend.database.value("SELECT state FROM jobs") == "new"
+
+
+def test_a_narrower_type_says_that_longer_values_fail(backend: Backend) -> None:
+    for type_, remark in ((String(20), ""), (String(10), "does not fit VARCHAR(10)")):
+        backend.say(table("t", lambda type_=type_: Column("s", type_)))
+        assert remark in backend.there_and_back()
+
+
+def test_an_index_by_an_enum_a_cast_or_an_order_is_found_again(backend: Backend) -> None:
+    class State(StrEnum):
+        NEW = "new"
+        DONE = "done"
+
+    def jobs(models: MetaData) -> None:
+        state: Column[Any] = Column("state", Enum(State, name="job_state"))
+        jobs = Table(
+            "jobs", models, Column("id", Integer, Identity(), primary_key=True), state, Column("n", Integer)
+        )
+        Index("new", jobs.c.n, postgresql_where=jobs.c.state == State.NEW)
+        Index("as_text", cast(jobs.c.n, Text))
+        Index("falling", jobs.c.n.desc().nulls_last())
+        Index("by_ops", "n", postgresql_ops={"n": "DESC"}, _table=jobs)
+
+    backend.say(jobs)
+    backend.there_and_back()
+
+
+# What comes back
+
+
+def test_a_dropped_table_comes_back_whole(backend: Backend) -> None:
+    backend.database.psql(r"""
+        CREATE TABLE rooms (id int GENERATED BY DEFAULT AS IDENTITY (START 7) CONSTRAINT pk_rooms PRIMARY KEY,
+            a int DEFAULT 3 CONSTRAINT ck_rooms_a CHECK (a > 0), b int,
+            c int GENERATED ALWAYS AS (a + b) STORED,
+            during tstzrange, u int, CONSTRAINT uq_rooms_u UNIQUE (u) DEFERRABLE INITIALLY DEFERRED,
+            parent int CONSTRAINT fk_rooms_parent REFERENCES rooms ON DELETE SET NULL, at point,
+            word varchar(9) COLLATE "C" CHECK (word IN ('a', 'b')), n serial,
+            CONSTRAINT ex EXCLUDE USING gist (during WITH &&)) WITH (fillfactor = 70);
+        CREATE INDEX idx_rooms_b ON rooms (b DESC) WHERE b > 0;
+        CREATE INDEX idx_rooms_word ON rooms (word text_pattern_ops);
+        COMMENT ON TABLE rooms IS 'it''s 100% : \x';
+        COMMENT ON COLUMN rooms.a IS 'it''s';
+        COMMENT ON INDEX idx_rooms_b IS 'falling';
+        COMMENT ON CONSTRAINT ck_rooms_a ON rooms IS ':a';
+        CREATE STATISTICS of_rooms ON a, b FROM rooms;
+    """)
+    assert "REVIEW: drops the table rooms" in backend.there_and_back()
+
+
+def test_what_a_column_takes_with_it_comes_back(backend: Backend) -> None:
+    backend.database.psql("""
+        CREATE TABLE t (id int GENERATED BY DEFAULT AS IDENTITY CONSTRAINT pk_t PRIMARY KEY, n serial,
+            word varchar(9) COLLATE "C" DEFAULT ':a' CHECK (word IN ('a', 'b')), during tstzrange,
+            CONSTRAINT x EXCLUDE USING gist (during WITH &&) DEFERRABLE);
+        CREATE UNIQUE INDEX i ON t (word text_pattern_ops, n) NULLS NOT DISTINCT WITH (fillfactor = 70);
+        COMMENT ON COLUMN t.word IS '100%';
+        CREATE STATISTICS s ON n, word FROM t;
+    """)
+    backend.say(table("t"))
+    backend.there_and_back()
+
+
+# What models say already
+
+
+def test_an_index_that_is_to_be_built_concurrently_is_built_with_its_new_table(backend: Backend) -> None:
+    def places(*items: Any) -> Say:
+        return table("places", lambda: Column("a", Integer), *items)
+
+    index = lambda: Index("i", "a", postgresql_concurrently=True)  # noqa: E731
+    backend.say(places(index))
+    assert "concurrently" not in backend.there_and_back()
+    backend.say(places())
+    backend.there_and_back()
+    backend.say(places(index))
+    assert backend.there_and_back().count("create_index") == 1
+
+
+def test_ten_parts_and_more_sort_in_their_order(backend: Backend) -> None:
+    indexes = [lambda n=n: Index(f"i{n}", "id", postgresql_where=text(f"id > {n}")) for n in range(10)]
+    backend.say(table("t"))
+    backend.there_and_back()
+    backend.say(table("t", *indexes))
+    backend.revise("many")
+    names = [file.stem.split("_", 2)[2] for file in backend.files if "many" in file.name]
+    assert names == [f"many_{n + 1:02}_i{n}" for n in range(10)]
+
+
+# Renames
+
+
+def renamed(source: str) -> str:
+    """Return a revision with the lines that its remarks offer in place of what they are about."""
+    functions = re.split(r"(?m)^(?=def )", source)
+    for number, function in enumerate(functions[1:], 1):
+        lines = re.findall(r"^ +#     (op\..*)$", function, re.M)
+        assert lines, function
+        functions[number] = (
+            function.partition("\n")[0] + "\n" + "".join(f"    {line}\n" for line in lines) + "\n\n"
+        )
+    return "".join(functions)
+
+
+def test_the_lines_that_are_offered_rename_what_is_named_after_a_table_or_a_column(backend: Backend) -> None:
+    def say(table: str, *columns: str) -> Say:
+        def of(models: MetaData) -> None:
+            one, other = columns
+            Table(
+                table,
+                models,
+                Column("id", Integer, Identity(), primary_key=True),
+                Column(one, Integer, index=True),
+                Column(other, Text, unique=True, server_default="a"),
+                Column("parent", ForeignKey(f"{table}.id"), index=True),
+                CheckConstraint(f"{one} > 0", name="positive"),
+                Index(f"{table}_{one}_{other}", one, other),
+            )
+
+        return of
+
+    backend.say(say("old", "number", "word"))
+    backend.there_and_back()
+    for models in (say("old", "count", "text"), say("new", "count", "text")):
+        backend.database.execute("INSERT INTO old VALUES (DEFAULT, 1, gen_random_uuid(), NULL)")
+        [start] = backend.database.heads()
+        before = backend.database.schema()
+        backend.say(models)
+        known = set(backend.files)
+        backend.revise("rename")
+        written = set(backend.files) - known
+        main = next(file for file in written if "REVIEW: a rename?" in file.read_text())
+        for other in written - {main}:
+            other.unlink()
+        source = re.sub(r"^down_revision.*$", f"down_revision = {start!r}", main.read_text(), flags=re.M)
+        main.write_text(renamed(source))
+        command.upgrade(backend.config, "head")
+        command.check(backend.config)
+        command.downgrade(backend.config, start)
+        assert backend.database.schema() == before
+        command.upgrade(backend.config, "head")
+    assert backend.database.value("SELECT count(*) FROM new") == 2

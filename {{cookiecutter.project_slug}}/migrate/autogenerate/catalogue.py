@@ -1,0 +1,132 @@
+"""What the server says of a table: its columns, and what is defined on them, each in its own words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+COLUMNS = text("""
+    SELECT attname::text, format_type(atttypid, atttypmod),
+        CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END,
+        attgenerated::text, attidentity::text, pg_get_expr(adbin, adrelid),
+        s.seqrelid::regclass::text, s.seqtypid::regtype::text,
+        ARRAY[seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle::int]
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = atttypid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    LEFT JOIN LATERAL (
+        SELECT pg_sequence.* FROM pg_depend AS d JOIN pg_sequence ON seqrelid = d.objid
+        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = attrelid AND d.refobjsubid = attnum
+            AND d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+            AND (attidentity <> '' OR EXISTS (
+                SELECT FROM pg_depend AS used WHERE used.classid = 'pg_attrdef'::regclass
+                AND used.objid = pg_attrdef.oid AND used.refobjid = seqrelid))
+        LIMIT 1
+    ) AS s ON true
+    WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
+    ORDER BY attnum
+""")
+
+# Access method, columns, operator classes, INCLUDE, NULLS NOT DISTINCT, WITH and WHERE all
+# stand after the first USING. An index that is not valid is not what the model asks for.
+DEFINITIONS = text("""
+    SELECT 'index', relname::text, substr(def, strpos(def, ' USING ') + 1), indisunique, indisvalid
+    FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, pg_get_indexdef(indexrelid) AS def
+    WHERE indrelid = CAST(:table AS regclass)
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+    UNION ALL
+    SELECT CASE contype WHEN 'c' THEN 'check' WHEN 'u' THEN 'unique' WHEN 'x' THEN 'exclude'
+            ELSE 'primary' END,
+        conname::text, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''), false, true
+    FROM pg_constraint
+    WHERE contype IN ('c', 'u', 'x', 'p') AND conrelid = CAST(:table AS regclass) AND conparentid = 0
+""")
+
+
+class Key(NamedTuple):
+    """What is defined on a table: an index, a CHECK, a unique, exclusion or primary key constraint."""
+
+    kind: str
+    name: str
+
+
+class Definition(NamedTuple):
+    """How it is defined."""
+
+    sql: str
+    unique: bool = False
+    valid: bool = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        type: its type.
+        collation: its collation, where that is not the type's own.
+        generated: "s" or "v" where it is generated, stored or virtual.
+        identity: "a" or "d" where it is an identity, ALWAYS or BY DEFAULT.
+        default: its default, or what it is generated from.
+        sequence: the sequence that goes with it, where it is an identity or serial.
+        sequence_type: the type of that.
+        options: START, INCREMENT, MINVALUE, MAXVALUE, CACHE and CYCLE of that.
+    """
+
+    type: str
+    collation: str | None = None
+    generated: str = ""
+    identity: str = ""
+    default: str | None = None
+    sequence: str | None = field(default=None, compare=False)
+    sequence_type: str | None = None
+    options: tuple[int, ...] | None = None
+
+    @property
+    def serial(self) -> bool:
+        """Whether its default is the next value of a sequence of its own."""
+        return bool(self.sequence) and not self.identity
+
+    @property
+    def plain(self) -> bool:
+        """Whether its values come from nothing but a default, if any."""
+        return not (self.generated or self.sequence)
+
+    @property
+    def type_with_collation(self) -> str:
+        """The type as SQL."""
+        return f"{self.type} COLLATE {self.collation}" if self.collation else self.type
+
+
+@dataclass
+class State:
+    """A table."""
+
+    columns: dict[str, Column] = field(default_factory=dict)
+    definitions: dict[Key, Definition] = field(default_factory=dict)
+
+
+def state(connection: Connection, table: str) -> State:
+    """Return what the server says of a table.
+
+    Args:
+        connection: the database.
+        table: its name, as SQL.
+    """
+    return State(dict(_columns(connection, table)), dict(_definitions(connection, table)))
+
+
+def _columns(connection: Connection, table: str) -> Iterator[tuple[str, Column]]:
+    for name, *facts, sequence, sequence_type, options in connection.execute(COLUMNS, {"table": table}):
+        type_, collation, generated, identity, default = facts
+        yield name, Column(
+            type_, collation, generated, identity,
+            # Of a sequence of its own it is the next value.
+            None if sequence else default,
+            sequence, sequence_type, tuple(options) if sequence else None,
+        )  # fmt: skip
+
+
+def _definitions(connection: Connection, table: str) -> Iterator[tuple[Key, Definition]]:
+    for kind, name, *definition in connection.execute(DEFINITIONS, {"table": table}):
+        yield Key(kind, name), Definition(*definition)

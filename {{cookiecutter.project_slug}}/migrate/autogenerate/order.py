@@ -1,0 +1,108 @@
+"""In which order a revision does things, so that each finds there what it needs, up and down."""
+
+from alembic.operations import ops
+from sqlalchemy import ForeignKeyConstraint, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+
+from migrate.autogenerate.definitions import excluded
+from migrate.autogenerate.operations import Rank, Statement
+from migrate.autogenerate.review import Review, table_of
+from migrate.autogenerate.trial import quoted
+
+Operations = list[ops.MigrateOperation]
+
+
+def ordered(changes: Operations, review: Review) -> Operations:
+    """Return the changes in their order, with the cycles of new and of dropped tables cut."""
+    changes = [*cut(changes, review), *cycles(review), *statistics(changes, review)]
+    dropped = review.children_first()
+
+    def key(change: ops.MigrateOperation) -> tuple[int, int]:
+        place = dropped.index(table_of(change)) if isinstance(change, ops.DropTableOp) else 0
+        return rank(change, review), place
+
+    return sorted(changes, key=key)
+
+
+def rank(change: ops.MigrateOperation, review: Review) -> Rank:
+    """Return when a change is made."""
+    match change:
+        case Statement():
+            return change.rank
+        case ops.CreateTableOp():
+            return Rank.CREATE_TABLE
+        case ops.DropConstraintOp() | ops.DropIndexOp():
+            return Rank.DROP_CONSTRAINT
+        case ops.DropColumnOp():
+            return Rank.DROP_GENERATED if change.reverse().column.computed is not None else Rank.DROP_COLUMN
+        case ops.AddColumnOp():
+            return Rank.ADD_COLUMN
+        case ops.AddConstraintOp() | ops.CreateIndexOp():
+            # What is new comes whole, before others refer to it.
+            return Rank.ADD_CONSTRAINT if review.lives(change) else Rank.CREATE_TABLE
+        case ops.DropTableOp():
+            return Rank.DROP_TABLE
+    return Rank.ALTER_COLUMN
+
+
+def cut(changes: Operations, review: Review) -> Operations:
+    """Return the changes with that on its own which a new table cannot be created with.
+
+    That is a foreign key to a table that comes later, or is said to, and an exclusion constraint,
+    of which Alembic writes a part.
+    """
+    new = [change for change in changes if isinstance(change, ops.CreateTableOp)]
+    created = {table_of(change) for change in new}
+    there: set[tuple[str | None, str]] = set()
+    later: Operations = []
+    for change in new:
+        there.add(table_of(change))
+        for item in list(change.columns):
+            if isinstance(item, ExcludeConstraint):
+                change.columns = [each for each in change.columns if each is not item]
+                added = excluded(review.connection, item, change.schema, change.table_name)
+                later.append(Statement(added.sql, rank=Rank.CREATE_TABLE))
+            elif isinstance(item, ForeignKeyConstraint):
+                referred = (review.named(item.referred_table.schema), item.referred_table.name)
+                if item.use_alter or (referred in created and referred not in there):
+                    change.columns = [each for each in change.columns if each is not item]
+                    key = ops.CreateForeignKeyOp.from_constraint(item)
+                    key.kw.pop("use_alter", None)
+                    later.append(key)
+    return [*changes, *later]
+
+
+def cycles(review: Review) -> Operations:
+    """Return what drops the foreign keys of dropped tables that refer to each other."""
+    found: Operations = []
+    for table, name, definition in review.cyclic:
+        place, key = quoted(review.connection, *table), quoted(review.connection, None, name)
+        found.append(
+            Statement(
+                f"ALTER TABLE {place} DROP CONSTRAINT {key}",
+                f"ALTER TABLE {place} ADD CONSTRAINT {key} {definition}",
+                rank=Rank.DROP_CONSTRAINT,
+            )
+        )
+    return found
+
+
+# They go with any of their columns.
+STATISTICS = text("""
+    SELECT DISTINCT s.oid::bigint, format('%I.%I', nspname, stxname), pg_get_statisticsobjdef(s.oid)
+    FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = stxnamespace
+    JOIN pg_depend ON classid = 'pg_statistic_ext'::regclass AND objid = s.oid
+    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+    WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass) AND attname = :column
+""")
+
+
+def statistics(changes: Operations, review: Review) -> Operations:
+    """Return what drops the extended statistics of columns that are dropped."""
+    found = {}
+    for change in changes:
+        if isinstance(change, ops.DropColumnOp):
+            place = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
+            for oid, name, definition in review.connection.execute(STATISTICS, place):
+                found[oid] = Statement(f"DROP STATISTICS {name}", definition, rank=Rank.DROP_CONSTRAINT)
+    return list(found.values())

@@ -1,0 +1,98 @@
+"""What is renamed along with a table or a column: what is named after it.
+
+A definition is the same before and after; the server says it with the new names on a copy.
+"""
+
+from collections.abc import Iterator
+
+from alembic.operations import ops
+from sqlalchemy import Connection, ForeignKeyConstraint, Table
+
+from migrate.alembic_internals import final_name
+from migrate.autogenerate import trial
+from migrate.autogenerate.catalogue import Definition, Key, state
+from migrate.autogenerate.trial import quoted
+
+Pair = tuple[str, str]  # the old name and the new one
+
+
+def of_columns(
+    connection: Connection, schema: str | None, table: str, model: Table, columns: list[Pair]
+) -> list[tuple[str, Pair]]:
+    """Return the indexes and constraints to rename when columns are: of each its kind, and its names.
+
+    Args:
+        connection: the database.
+        schema: where the table is.
+        table: its name.
+        model: the table as the models have it.
+        columns: the columns that get another name.
+    """
+    wanted, again = trial.modelled(connection, model)
+    with trial.copied(connection, schema, table) as copy:
+        for old, new in columns:
+            names = (quoted(connection, None, name) for name in (old, new))
+            trial.run(connection, "ALTER TABLE {} RENAME COLUMN {} TO {}".format(copy, *names))
+        return matched(state(connection, copy).definitions, wanted.definitions | again)
+
+
+def of_table(connection: Connection, op: ops.DropTableOp, model: Table) -> list[tuple[str, Pair]]:
+    """Return what to rename when a table becomes that of a model."""
+    wanted, again = trial.modelled(connection, model)
+    with trial.copied(connection, op.schema, op.table_name) as copy:
+        found = matched(state(connection, copy).definitions, wanted.definitions | again)
+    present = state(connection, quoted(connection, op.schema, op.table_name))
+    for name, column in present.columns.items():
+        if column.sequence and column.sequence.endswith(
+            quoted(connection, None, f"{op.table_name}_{name}_seq")
+        ):
+            found.append(("sequence", (f"{op.table_name}_{name}_seq", f"{model.name}_{name}_seq")))
+    new = {columns(key): key for key in model.constraints if isinstance(key, ForeignKeyConstraint)}
+    for key in op.to_table().constraints:
+        if isinstance(key, ForeignKeyConstraint) and columns(key) in new:
+            name = final_name(new[columns(key)], connection.dialect)
+            if name and key.name and name != key.name:
+                found.append(("constraint", (str(key.name), name)))
+    return found
+
+
+def columns(key: ForeignKeyConstraint) -> tuple[str, ...]:
+    return tuple(column.name for column in key.columns)
+
+
+def matched(old: dict[Key, Definition], new: dict[Key, Definition]) -> list[tuple[str, Pair]]:
+    """Return what is defined the same by another name."""
+    known = {(key.kind, definition): key.name for key, definition in new.items() if key not in old}
+    return [
+        ("index" if key.kind == "index" else "constraint", (key.name, known[key.kind, definition]))
+        for key, definition in old.items()
+        if key not in new and (key.kind, definition) in known
+    ]
+
+
+def statements(
+    connection: Connection,
+    schema: str | None,
+    table: str,
+    found: list[tuple[str, Pair]],
+    *,
+    back: bool = False,
+) -> Iterator[str]:
+    """Yield the statements that rename, or that take it back.
+
+    Args:
+        connection: the database.
+        schema: where the table is.
+        table: its name at the time.
+        found: what to rename.
+        back: whether the new names become the old ones.
+    """
+    for kind, (old, new) in found:
+        now, then = (new, old) if back else (old, new)
+        if kind == "constraint":
+            place = (
+                f"TABLE {quoted(connection, schema, table)} RENAME CONSTRAINT {quoted(connection, None, now)}"
+            )
+        else:
+            place = f"{kind.upper()} {quoted(connection, schema, now)} RENAME"
+        yield f"ALTER {place} TO {quoted(connection, None, then)}"

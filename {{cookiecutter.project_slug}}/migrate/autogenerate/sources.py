@@ -1,0 +1,154 @@
+"""Where the values of a column come from: from the client or a default, a sequence, an expression.
+
+Alembic adds an identity to a column with a default, which fails, and leaves its counter at 1
+beside rows that are there (its issues 1504 and 1474).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column as ModelColumn
+from sqlalchemy import Connection
+from sqlalchemy.schema import DefaultClause
+
+from migrate.autogenerate.catalogue import Column
+from migrate.autogenerate.operations import Rank, Refused, Statement, several
+from migrate.autogenerate.scope import Key
+from migrate.autogenerate.trial import literal, quoted
+
+OPTIONS = ("START WITH", "INCREMENT BY", "MINVALUE", "MAXVALUE", "CACHE", "CYCLE")
+
+
+LIMITS = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+
+
+def options(column: Column) -> list[str]:
+    """Return the options of the sequence of a column that are not what they are unless said, as SQL."""
+    assert column.options is not None
+    usual = (1, 1, 1, LIMITS.get(column.sequence_type or ""), 1, 0)
+    given = zip(OPTIONS, column.options, usual, strict=True)
+    return [
+        word if word == "CYCLE" else f"{word} {number}" for word, number, other in given if number != other
+    ]
+
+
+def mode(column: Column) -> str:
+    return "ALWAYS" if column.identity == "a" else "BY DEFAULT"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column: its table as SQL and by schema and name, and its own name."""
+
+    table: str
+    key: Key
+    name: str
+
+
+def has_default(model: ModelColumn[Any]) -> bool:
+    """Return whether a model gives its column a default of the server."""
+    return isinstance(model.server_default, DefaultClause)
+
+
+def changes(connection: Connection, place: Place, old: Column, new: Column) -> Iterator[Statement | Refused]:
+    """Yield what gives a column another source of values.
+
+    Args:
+        connection: the database.
+        place: the column.
+        old: what it is.
+        new: what the models have it.
+    """
+    if old.generated or new.generated:
+        if (old.generated, old.default) != (new.generated, new.default):
+            said = [
+                f"generated as {each.default}" + " STORED" * (each.generated == "s")
+                if each.generated
+                else "not"
+                for each in (old, new)
+            ]
+            yield Refused(
+                f"column {place.table}.{place.name}: in the database it is {said[0]}, in the models "
+                f"{said[1]}. PostgreSQL cannot change that: take the column out of the models in one "
+                "revision, and put it in again in the next"
+            )
+        return
+    if bool(old.identity) == bool(new.identity) and old.serial == new.serial:
+        yield from _options(connection, place, old, new)
+        return
+    up = [*_left(connection, place, old), *_entered(connection, place, new, made=True)]
+    down = [*_left(connection, place, new, made=True), *_entered(connection, place, old)]
+    yield from several(up, down, Rank.SOURCE)
+
+
+def _options(connection: Connection, place: Place, old: Column, new: Column) -> Iterator[Statement]:
+    column = f"ALTER TABLE {place.table} ALTER COLUMN {quoted(connection, None, place.name)}"
+    if old.identity and (old.identity, old.options) != (new.identity, new.options):
+        same_limits = all(each.options and each.options[3] == LIMITS.get(each.type) for each in (old, new))
+        if old.type != new.type and old.identity == new.identity and same_limits:
+            return  # the type of the column brings its own limits
+
+        def said(each: Column) -> str:
+            assert each.options is not None
+            *numbers, cycle = each.options
+            given = [f"SET {word} {number}" for word, number in zip(OPTIONS, numbers, strict=False)]
+            return f"{column} SET GENERATED {mode(each)} {' '.join(given)} SET {'' if cycle else 'NO '}CYCLE"
+
+        yield Statement(said(new), said(old), rank=Rank.SOURCE)
+    elif old.serial and old.type != new.type and old.sequence_type != new.sequence_type:
+        yield Statement(
+            f"ALTER SEQUENCE {old.sequence} AS {new.sequence_type}",
+            f"ALTER SEQUENCE {old.sequence} AS {old.sequence_type}",
+            rank=Rank.SOURCE,
+        )
+
+
+def _left(connection: Connection, place: Place, column: Column, *, made: bool = False) -> Iterator[str]:
+    """Yield what takes the source from a column."""
+    alter = f"ALTER TABLE {place.table} ALTER COLUMN {quoted(connection, None, place.name)}"
+    if column.identity:
+        yield f"{alter} DROP IDENTITY"
+    elif column.serial:
+        yield f"{alter} DROP DEFAULT"
+        yield f"DROP SEQUENCE {sequence(connection, place, column, made=made)}"
+    elif column.default is not None:
+        yield f"{alter} DROP DEFAULT"
+
+
+def _entered(connection: Connection, place: Place, column: Column, *, made: bool = False) -> Iterator[str]:
+    """Yield what gives a column its source, which goes on after the rows that are there.
+
+    Args:
+        connection: the database.
+        place: the column.
+        column: what it becomes.
+        made: whether it never was that; else its sequence gets its name back.
+    """
+    name = quoted(connection, None, place.name)
+    alter = f"ALTER TABLE {place.table} ALTER COLUMN {name}"
+    if column.identity:
+        given = [] if made else [f"SEQUENCE NAME {column.sequence}"]
+        given = [*given, *options(column)]
+        brackets = f" ({' '.join(given)})" if given else ""
+        yield f"{alter} ADD GENERATED {mode(column)} AS IDENTITY{brackets}"
+    elif column.serial:
+        there = sequence(connection, place, column, made=made)
+        given = [f"AS {column.sequence_type}", *options(column)]
+        yield f"CREATE SEQUENCE {there} {' '.join(given)} OWNED BY {place.table}.{name}"
+        yield f"{alter} SET DEFAULT nextval({literal(there)})"
+    elif column.default is not None:
+        yield f"{alter} SET DEFAULT {column.default}"
+    if column.sequence and column.options:
+        counter = f"pg_get_serial_sequence({literal(place.table)}, {literal(place.name)})"
+        least, most = column.options[2:4]
+        yield (
+            f"SELECT setval({counter}, max({name})) FROM {place.table} "
+            f"HAVING max({name}) BETWEEN {least} AND {most}"
+        )
+
+
+def sequence(connection: Connection, place: Place, column: Column, *, made: bool) -> str:
+    """Return the name of a serial column's sequence, as SQL."""
+    schema, table = place.key
+    return quoted(connection, schema, f"{table}_{place.name}_seq") if made else str(column.sequence)
