@@ -1,5 +1,6 @@
 """Scenarios of the chain for other tables: `python -m migrate copy`."""
 
+import ast
 import hashlib
 import io
 import json
@@ -21,9 +22,10 @@ from alembic.util import CommandError
 from sqlalchemy import URL
 
 from migrate.__main__ import main as migrate
-from migrate.chain import Revision, revisions
+from migrate.chain import Revision, answers, revisions
 from migrate.copying import CopyOptions, adapt, copy, sql, steps_of
 from migrate.copying.renaming import Renaming
+from migrate.ledger.policy import claimed_locks
 from postgres import client
 from postgres.schema import schema
 from tests.conftest import TEMPLATE
@@ -72,7 +74,7 @@ def foreign(name: adapt.Name) -> str:
         case "column":
             return name.text.replace("_", " ").title()
         case "key":
-            return {"uuid": "bigint"}.get(name.text, name.text)
+            return "bigint"
         case "label":
             return f"{name.text}-x"
         case _:
@@ -191,15 +193,44 @@ def project(tmp_path: Path, server: Server) -> Iterator[Foreign]:
         process.stdin.close()
 
 
+# What a foreign table may have on a column: how it is made, and unmade.
+EXTRAS = {
+    "index": ("CREATE INDEX extra ON {table} ({column})", 'DROP INDEX "Sales Data".extra'),
+    "default": (
+        "ALTER TABLE {table} ALTER {column} SET DEFAULT '1'",
+        "ALTER TABLE {table} ALTER {column} DROP DEFAULT",
+    ),
+}
+
+
+def assert_refused_with_an_extra(project: Foreign, options: CopyOptions, steps: list[Revision]) -> int:
+    """Check that a scenario is refused where a column has what it may not have, and count the ways."""
+    sentences = re.findall(
+        r"no (index|default) on (\w+)\.(\w+)", " ".join(step.fields["Needs"] for step in steps)
+    )
+    for what, table, column in sentences:
+        names = {
+            "table": f'"Sales Data"."{table.replace("_", " ").title()}"',
+            "column": f'"{column.replace("_", " ").title()}"',
+        }
+        make, unmake = EXTRAS[what]
+        project.sql(make.format(**names))
+        with pytest.raises(CommandError, match=f"no {what} on "):
+            copy(options, chain=WORKED, say=lambda _line: None)
+        project.sql(unmake.format(**names))
+    return len(sentences)
+
+
 @pytest.mark.slow
 def test_every_scenario_runs_on_tables_of_other_names_with_other_keys_in_another_schema(
     project: Foreign, server: Server
 ) -> None:
     project.sql(f'CREATE SCHEMA "{SCHEMA}"')
-    before, refused = "base", {}
+    before, refused, ways = "base", {}, 0
     for steps in scenarios():
         slug = steps[-1].slug
         options = CopyOptions(slug, given(steps), to=project.folder)
+        ways += assert_refused_with_an_extra(project, options, steps)
         try:
             paths = copy(options, chain=WORKED, say=lambda _line: None)
         except CommandError as error:
@@ -222,6 +253,7 @@ def test_every_scenario_runs_on_tables_of_other_names_with_other_keys_in_another
         assert schema(twin) == done, slug
         project.sql(AWKWARD.get(slug, ""))
         before = after
+    assert ways > 10
     assert sorted(refused) == ["drop_user_password", "merge_dev_and_prod"]
     assert "key uuid" in refused["drop_user_password"]
     assert "names no table" in refused["merge_dev_and_prod"]
@@ -286,14 +318,14 @@ def test_a_revision_that_does_not_say_what_to_adapt_gets_one_clear_line(
 
 def test_a_person_is_asked_for_what_is_missing(project: Foreign) -> None:
     project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, amount integer NOT NULL)")
-    answers, asked = iter(["amount"]), []
+    typed, asked = iter(["amount"]), []
 
     def ask(question: str) -> str:
         asked.append(question)
-        return next(answers)
+        return next(typed)
 
     options = CopyOptions(
-        "expand_document_file_size", {"table": ["orders"], "key": ["bigint"]}, project.folder
+        "expand_document_file_size", {"table": ["orders"], "key": ["bigint"]}, to=project.folder
     )
     paths = copy(options, chain=WORKED, ask=ask, say=lambda _line: None)
     assert asked == ["column file_size [file_size]: "]
@@ -340,6 +372,18 @@ def test_what_is_new_may_not_be_there(project: Foreign) -> None:
     assert "orders.phone is there already" in says
 
 
+def test_a_copy_says_what_it_is_by_its_own_names(project: Foreign) -> None:
+    project.sql('CREATE SCHEMA "Sales"; CREATE TABLE "Sales"."Orders" (id bigint PRIMARY KEY)')
+    given = {"table": ["Sales.Orders"], "column": ["Phone No"]}
+    [path] = copy(
+        CopyOptions("add_user_phone", given, to=project.folder), chain=WORKED, say=lambda _line: None
+    )
+    said = answers(ast.get_docstring(ast.parse(path.read_text())) or "")
+    assert claimed_locks(said["Locks"]) == {'"Sales"."Orders"': "AccessExclusiveLock"}
+    assert said["Rollback"] == 'loses "Sales"."Orders"."Phone No"'
+    assert said["Adapt"] == 'table Orders, new column "Phone No"'
+
+
 def test_a_project_with_one_transaction_for_all_revisions_is_refused_where_it_matters(
     project: Foreign,
 ) -> None:
@@ -363,12 +407,13 @@ def test_one_step_may_be_copied_alone() -> None:
 
 
 def test_a_column_may_be_called_like_a_variable_or_a_word_of_sql(project: Foreign) -> None:
-    project.sql('CREATE TABLE "order" (id bigint PRIMARY KEY, total integer NOT NULL)')
+    project.sql('CREATE TABLE "order" (order_no bigint PRIMARY KEY, total integer NOT NULL)')
     project.sql('INSERT INTO "order" SELECT n, n FROM generate_series(1, 20000) AS n')
     options = CopyOptions(
         "expand_document_file_size",
         {"table": ["order"], "key": ["bigint"], "column": ["total"]},
-        project.folder,
+        id="order_no",
+        to=project.folder,
     )
     copy(options, chain=WORKED, say=lambda _line: None)
     project.alembic("upgrade", "head")
@@ -379,7 +424,7 @@ def test_a_statement_prepared_before_the_swap_fails_after_it(project: Foreign) -
     project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, amount integer NOT NULL)")
     given = {"table": ["orders"], "key": ["bigint"], "column": ["amount"]}
     said: list[str] = []
-    copy(CopyOptions("expand_document_file_size", given, project.folder), chain=WORKED, say=said.append)
+    copy(CopyOptions("expand_document_file_size", given, to=project.folder), chain=WORKED, say=said.append)
     assert "see to it: connections that prepare no statements" in said
     query, url = "SELECT amount FROM orders", client.libpq_url(project.url)
     with (
@@ -421,6 +466,7 @@ def test_a_name_that_is_too_long_is_cut_as_sqlalchemy_cuts_it() -> None:
         ("DROP TRIGGER IF EXISTS documents_text ON documents", 'DROP TRIGGER IF EXISTS "D_T" ON s."D"'),
         ("RAISE NOTICE '% documents have text'", "RAISE NOTICE '% D have text'"),
         ("-- of documents.text", "-- of D.T"),
+        ("-- a document of an owner, and `text`", "-- a D of an owner, and `T`"),
         ("ADD CONSTRAINT {x} CHECK ({y})", 'ADD CONSTRAINT "{x}" CHECK ({y})'),
     ],
 )

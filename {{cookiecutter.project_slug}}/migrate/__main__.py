@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "name": "another name",
     }.items():
         command.add_argument(f"--{kind}", action="append", default=[], metavar="NEW", help=words)
+    command.add_argument("--id", default="id", metavar="NEW", help="what the tables call their key (id)")
     command.add_argument("--same", action="store_true", help="what is not given keeps its name")
     command.add_argument("--only", action="store_true", help="this one revision, without its other steps")
     command.add_argument(
@@ -214,7 +215,7 @@ def copy_scenario(options: argparse.Namespace) -> None:
     """Copy a scenario, and say where its files are."""
     given = {kind: getattr(options, kind) for kind in ("table", "column", "key", "label", "member", "name")}
     wanted = copying.CopyOptions(
-        options.scenario, given, options.to, options.url, options.head,
+        options.scenario, given, options.id, options.to, options.url, options.head,
         only=options.only, same=options.same, anyway=options.anyway,
     )  # fmt: skip
     for path in copying.copy(

@@ -145,16 +145,18 @@ def test_what_autogenerate_points_at_is_there() -> None:
 
 # Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
 WORDS = {
-    "autosummarize", "brin", "ccnew", "ccold", "check", "excluded", "false", "foreignkey", "gin",
-    "gin_trgm_ops", "grantee", "hash", "jsonb_path_ops", "object", "on", "pages_per_range", "pg_trgm",
-    "plpgsql", "privilege_type", "s", "search_path", "security_invoker", "simple", "spgist", "string",
-    "true", "unique",
+    "autosummarize", "brin", "ccnew", "ccold", "check", "epoch", "excluded", "false", "foreignkey",
+    "gin", "gin_trgm_ops", "grantee", "hash", "interval", "jsonb_path_ops", "object", "on",
+    "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "s", "search_path",
+    "security_invoker", "simple", "spgist", "string", "true", "unique",
 }  # fmt: skip
-TYPES = {"bigint", "boolean", "integer", "jsonb", "record", "regclass", "regrole", "text", "trigger"}
-CATALOG = re.compile(r"(pg_|con|ind|rel|inh)\w+|oid")
+TYPES = {
+    "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
+    "regrole", "text", "timestamptz", "trigger",
+}  # fmt: skip
+CATALOG = re.compile(r"(pg_|con|ind|rel|inh|replay_)\w+|oid")
 LOCALS = re.compile(r"""
     \bAS\ (\w+) | \bFOR\ (\w+)\ IN\b | \bFOREACH\ (\w+)\ IN\b | \bWITH\ (\w+)\ AS\b
-    | ^\s*(\w+)\ (?:CONSTANT\ |uuid|record|text|integer|bigint)
     | \bTEMPORARY\ TABLE\ IF\ NOT\ EXISTS\ (\w+) | [(,]\ ?(\w+)\ (?:text|integer)\b
 """, re.VERBOSE | re.MULTILINE)  # fmt: skip
 
@@ -176,7 +178,8 @@ def words(revision: Revision) -> list[str]:
 def words_of_sql(text: str) -> list[str]:
     statement = sql.read(text)
     # What a view calls a column is a name in the database.
-    own = {name for names in LOCALS.findall(text) for name in names} if " VIEW " not in text else set()
+    aliases = {name for names in LOCALS.findall(text) for name in names} if " VIEW " not in text else set()
+    own = aliases | statement.variables
     found = []
     for place, number in enumerate(statement.places):
         kind, word = statement.tokens[number]

@@ -17,7 +17,7 @@ from database import DatabaseURLError, make_engine, parse_url
 from migrate.chain import Revision, project_config, revisions
 from migrate.copying import adapt, needs, source
 from migrate.copying.answers import Ask, renaming
-from migrate.copying.renaming import Renaming
+from migrate.copying.renaming import ID, Renaming
 from migrate.run.connection import connect
 from migrate.target import migration_engine
 
@@ -29,6 +29,7 @@ class CopyOptions:
     Attributes:
         scenario: the slug of one of its revisions.
         given: for each kind of name, what it becomes: NEW, or OLD=NEW.
+        id: the column that is the key of the tables.
         to: the folder of an Alembic project; without it, this one.
         url: its database, to see whether what a revision needs is there.
         head: the revision to come after, where there are several heads.
@@ -39,6 +40,7 @@ class CopyOptions:
 
     scenario: str
     given: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    id: str = ID
     to: Path | None = None
     url: str = ""
     head: str = ""
@@ -73,7 +75,7 @@ def copy(
     names = adapt.union(adapt.parse(step.fields["Adapt"]) for step in steps)
     if not any(name.kind == "table" for name in names):
         raise CommandError(f"{options.scenario} names no table: there is nothing to copy it to")
-    chosen = renaming(names, options.given, same=options.same, ask=ask)
+    chosen = renaming(names, options.given, id_=options.id, same=options.same, ask=ask)
     slugs = {revision.slug: revision.slug for revision in chain}
     chosen = replace(chosen, slugs=slugs | {step.slug: chosen.slug(step.slug) for step in steps})
     with _inside(options.to):

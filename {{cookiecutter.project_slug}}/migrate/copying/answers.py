@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from alembic.util import CommandError
 
 from migrate.copying.adapt import Name
-from migrate.copying.renaming import Renaming
+from migrate.copying.renaming import ID, Renaming
 
 KEY_TYPES = ("uuid", "bigint", "integer", "text")
 # What a new name may hold; a schema stands before a point. A label may hold more.
@@ -20,6 +20,7 @@ def renaming(
     names: Sequence[Name],
     given: Mapping[str, Sequence[str]],
     *,
+    id_: str = ID,
     same: bool = False,
     ask: Ask | None = None,
 ) -> Renaming:
@@ -28,6 +29,7 @@ def renaming(
     Args:
         names: those of the `Adapt:` lines.
         given: for each kind of name what the options say, as NEW in the order of the names or as OLD=NEW.
+        id_: the column that is the key of the tables.
         same: what is not said stays as it is.
         ask: how to ask a person; without it, what is missing is an error.
 
@@ -57,14 +59,15 @@ def renaming(
     for kind, pairs in {**chosen, "table": tables}.items():
         for new in pairs.values():
             _check(kind, new)
-    if schema:
-        _check("table", schema)
+    for name in filter(None, (schema, id_)):
+        _check("name", name)
     return Renaming(
         tables=tables,
         others={old: new for kind in ("column", "name") for old, new in chosen[kind].items()},
         literals=chosen["label"] | chosen["member"],
         keys=chosen["key"],
         schema=schema,
+        id=id_,
     )
 
 

@@ -149,7 +149,8 @@ def _partitioned(place: Place, found: re.Match[str]) -> bool:
 
 
 def _key(place: Place, found: re.Match[str]) -> bool:
-    return place.renaming.keys.get(found["type"], found["type"]) == found["type"]
+    types = found["types"].split(" or ")
+    return {place.renaming.keys.get(each, each) for each in types} <= set(types)
 
 
 def _server(place: Place, found: re.Match[str]) -> bool:
@@ -179,7 +180,7 @@ RULES: Mapping[str, Rule] = {
     r"no other table that refers to (?P<table>\w+)": _no_other,
     r"(?P<name>\w+) exists": _exists,
     r"(?P<table>\w+) is partitioned": _partitioned,
-    r"key (?P<type>\w+)(?:,.*)?": _key,
+    r"key (?P<types>\w+(?: or \w+)*)(?:,.*)?": _key,
     r"PostgreSQL (?P<version>\d+)": _server,
     r"Alembic (?P<version>\d+\.\d+)": _alembic,
     r"transaction_per_migration": _transactions,
@@ -214,8 +215,8 @@ def missing(names: Iterable[Name], place: Place) -> Iterator[str]:
             case "key" if not name.new:
                 kind = place.renaming.keys.get(name.text, name.text)
                 query = f"SELECT {COLUMN} AND format_type(atttypid, atttypmod) = :type"
-                if not place.holds(query, table=table, column="id", type=kind):
-                    yield f"{table}.id is not {kind}"
+                if not place.holds(query, table=table, column=place.renaming.id, type=kind):
+                    yield f"{table}.{place.renaming.id} is not {kind}"
                 continue
             case _:
                 continue

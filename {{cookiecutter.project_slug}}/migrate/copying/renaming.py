@@ -8,6 +8,7 @@ from functools import cached_property
 
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+ID = "id"
 LONGEST = 63  # bytes of a name that PostgreSQL keeps
 
 _preparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]
@@ -23,7 +24,7 @@ class Renaming:
         literals: new words in the place of labels and of members of JSON.
         keys: new types of the tables' ids, by the old type.
         schema: where the tables are; "" leaves it to the search_path.
-        key: the column that is the key.
+        id: the column that is the key of the tables, which is `id` in the chain.
         slugs: new names of the revisions.
     """
 
@@ -32,6 +33,7 @@ class Renaming:
     literals: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     schema: str = ""
+    id: str = ID
     slugs: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -48,10 +50,12 @@ class Renaming:
 
     def knows(self, name: str) -> bool:
         """Whether a name is one of the example's, or is made of them."""
-        return bool(self.forms) and bool(self._parts.search(name))
+        return name == ID or bool(self._parts.search(name))
 
     def new(self, name: str) -> str:
         """Return what becomes of a name, which may be made of others."""
+        if name == ID:
+            return self.id
         if not self.forms:
             return name
         made = self._parts.sub(lambda match: self.forms[match[0]], name)

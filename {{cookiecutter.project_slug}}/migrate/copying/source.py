@@ -119,6 +119,7 @@ def copied(source: str, renaming: Renaming, ids: Ids) -> str:
     Raises:
         CommandError: it has a string that cannot be written with the new names.
     """
+    source = _keys(source, renaming)
     text = _Text(source)
     tree = ast.parse(source)
     edits = [_of_string(text, node, kind, renaming) for node, kind in strings(tree)]
@@ -136,7 +137,6 @@ def copied(source: str, renaming: Renaming, ids: Ids) -> str:
     result = source
     for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
         result = result[: edit.start] + edit.text + result[edit.end :]
-    result = _keys(result, renaming)
     try:
         ast.parse(result)
     except SyntaxError as error:
@@ -276,7 +276,7 @@ def new_names(names: list[adapt.Name], renaming: Renaming) -> list[adapt.Name]:
             else renaming.new(name.text)
         )
 
-    return [adapt.Name(name.kind, new(name), renaming.new(name.table)) for name in names]
+    return [adapt.Name(name.kind, new(name), renaming.new(name.table), name.new) for name in names]
 
 
 def _in_sql_notation(said: str, renaming: Renaming) -> str:

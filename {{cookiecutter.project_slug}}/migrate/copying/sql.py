@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from migrate.copying.renaming import Renaming, quoted
+from migrate.copying.renaming import ID, Renaming, quoted
 
 # {name} is a field of an f-string; \0 parts two strings that Python joins.
 TOKEN = re.compile(
@@ -131,7 +131,7 @@ def _relation(statement: Statement, place: int, name: str, renaming: Renaming, o
     if not renaming.schema or before in (".", "AS", "CONSTRAINT"):
         return name
     words = [statement.near(place, -n) for n in range(1, 8)]
-    of_a_table = old in renaming.others
+    of_a_table = old in renaming.others or old == ID
     is_table = old in renaming.tables and before != "TO"
     is_relation = not BEFORE_RELATION.isdisjoint((before, f"{words[1]} {before}"))
     is_index = (
@@ -194,16 +194,21 @@ def prose(text: str, renaming: Renaming) -> str:
     """
 
     def word(match: re.Match[str]) -> str:
-        found, before = match[0], match.string[: match.start()]
-        if found in renaming.slugs:
-            return renaming.slugs[found]
-        behind = re.search(r"(\w+)\.$", before)
-        ticked = before.count("`") % 2 == 1
-        is_name = "_" in found or found in renaming.tables or ticked
-        if behind:
-            return renaming.new(found) if behind[1] in renaming.tables else found
-        if is_name or found not in renaming.others:
-            return renaming.new(found)
-        return found
+        article, old = match["article"] or "", match["word"]
+        new = _word(old, match.string[: match.start("word")], renaming)
+        if article and new != old:
+            article = article[0] + ("n " if new[0].lower() in "aeiou" else " ")
+        return article + new
 
-    return re.sub(r"[^\W\d]\w*", word, text)
+    return re.sub(r"(?P<article>\b[Aa]n? )?(?P<word>[^\W\d]\w*)", word, text)
+
+
+def _word(old: str, before: str, renaming: Renaming) -> str:
+    """Return a word of a sentence that has this before it."""
+    if old in renaming.slugs:
+        return renaming.slugs[old]
+    if behind := re.search(r"(\w+)\.$", before):
+        return renaming.new(old) if behind[1] in renaming.tables else old
+    is_word = old in renaming.others or old == ID
+    in_backticks = before.count("`") % 2 == 1
+    return old if is_word and "_" not in old and not in_backticks else renaming.new(old)
