@@ -88,7 +88,7 @@ def table(result: Result) -> str:
         stalls = [f"{figure(each, way, 'stall')} ms" for way in ("naive", "right")]
         reads = [f"{figure(each, way, 'reads_p99')} ms" for way in WAYS]
         errors = [failed(each, way) for way in ("naive", "right")]
-        seconds = [f"{figure(each, way, 'seconds').middle:.1f} s" for way in ("naive", "right")]
+        seconds = [_took(each, way) for way in ("naive", "right")]
         times = ratio(each, "stall")
         cells = [each["twin"], *stalls, f"{times:,.0f}" if times >= 10 else f"{times:.1f}"]
         cells += [*reads, *errors, *seconds]
@@ -96,13 +96,20 @@ def table(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _took(scenario: Mapping[str, Any], way: str) -> str:
+    stopped = " ".join(sorted({run["stopped"] for run in scenario[way]} - {""}))
+    seconds = f"{figure(scenario, way, 'seconds').middle:.1f} s"
+    return f"fails after {seconds}: {stopped}" if stopped else seconds
+
+
 def conditions(result: Result) -> str:
     """Return in a sentence what the figures were taken on."""
     load = result["load"]
+    busy = f" Others worked on the machine (load {result['busy']:g})." if result["busy"] > 1 else ""
     return (
         f"{result['rows']:,} documents, PostgreSQL {result['server']}, {result['cores']} cores, "
         f"{load['clients']} clients with {load['rate']:g} transactions a second, seed {load['seed']}; "
-        f"medians of {result['runs']}."
+        f"medians of {result['runs']}.{busy}"
     )
 
 

@@ -232,9 +232,8 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
     with closing(Copies(server)) as copies:
         along = Track(copies.make(), plan.rows, plan.load, plan.seconds)
         empty = Track(copies.make(), 0, plan.load, 0)  # what code has to know is asked of this one
+        conditions = _conditions(along, plan)
         for revision in revisions():
-            if not waiting:
-                break
             for twin in waiting.pop(revision.slug, []):
                 code = _code(empty, twin, revision, copies)
                 found: dict[str, Any] = {"slug": revision.slug, "twin": str(twin)}
@@ -246,12 +245,12 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
                     copies.drop(keep=[along.url, empty.url])
                     said(f"{twin}: {way}", 1)
                 scenarios.append(found)
-            said(f"on to {revision.slug}", 0)
-            for walk in (along, empty):
-                walk.quietly(revision, "upgrade")
             if waiting:
+                said(f"on to {revision.slug}", 0)
+                for walk in (along, empty):
+                    walk.quietly(revision, "upgrade")
                 along.fill()
-        return {**_conditions(along, plan), "scenarios": scenarios}
+        return {**conditions, "scenarios": scenarios}
 
 
 def _code(empty: Track, twin: Twin, revision: Revision, copies: Copies) -> Code:
@@ -279,6 +278,7 @@ def _conditions(track: Track, plan: Plan) -> dict[str, Any]:
         "rows": plan.rows,
         "server": str(version).split()[0],
         "cores": os.cpu_count(),
+        "busy": round(os.getloadavg()[0], 1),
         "runs": plan.runs,
         "seconds": plan.seconds,
         "load": asdict(plan.load),

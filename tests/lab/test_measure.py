@@ -9,19 +9,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.figures import Figure, chart, figure, table
+from lab.figures import Figure, chart, conditions, figure, table
 from tests.conftest import TEMPLATE
 
 
 def run(**figures: Any) -> dict[str, Any]:
     """Return one run as the lab writes it."""
-    return {"stall": 0.0, "reads_p99": 4, "seconds": 1.0, "failed": {}, **figures}
+    return {"stall": 0.0, "reads_p99": 4, "seconds": 1.0, "failed": {}, "stopped": "", **figures}
 
 
 RESULT = {
     "rows": 100_000,
     "server": "18.6",
     "cores": 2,
+    "busy": 0.4,
     "runs": 3,
     "load": {"rate": 200.0, "clients": 8, "seed": 1},
     "scenarios": [
@@ -35,7 +36,7 @@ RESULT = {
             "twin": "much & more",
             "idle": [run()],
             "naive": [run(stall=900.0, failed={"42P01": 2}), run(stall=300.0, failed={"42P01": 7})],
-            "right": [run(), run()],
+            "right": [run(stopped="55P03"), run()],
         },
     ],
 }
@@ -53,7 +54,15 @@ def test_the_table_has_what_costs_most_first() -> None:
     assert much.startswith(
         "| much & more | 600 (300 to 900) ms | 0 ms | 600 | 4 ms | 4 ms | 4 ms | 7 x 42P01 | 0 |"
     )
+    assert much.endswith("| 1.0 s | fails after 1.0 s: 55P03 |")
     assert little.startswith("| little | 42 ms | 11 ms | 3.8 |")
+
+
+def test_the_conditions_say_that_others_worked_on_the_machine() -> None:
+    assert conditions(RESULT).endswith("medians of 3.")
+    assert conditions({**RESULT, "busy": 7.5}).endswith(
+        "medians of 3. Others worked on the machine (load 7.5)."
+    )
 
 
 def test_the_chart_has_a_bar_for_each_way_and_both_colour_schemes() -> None:
