@@ -108,7 +108,9 @@ VALUES: dict[str, dict[str, list[Form]]] = {
             plain("language"),
             Form(
                 {"metadata": "jsonb_build_object('language', %(language)s::text)"},
-                "metadata ->> 'language'",
+                # Metadata that is no object has no place for the key, as backfill_document_language says.
+                "CASE WHEN jsonb_typeof(metadata) = 'object' THEN metadata ELSE to_jsonb(documents) END "
+                "->> 'language'",
             ),
         ],
         "priority": [plain("priority")],
