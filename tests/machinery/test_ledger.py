@@ -430,6 +430,7 @@ def complaints(ini: Path) -> list[str]:
     return [line.strip() for line in lines]
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_not_true_is_told_revision_by_revision(chain: Chain) -> None:
     ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer")
     for name, locks in (("r0", "none"), ("r1", f"t {AX}")):
@@ -476,6 +477,7 @@ def test_a_ledger_that_is_not_true_is_told_revision_by_revision(chain: Chain) ->
     assert complaints(ini) == [unrendered, "r1.py: its docstring lacks Deploy"]
 
 
+@pytest.mark.slow
 def test_from_a_revision_on_the_other_entries_stay(chain: Chain) -> None:
     ini = chain("CREATE TABLE t (id integer)", "ALTER TABLE t ADD COLUMN a integer", "DROP TABLE t")
     path = ini.parent / "versions/ledger.json"
@@ -656,6 +658,7 @@ def test_a_file_without_a_place_is_refused_before_anything_is_measured(tmp_path:
         ledger.update(folder=tmp_path, config=Config(chain("SELECT 1 / 0")))
 
 
+@pytest.mark.slow
 def test_it_tells_how_long_a_lock_is_held(chain: Chain) -> None:
     ini = chain(
         "CREATE TABLE t (id integer)",

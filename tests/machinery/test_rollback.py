@@ -59,12 +59,14 @@ def test_it_undoes_what_is_above_and_says_what_that_loses(
     assert steps(output) == ([str(number) for number in range(1, 7)] if undone else ["1"])
 
 
+@pytest.mark.slow
 def test_the_hooks_are_around_it(done: Site) -> None:
     done.configure(on_start="echo start", on_finish="echo finish $DEPLOY_RESULT")
     _, output = rollback(done, "--to", "r1", "--yes")
     assert re.findall(r"    \| (.*)", output) == ["start", "finish succeeded"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
 def test_it_asks_and_tells_the_price(answer: str, code: int, done: Site) -> None:
     exit_code, output = done.typed(f"python -m migrate rollback --to r0 --config {done.ini}", answer)
@@ -96,6 +98,7 @@ def test_over_an_irreversible_revision_only_the_backup_leads_back(done: Site) ->
     assert "at r0" in output
 
 
+@pytest.mark.slow
 def test_without_a_backup_it_still_says_how(done: Site) -> None:
     path = done.folder / "versions/r1.py"
     path.write_text(path.read_text().replace("loses t.a", "irreversible: t.a is gone"))
@@ -105,6 +108,7 @@ def test_without_a_backup_it_still_says_how(done: Site) -> None:
     assert "python -m migrate rollback --backup FILE" in commands(output)[0]
 
 
+@pytest.mark.slow
 def test_a_downgrade_that_fails_leaves_what_is_undone_and_shows_the_ways(done: Site) -> None:
     path = done.folder / "versions/r1.py"
     whole = path.read_text()
@@ -125,6 +129,7 @@ def test_a_downgrade_that_fails_leaves_what_is_undone_and_shows_the_ways(done: S
     assert done.heads() == ["r0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["nowhere", "-9"])
 def test_a_target_that_is_none_is_refused(to: str, done: Site) -> None:
     code, output = rollback(done, "--to", to, "--yes")
@@ -134,6 +139,7 @@ def test_a_target_that_is_none_is_refused(to: str, done: Site) -> None:
     assert done.heads() == ["r2"]
 
 
+@pytest.mark.slow
 def test_where_the_database_cannot_be_asked_nothing_is_said_to_be_undone(
     done: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +195,7 @@ def test_it_is_restored_beside_the_database_with_the_same_rights_and_settings(
     assert new.query(about) == done.database.query(about)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [False, True], ids=["beside", "lost"])
 def test_the_switch_works_as_printed(lost: bool, done: Site, backup: Path) -> None:
     database = str(done.database.url.database)
@@ -227,6 +234,7 @@ def broken(kind: str, backup: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cut off", "text", "empty", "missing"])
 def test_what_is_no_backup_is_refused_before_anything(kind: str, done: Site, backup: Path) -> None:
     code, output = rollback(done, "--backup", str(broken(kind, backup)))
@@ -243,6 +251,7 @@ def restored(made: Site) -> list[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_restore_that_fails_takes_its_database_with_it_and_nothing_else(done: Site) -> None:
     owner = f"{done.database.url.database}_owner"
     done.database.execute(f'CREATE ROLE "{owner}"')
@@ -308,6 +317,7 @@ def typed(made: Site, *lines: str) -> str:
     return output
 
 
+@pytest.mark.slow
 def test_what_only_a_superuser_may_set_does_not_stop_it(done: Site, owner: str) -> None:
     database = str(done.database.url.database)
     done.database.psql(f"""
@@ -333,6 +343,7 @@ def test_what_only_a_superuser_may_set_does_not_stop_it(done: Site, owner: str) 
     assert done.heads() == ["r0"]
 
 
+@pytest.mark.slow
 def test_what_is_restored_stays_when_it_cannot_be_verified(
     done: Site, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +358,7 @@ def test_what_is_restored_stays_when_it_cannot_be_verified(
     assert restored(done) == []
 
 
+@pytest.mark.slow
 def test_what_a_database_works_without_does_not_stop_it(done: Site, owner: str) -> None:
     lost = f"{owner}_lost"
     done.database.psql(f"""
@@ -368,6 +380,7 @@ def test_what_a_database_works_without_does_not_stop_it(done: Site, owner: str) 
     assert new.column("SELECT n FROM counted") == [1000]
 
 
+@pytest.mark.slow
 def test_a_database_that_is_given_has_to_be_empty(done: Site, backup: Path) -> None:
     database = str(done.database.url.database)
     code, output = rollback(done, "--backup", str(backup), "--into", database)
@@ -439,6 +452,7 @@ def test_two_roles_walk_the_ways_on_that_a_restore_prints(done: Site, two_roles:
     assert dump(new) == dump(done.database)
 
 
+@pytest.mark.slow
 def test_newer_client_programs_restore_into_an_older_server(
     done: Site, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

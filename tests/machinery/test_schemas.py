@@ -558,6 +558,7 @@ def deploy(made: Site, roles: Roles) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_deploy_brings_a_schema_that_the_application_may_use_at_once(made: Site, roles: Roles) -> None:
     code, output = deploy(made, roles)
     assert code == 0, output
@@ -566,6 +567,7 @@ def test_a_deploy_brings_a_schema_that_the_application_may_use_at_once(made: Sit
     assert "may not use" not in output
 
 
+@pytest.mark.slow
 def test_a_schema_that_the_application_may_not_use_is_named(made: Site, roles: Roles) -> None:
     closed = f'ALTER DEFAULT PRIVILEGES FOR ROLE "{roles.owner}" REVOKE USAGE ON SCHEMAS FROM "{roles.app}"'
     roles.database.execute(closed)
@@ -579,6 +581,7 @@ def test_a_schema_that_the_application_may_not_use_is_named(made: Site, roles: R
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_a_deploy_finds_out_beforehand_what_the_role_may_not_do(made: Site, roles: Roles) -> None:
     def stopped(owner: str) -> str:
         code, output = deploy(made, roles)
@@ -596,6 +599,7 @@ def test_a_deploy_finds_out_beforehand_what_the_role_may_not_do(made: Site, role
     assert stopped(owner).startswith('does not own billing."Order", and could not change them')
 
 
+@pytest.mark.slow
 def test_a_backup_is_of_the_revision_in_this_schemas_version_table(empty: Database, tmp_path: Path) -> None:
     empty.psql("""
         CREATE SCHEMA "An other"; CREATE TABLE "An other".alembic_version (version_num text);

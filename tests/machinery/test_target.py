@@ -302,6 +302,7 @@ def test_what_is_given_is_migrated_up_and_down(
     assert empty.column("SELECT version_num FROM alembic_version") == []
 
 
+@pytest.mark.slow
 def test_every_test_of_pytest_alembic_runs(empty: Database, chain: Chain, tmp_path: Path) -> None:
     ini, folder = chain(), tmp_path / "suite"
     for number, down in enumerate(["None", "'r0'"]):
@@ -648,6 +649,7 @@ def test_a_revision_that_no_file_has_is_explained_by_every_command(empty: Databa
     assert empty.column("SELECT version_num FROM alembic_version") == ["r0"]
 
 
+@pytest.mark.slow
 def test_a_revision_that_no_file_has_stops_a_deploy_and_a_rollback(
     empty: Database, lost: Path, tmp_path: Path
 ) -> None:
@@ -676,6 +678,7 @@ def on_chain(ini: Path, recipe: str) -> str:
     return f"import pathlib, database\ndatabase.ROOT = pathlib.Path({str(ini.parent)!r})\n{recipe}"
 
 
+@pytest.mark.slow
 def test_the_recipe_for_pytest_gives_each_test_an_untouched_database_at_head(
     empty: Database, chain: Chain, tmp_path: Path
 ) -> None:
@@ -695,6 +698,7 @@ def test_the_recipe_for_pytest_gives_each_test_an_untouched_database_at_head(
     assert not [name for name in beside if name.startswith(f"{str(empty.url.database)[:20]}_scratch_")]
 
 
+@pytest.mark.slow
 def test_the_recipe_for_an_applications_start_holds_for_several(empty: Database, chain: Chain) -> None:
     ini = chain(f"{CREATE}; SELECT pg_sleep(1)", ALTER, BUILD)
     program = f"{on_chain(ini, recipes()[1])}\nmigrate()\n"
