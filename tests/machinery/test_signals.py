@@ -5,7 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
 
 from migrate.run.signals import interruptible, stop_if_told
 from postgres import client
@@ -75,3 +79,27 @@ def test_a_program_does_not_outlive_a_signal_that_comes_as_it_starts(monkeypatch
         client.output(Path("/bin/sleep"), None, "60")
     [process] = started
     assert process.poll() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+def test_a_signal_in_a_commit_is_told_with_where_the_database_is(
+    done: bool, empty: Database, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = psycopg.Connection.commit
+    at_r1 = "SELECT FROM pg_class WHERE relname = 'u'"
+
+    def interrupted(self: psycopg.Connection) -> None:
+        last = bool(self.execute(at_r1).fetchall())
+        if done or not last:
+            commit(self)
+        if last:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(psycopg.Connection, "commit", interrupted)
+    config = Config(chain("CREATE TABLE t ()", "CREATE TABLE u ()", "CREATE TABLE v ()"))
+    config.attributes["connection"] = empty.engine
+    said = "the database is at r1$" if done else "the database is at r0, upgrade to r1 .* rolled back$"
+    with pytest.raises(CommandError, match=f"stopped on request: {said}"):
+        command.upgrade(config, "head")
+    monkeypatch.undo()
+    assert empty.heads() == [f"r{int(done)}"]

@@ -280,7 +280,7 @@ class Run:
 
     def _state(self) -> str:
         """Return where the database is after a failure, and what the step that failed has left."""
-        committed = self.outcome.committed()
+        committed = self.outcome.committed(self.done)
         if committed:
             self.done += 1
         at = self.plan[self.done - 1].to_revisions if self.done else self.plan[0].from_revisions

@@ -18,20 +18,21 @@ class Outcome:
     def __init__(self, migration: MigrationContext) -> None:
         assert migration.connection is not None
         self._migration, self._connection = migration, migration.connection
+        self._applied = 0  # revisions of which all but the commit is done
+        self._heads: set[str] = set()  # where the last of them leads
         self.clear()
 
     def clear(self) -> None:
         """Forget what was: another revision begins."""
         self._transactions = int(self._status() != TransactionStatus.IDLE)
         self._autocommit = False
-        self._heads: set[str] | None = None  # where it leads, once all but its commit is done
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Watch, until the end of the block."""
         migration = self._migration
         earlier = migration.on_version_apply_callbacks
-        migration.on_version_apply_callbacks = (*earlier, self._applied)
+        migration.on_version_apply_callbacks = (*earlier, self._apply)
         event.listen(self._connection, "before_cursor_execute", self._before)
         try:
             yield
@@ -44,7 +45,8 @@ class Outcome:
         self._autocommit |= self._driver.autocommit
         self._transactions += self._status() == TransactionStatus.IDLE  # the driver begins one now
 
-    def _applied(self, *, heads: set[str], **_: Any) -> None:
+    def _apply(self, *, heads: set[str], **_: Any) -> None:
+        self._applied += 1
         self._heads = heads
 
     @property
@@ -55,21 +57,25 @@ class Outcome:
         status: TransactionStatus = self._driver.info.transaction_status
         return status
 
-    def committed(self) -> bool | None:
-        """Roll back what is open; return whether the revision was committed, None if that is not known.
+    def committed(self, done: int) -> bool | None:
+        """Roll back what is open; return whether one more revision was committed, None if not known.
 
         What ends a COMMIT says nothing about what the server has done with it.
+
+        Args:
+            done: how many are known to be.
         """
-        heads, now = self._heads, None
+        asked = self._applied > done
+        self._applied = done
         try:
             self._connection.rollback()
-            if heads is None:
+            if not asked:
                 return False
-            now = set(self._migration.get_current_heads())
+            heads = set(self._migration.get_current_heads())
             self._connection.rollback()
         except SQLAlchemyError:
-            pass
-        return None if now is None and heads is not None else now == heads
+            return None if asked else False
+        return heads == self._heads
 
     @property
     def can_be_tried_again(self) -> bool:

@@ -46,7 +46,6 @@ class Progress:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._works_in = threading.get_ident()
-        self.waited_for_itself = False  # a second connection of a revision, for its first
         self._blockers = ""
         self._live = sys.stderr.isatty()
         self.clear()
@@ -72,6 +71,7 @@ class Progress:
         """Forget what was: another revision begins."""
         self._started = self._said = time.monotonic()
         self._blockers = ""
+        self.waited_for_itself = False  # a second connection of a revision, for its first
         self.erase()
 
     def erase(self) -> None:
@@ -86,7 +86,7 @@ class Progress:
 
     def _watch(self) -> None:
         engine = self._beside.execution_options(isolation_level="AUTOCOMMIT")
-        with suppress(SQLAlchemyError):  # what is only for show must not end the run
+        with suppress(SQLAlchemyError, psycopg.Error):  # what is only for show must not end the run
             if self._stop.wait(self._interval):
                 return
             with engine.connect() as connection:
