@@ -146,9 +146,9 @@ def test_what_autogenerate_points_at_is_there() -> None:
 # Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
 WORDS = {
     "autosummarize", "brin", "ccnew", "ccold", "check", "epoch", "excluded", "false", "foreignkey",
-    "gin", "gin_trgm_ops", "grantee", "hash", "interval", "jsonb_path_ops", "object", "on",
-    "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "s", "search_path",
-    "security_invoker", "simple", "spgist", "string", "true", "unique",
+    "gin", "gin_trgm_ops", "grantee", "hash", "interval", "jsonb_path_ops", "lock_timeout",
+    "object", "on", "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "s", "search_path",
+    "security_invoker", "simple", "spgist", "string", "timezone", "true", "unique",
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
@@ -185,11 +185,12 @@ def words_of_sql(text: str) -> list[str]:
         kind, word = statement.tokens[number]
         if kind == "string" and statement.near(place, -2) == "format":
             found += words_of_sql(word[1:-1])
-        elif kind == "string" and re.fullmatch(r"'[a-z]\w+'", word):
+        elif kind == "string" and re.fullmatch(r"'[a-z]\w*[a-z0-9]'", word):
             found.append(word[1:-1])
         elif kind == "name" and word not in own and not CATALOG.fullmatch(word):
             is_function = statement.near(place, 1) == "(" and statement.near(place, -1) not in BEFORE_COLUMNS
-            if not (is_function or (word in TYPES and sql.is_type(statement, place))):
+            names_type = word in TYPES and (word != "text" or sql.is_type(statement, place))
+            if not (is_function or names_type):
                 found.append(word)
     return found
 

@@ -11,7 +11,7 @@ Instead of: ADD CHECK, which reads all users while nobody can read or write, and
 Locks: users AccessExclusiveLock; scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes upper case is gone: from now on its INSERTs fail (23514)
-Needs: after normalize_user_emails; Alembic 1.16
+Needs: after normalize_user_emails
 Adapt: table users, key uuid, column email
 
 Revision ID: d33168ce29e4

@@ -10,7 +10,7 @@ Instead of: op.create_check_constraint() alone, which reads all rows under the e
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes a priority outside 0 to 9 is gone
-Needs: after clamp_document_priorities; Alembic 1.16
+Needs: after clamp_document_priorities
 Adapt: table documents, column priority
 
 Revision ID: 2f45575e6116

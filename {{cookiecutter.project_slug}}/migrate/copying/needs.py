@@ -153,6 +153,10 @@ def _key(place: Place, found: re.Match[str]) -> bool:
     return {place.renaming.keys.get(each, each) for each in types} <= set(types)
 
 
+def _plain_names(place: Place, _found: re.Match[str]) -> bool:
+    return not place.renaming.schema and not place.renaming.quotes
+
+
 def _server(place: Place, found: re.Match[str]) -> bool:
     query = "SELECT WHERE current_setting('server_version_num')::integer >= CAST(:version AS integer) * 10000"
     return place.holds(query, version=found["version"])
@@ -181,6 +185,7 @@ RULES: Mapping[str, Rule] = {
     r"(?P<name>\w+) exists": _exists,
     r"(?P<table>\w+) is partitioned": _partitioned,
     r"key (?P<types>\w+(?: or \w+)*)(?:,.*)?": _key,
+    r"names that need neither quotes nor a schema(?:,.*)?": _plain_names,
     r"PostgreSQL (?P<version>\d+)": _server,
     r"Alembic (?P<version>\d+\.\d+)": _alembic,
     r"transaction_per_migration": _transactions,
