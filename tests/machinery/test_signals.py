@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
+from migrate.run.runner import Runner
 from migrate.run.signals import interruptible, stop_if_told
 from postgres import client
 from tests.machinery.production import site
@@ -103,3 +104,20 @@ def test_a_signal_in_a_commit_is_told_with_where_the_database_is(
         command.upgrade(config, "head")
     monkeypatch.undo()
     assert empty.heads() == [f"r{int(done)}"]
+
+
+def test_a_signal_between_two_revisions_is_told_with_where_the_database_is(
+    empty: Database, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_self: Runner) -> None:
+        if empty.tables():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "check", check)
+    config = Config(chain("CREATE TABLE t ()", "CREATE TABLE u ()", "CREATE TABLE v ()"))
+    config.attributes["connection"] = empty.engine
+    with pytest.raises(
+        CommandError, match=r"on request: the database is at r0, upgrade to r1 .* rolled back$"
+    ):
+        command.upgrade(config, "head")
+    assert empty.heads() == ["r0"]

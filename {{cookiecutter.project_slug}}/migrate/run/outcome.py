@@ -67,6 +67,7 @@ class Outcome:
         """
         asked = self._applied > done
         self._applied = done
+        begun = self._transactions
         try:
             self._connection.rollback()
             if not asked:
@@ -75,6 +76,8 @@ class Outcome:
             self._connection.rollback()
         except SQLAlchemyError:
             return None if asked else False
+        finally:
+            self._transactions = begun  # the question's own is none of the revision's
         return heads == self._heads
 
     @property
