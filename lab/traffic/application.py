@@ -42,7 +42,8 @@ class Application:
         self.shared = rows
         self.new: dict[str, deque[Any]] = {table: deque(maxlen=NEW) for table in code.names}
         self._serial = itertools.count()
-        self._run = uuid4().hex[:6]
+        # What an earlier run has written may be there still.
+        self._run, self._page = uuid4().hex[:6], 1_000_000 + uuid4().int % 2_000_000_000
         self.transactions: list[Callable[[Transaction], None]] = [
             each for each, tables in TRANSACTIONS if set(tables) <= code.names.keys()
         ]
@@ -61,7 +62,7 @@ class Application:
             case "file_size":
                 return 1 + n
             case "page_number":
-                return 1_000_000 + n
+                return self._page + n
             case "status":
                 return self.random.choice(self.code.labels)
             case "language":
