@@ -1,4 +1,4 @@
--- Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can write
+-- Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can read or write
 -- claim: blocks reads of users while it scans users
 -- claim: blocks writes of roles while it scans users
 

@@ -1,4 +1,4 @@
--- Instead of: CREATE INDEX and SET NOT NULL, which read all users while nobody can write
+-- Instead of: CREATE INDEX, under which writes wait, and SET NOT NULL, under which reads wait too
 -- claim: blocks reads of users while it scans users
 -- claim: blocks writes of users while it builds uq_users_new_email
 

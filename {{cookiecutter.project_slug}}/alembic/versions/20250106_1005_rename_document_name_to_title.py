@@ -8,7 +8,7 @@ PostgreSQL 18 gives a NOT NULL a name of its own, made from the column's, which 
 leaves behind; before 18 it has none. The block renames it where it is.
 
 Scenario: rename a column
-Instead of: the drop_column() and add_column() that autogenerate writes
+Instead of: the add_column() and drop_column() that autogenerate writes: fails on rows, or loses every name
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: together with the code that says title; code that says name fails from here on (42703), and the

@@ -11,8 +11,8 @@ The key locks both tables, the parent first, as code does that reads a role and 
 There is no index on role_id: three roles that nobody deletes do not need one.
 
 Scenario: add a NOT NULL and a foreign key to a big live table
-Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can write
-Locks: users AccessExclusiveLock, roles ShareRowExclusiveLock; both scans under ShareUpdateExclusiveLock
+Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can read or write
+Locks: users AccessExclusiveLock, roles ExclusiveLock; both scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes NULL into role_id is gone
 Needs: after assign_user_roles
@@ -52,9 +52,10 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             BEGIN
-                -- Autovacuum gives way to the first one, while no code waits yet.
+                -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
+                -- code, too, that has a row FOR UPDATE.
                 LOCK TABLE roles, users IN SHARE UPDATE EXCLUSIVE MODE;
-                LOCK TABLE roles, users IN SHARE ROW EXCLUSIVE MODE;
+                LOCK TABLE roles, users IN EXCLUSIVE MODE;
                 IF NOT EXISTS (
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'users'::regclass AND conname = 'fk_users_role_id'

@@ -10,7 +10,7 @@ wait, but is not deadlocked.
 
 Scenario: add a foreign key to a column that holds orphans
 Instead of: cleaning first, and losing the race against the next orphan; ADD FOREIGN KEY fails on it
-Locks: documents ShareRowExclusiveLock, categories ShareRowExclusiveLock; no scan for the key, the index is
+Locks: documents ExclusiveLock, categories ExclusiveLock; no scan for the key, the index is
     built under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes a category_id that does not exist is gone
@@ -61,9 +61,10 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             BEGIN
-                -- Autovacuum gives way to the first one, while no code waits yet.
+                -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
+                -- code, too, that has a row FOR UPDATE.
                 LOCK TABLE categories, documents IN SHARE UPDATE EXCLUSIVE MODE;
-                LOCK TABLE categories, documents IN SHARE ROW EXCLUSIVE MODE;
+                LOCK TABLE categories, documents IN EXCLUSIVE MODE;
                 IF NOT EXISTS (
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'documents'::regclass AND conname = 'fk_documents_category_id'

@@ -12,7 +12,7 @@ would wait for each other, and one of them would fail.
 The way back refuses while the log of a deleted user is there, rather than delete it.
 
 Scenario: change the ON DELETE of a live foreign key
-Instead of: DROP and ADD FOREIGN KEY, which reads all of audit_logs while nobody can write to it
+Instead of: DROP and ADD FOREIGN KEY, which reads all of audit_logs while nobody can read or write it
 Locks: audit_logs AccessExclusiveLock, users AccessExclusiveLock; the scan under ShareUpdateExclusiveLock
 Rollback: lossless; refuses while a log has outlived its user
 Deploy: after the code that reads a log expects that user_id may be NULL
@@ -72,9 +72,10 @@ def _replace_foreign_key(on_delete: str) -> None:
     op.execute(f"""
         DO $$
         BEGIN
-            -- Autovacuum gives way to the first one, while no code waits yet.
+            -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
+            -- code, too, that has a row FOR UPDATE.
             LOCK TABLE users, audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
-            LOCK TABLE users, audit_logs IN SHARE ROW EXCLUSIVE MODE;
+            LOCK TABLE users, audit_logs IN EXCLUSIVE MODE;
             IF NOT EXISTS (
                 SELECT FROM pg_constraint
                 WHERE conrelid = 'audit_logs'::regclass AND conname = 'fk_audit_logs_user_id_new'

@@ -8,7 +8,7 @@ know them. The price is a bigger index, and that an UPDATE of title can no longe
 indexes alone (a HOT update). So: few columns, short ones, rarely changed.
 
 Scenario: answer a query from the index alone
-Instead of: title in the key, which widens every level of the tree and what UNIQUE would mean
+Instead of: title in the key, by which entries of one moment would be sorted too, and UNIQUE would compare
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that lists the newest documents

@@ -8,7 +8,7 @@ finished is kept. Another index on email would need its like here: what the old 
 stays with it, and goes with it.
 
 Scenario: replace a column with no downtime, third step: unique, checked and NOT NULL like the old one
-Instead of: CREATE INDEX and SET NOT NULL, which read all users while nobody can write
+Instead of: CREATE INDEX, under which writes wait, and SET NOT NULL, under which reads wait too
 Locks: users AccessExclusiveLock; the scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: while the first code runs; then deploy the second

@@ -50,9 +50,9 @@ def of_table(connection: Connection, op: ops.DropTableOp, model: Table) -> list[
     new = {columns(key): key for key in model.constraints if isinstance(key, ForeignKeyConstraint)}
     for key in op.to_table().constraints:
         if isinstance(key, ForeignKeyConstraint) and columns(key) in new:
-            name = final_name(new[columns(key)], connection.dialect)
-            if name and key.name and name != key.name:
-                found.append(("constraint", (str(key.name), name)))
+            new_name = final_name(new[columns(key)], connection.dialect)
+            if new_name and key.name and new_name != key.name:
+                found.append(("constraint", (str(key.name), new_name)))
     return found
 
 
