@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos lint index baseline judges lab lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -43,6 +43,9 @@ test-all: install  ## every test
 
 chaos: install  ## signals, crashes, full disks at random moments of a deploy, for MINUTES=10
 	CHAOS_MINUTES=$(MINUTES) $(BIN)/pytest tests/machinery/test_chaos.py --capture=no --quiet
+
+promise: install  ## try what autogenerate promises on models drawn at random: make promise DRAWS=2000 SEED=1
+	$(BIN)/python -W ignore -m tests.machinery.promise --draws $(or $(DRAWS),1000) $(if $(SEED),--seed $(SEED))
 
 lint: install  ## check style, format and types, of the template and of the backend
 	$(BIN)/ruff check

@@ -34,11 +34,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, JSON, JSONB
-from sqlalchemy.orm import registry
+from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import UserDefinedType
 
-import models  # noqa: F401  (before their place is taken)
-from database import NAMING_CONVENTION, Base
+from database import NAMING_CONVENTION, ROOT, Base
+from migrate.autogenerate import load, sound
 from tests.machinery.support import Chain, Database, Server
 
 Say = Callable[[MetaData], Any]
@@ -48,7 +48,7 @@ class Backend:
     """A database, and a history whose first revision does nothing."""
 
     def __init__(self, database: Database, ini: Path, server: Server, patch: pytest.MonkeyPatch) -> None:
-        self.database, self.ini, self.server, self._patch = database, ini, server, patch
+        self.database, self.ini, self.server, self.patch = database, ini, server, patch
         ini.write_text(ini.read_text().replace("hooks = lint, format", "hooks ="))
         self.config = Config(ini, stdout=io.StringIO())
         self.config.attributes["connection"] = database.engine
@@ -58,8 +58,8 @@ class Backend:
         metadata = MetaData(naming_convention=NAMING_CONVENTION)
         for each in models:
             each(metadata)
-        self._patch.setattr(Base, "metadata", metadata)
-        self._patch.setattr(Base, "registry", registry(metadata=metadata))
+        self.patch.setattr(Base, "metadata", metadata)
+        self.patch.setattr(Base, "registry", registry(metadata=metadata))
 
     def revise(self, name: str = "change") -> str:
         """Run `alembic revision --autogenerate`, and return what it wrote, each remark on a line."""
@@ -96,6 +96,7 @@ class Backend:
 
 @pytest.fixture
 def backend(empty: Database, chain: Chain, server: Server, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    load()  # before something takes their place
     made = Backend(empty, chain("SELECT 1"), server, monkeypatch)
     made.say()
     command.upgrade(made.config, "head")
@@ -442,11 +443,11 @@ def test_the_lines_that_are_offered_rename_what_is_named_after_a_table_or_a_colu
 
     backend.say(say("old", "number", "word"))
     backend.there_and_back()
-    for models in (say("old", "count", "text"), say("new", "count", "text")):
+    for changed in (say("old", "count", "text"), say("new", "count", "text")):
         backend.database.execute("INSERT INTO old VALUES (DEFAULT, 1, gen_random_uuid(), NULL)")
         [start] = backend.database.heads()
         before = backend.database.schema()
-        backend.say(models)
+        backend.say(changed)
         known = set(backend.files)
         backend.revise("rename")
         written = set(backend.files) - known
@@ -461,3 +462,83 @@ def test_the_lines_that_are_offered_rename_what_is_named_after_a_table_or_a_colu
         assert backend.database.schema() == before
         command.upgrade(backend.config, "head")
     assert backend.database.value("SELECT count(*) FROM new") == 2
+
+
+# Models that no revision can be written for
+
+
+LONG = "n" * 64
+FAULTS: dict[str, tuple[Say, str]] = {
+    "a foreign key to nothing": (
+        table("t", lambda: Column("n", ForeignKey("nowhere.id"))),
+        "the foreign key of t.n refers to nowhere.id, which no model has",
+    ),
+    "a column whose name is cut": (
+        table("t", lambda: Column(LONG, Integer)),
+        f"the name {LONG} has more than 63 bytes",
+    ),
+    "a table whose name is cut": (table("é" * 32), ".* has more than 63 bytes"),
+    "two indexes of one name": (
+        table("t", lambda: Index("i", "id"), lambda: Index("i", text("id DESC"))),
+        "the models have 2 indexes of the name i",
+    ),
+    "a bound value": (
+        table("t", lambda: Column("a", Text), lambda: CheckConstraint("a <> ':name'", name="c")),
+        r"the constraint ck_t_c of t has :name in its text, .*: write \\:name",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_models_is_said_in_a_line(fault: str, backend: Backend) -> None:
+    say, line = FAULTS[fault]
+    backend.say(say)
+    for ask in (backend.revise, lambda: command.check(backend.config)):
+        with pytest.raises(CommandError, match=f"^{line}") as error:
+            ask()
+        assert "\n" not in str(error.value)
+    assert backend.files == []
+
+
+def test_a_fault_of_the_models_names_its_file(backend: Backend) -> None:
+    base: Any = type("Base", (DeclarativeBase,), {"metadata": MetaData(naming_convention=NAMING_CONVENTION)})
+    key = Column("n", Integer, ForeignKey("nowhere.id"), primary_key=True)
+    made = type("T", (base,), {"__tablename__": "t", "n": key, "__module__": __name__})
+    backend.say()
+    backend.patch.setattr(Base, "metadata", base.metadata)
+    backend.patch.setattr(Base, "registry", base.registry)
+    assert made.__table__ is not None
+    with pytest.raises(CommandError, match=r"test_autogenerate_cases\.py: the foreign key of t\.n"):
+        backend.revise()
+
+
+TWICE = """from sqlalchemy import Column, Integer, Table
+from database import Base
+Table("twice", Base.metadata, Column("n", Integer))
+Table("twice", Base.metadata, Column("n", Integer))
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_module\n", "line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("x = (\n", r"line 1: SyntaxError: '\(' was never closed"),
+        (
+            TWICE,
+            "line 4: InvalidRequestError: Table 'twice' is already defined",
+        ),
+    ],
+)
+def test_models_that_cannot_be_imported_are_said_in_a_line(
+    source: str, says: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ROOT / "models" / "broken.py"
+    path.write_text(source)
+    try:
+        monkeypatch.setattr(sound, "MODELS", "models.broken")
+        backend.say()
+        with pytest.raises(CommandError, match=f"^the models cannot be imported: models/broken.py, {says}"):
+            command.check(backend.config)
+    finally:
+        path.unlink()

@@ -7,9 +7,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection
 
-import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base, environments
-from migrate.autogenerate import PLUGINS, Scope, render_item, write
+from migrate.autogenerate import PLUGINS, Scope, load, render_item, write
 from migrate.errors import clear_errors
 from migrate.run import guard
 from migrate.run.given import use
@@ -21,6 +20,8 @@ config = context.config
 # Only the command line gives options, and has no logging yet. Any other program logs as it likes.
 if config.config_file_name is not None and config.cmd_opts is not None and not logging.root.handlers:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
+
+load()  # which puts every table of the models on Base.metadata
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": Base.metadata,

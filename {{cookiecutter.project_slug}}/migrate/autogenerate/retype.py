@@ -5,6 +5,7 @@ The copy has the defaults, constraints and indexes of the table, which may stand
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from alembic.operations import ops
 from sqlalchemy import Connection, text
@@ -13,6 +14,7 @@ from sqlalchemy.schema import DefaultClause
 from migrate.alembic_internals import undoubled
 from migrate.autogenerate import trial
 from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.undo import TYPE
 
 # What keeps a column's type as it is, and no copy of the table has.
 IN_THE_WAY = text("""
@@ -40,11 +42,13 @@ class Form:
     Attributes:
         actions: what follows the name of the table; empty where Alembic's own does.
         rewrites: whether every row is written anew.
+        back: what follows the name of the table to give it its old type again.
         using: how the values are made of the old ones, where it has to be said.
     """
 
     actions: str
     rewrites: bool
+    back: str
     using: str = ""
 
 
@@ -59,35 +63,67 @@ def form(
         needed: statements that make the new type.
         dropped: the indexes and constraints of the table that are dropped before.
     """
+    place = quoted(connection, change.schema, change.table_name)
+    old, default = connection.execute(TYPE, {"table": place, "column": change.column_name}).one()
+    name = quoted(connection, None, change.column_name)
     with trial.undone(connection):
         for statement in needed:
             trial.run(connection, statement)
         with trial.copied(connection, change.schema, change.table_name, without=dropped) as copy:
-            for actions, using in forms(connection, change):
-                rewrites = trial.rewrites(connection, copy, f"ALTER TABLE {copy} {actions}")
-                if rewrites is not None:
-                    return Form(actions, rewrites, using)
+            alter = f"ALTER TABLE {copy}"
+            for actions, using in forms(
+                name, type_of(connection, change), default, new_default(connection, change)
+            ):
+                rewrites = trial.rewrites(connection, copy, f"{alter} {actions}")
+                if rewrites is None:
+                    continue
+                now = set_default(name, new_default(connection, change))
+                trial.run(connection, f"{alter} {now}")
+                back = [
+                    (f"{actions}, {set_default(name, default)}" if "DEFAULT" not in actions else actions)
+                    if change.modify_server_default is not False
+                    else actions
+                    for actions, _ in forms(name, old, new_default(connection, change), default)
+                ]
+                taken = next((each for each in back if trial.run(connection, f"{alter} {each}")), back[0])
+                return Form(actions, rewrites, taken, using)
     return None
 
 
-def forms(connection: Connection, change: ops.AlterColumnOp) -> Iterator[tuple[str, str]]:
-    """Yield the forms, from the simplest on, and how each makes the values."""
+def type_of(connection: Connection, change: ops.AlterColumnOp) -> str:
+    """Return the new type as SQL."""
     assert change.modify_type is not None
-    dialect = undoubled(connection.dialect)
-    name = quoted(connection, None, change.column_name)
-    type_ = change.modify_type.compile(dialect)
-    bare = type_.split(" COLLATE ")[0]
+    return str(change.modify_type.compile(undoubled(connection.dialect)))
+
+
+def new_default(connection: Connection, change: ops.AlterColumnOp) -> str | None:
+    """Return the default that the column has after the change, as SQL."""
     default = change.modify_server_default
     if default is False:
         default = change.existing_server_default
-    default_sql = (
-        dialect.ddl_compiler(dialect, None).render_default_string(default.arg)  # type: ignore[arg-type]
-        if isinstance(default, DefaultClause)
-        else ""
-    )
+    dialect: Any = undoubled(connection.dialect)
+    if isinstance(default, DefaultClause):
+        return str(dialect.ddl_compiler(dialect, None).render_default_string(default.arg))
+    return None
+
+
+def set_default(name: str, default: str | None) -> str:
+    return f"ALTER COLUMN {name} " + (f"SET DEFAULT {default}" if default else "DROP DEFAULT")
+
+
+def forms(name: str, type_: str, before: str | None, after: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the forms, from the simplest on, and how each makes the values.
+
+    Args:
+        name: the column, as SQL.
+        type_: its type afterwards.
+        before: its default before.
+        after: its default afterwards.
+    """
+    bare = type_.split(" COLLATE ")[0]
     for using in ("", f"{name}::{bare}", f"{name}::text::{bare}"):
         alter = f"ALTER COLUMN {name} TYPE {type_}" + f" USING {using}" * bool(using)
         yield alter, using
-        if isinstance(change.existing_server_default, DefaultClause):
-            back = f", ALTER COLUMN {name} SET DEFAULT {default_sql}" if default_sql else ""
+        if before:
+            back = f", {set_default(name, after)}" if after else ""
             yield f"ALTER COLUMN {name} DROP DEFAULT, {alter}{back}", using

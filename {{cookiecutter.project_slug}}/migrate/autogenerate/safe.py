@@ -67,9 +67,7 @@ def drop(index: ops.CreateIndexOp | ops.DropIndexOp) -> ops.DropIndexOp:
 def build(index: ops.CreateIndexOp) -> AutocommitBlock:
     """Return what builds an index concurrently, and can be run again after any failure."""
     concurrently = copy(index)
-    # Reflection says "no INCLUDE" as an empty list.
-    given = {name: value for name, value in index.kw.items() if value not in ([], None)}
-    concurrently.kw = {**given, "postgresql_concurrently": True}
+    concurrently.kw = {**index.kw, "postgresql_concurrently": True}
     return AutocommitBlock([drop(index), concurrently])
 
 
@@ -158,6 +156,12 @@ def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
             others.modify_server_default = False
     if others.has_changes():
         up.append(others)
+    if how:
+        rest_of_it = copy(change)
+        rest_of_it.modify_type, rest_of_it.modify_server_default = None, False
+        back = [alter(change, how.back, review)]
+        if rest_of_it.has_changes():
+            back.append(rest_of_it.reverse())
     rest.add(up, back)
 
 

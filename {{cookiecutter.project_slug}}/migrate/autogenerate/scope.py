@@ -4,7 +4,7 @@ The catalogue says what no model can have made: partitions, and what belongs to 
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,10 +12,11 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Connection, ForeignKeyConstraint, Table, text
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import SchemaItem
 
+from migrate.autogenerate import sound
 from migrate.run.history import TABLE
 
 Key = tuple[str | None, str]  # schema and name; the default schema is None, as in Alembic
@@ -177,10 +178,17 @@ class Scope:
         )
 
 
+def each_table(metadata: MetaData | Sequence[MetaData] | None) -> Iterator[Table]:
+    """Yield the tables of what Alembic is given."""
+    for each in [metadata] if isinstance(metadata, MetaData) else metadata or []:
+        yield from each.tables.values()
+
+
 def look(context: AutogenContext, _changes: ops.UpgradeOps) -> PriorityDispatchResult:
     """Look at the catalogue before Alembic asks what is compared."""
     for harmless in HARMLESS:
         warnings.filterwarnings("ignore", harmless, SAWarning)
+    sound.check(each_table(context.metadata), context.dialect)
     if scope := context.opts.get("scope"):
         scope.look(context.connection, context.sorted_tables, context.migration_context.version_table)
     return PriorityDispatchResult.CONTINUE

@@ -1,0 +1,64 @@
+"""Autogenerate keeps its promise for models drawn at random, and changes to them.
+
+`make promise` tries thousands, and prints the seed. What it has found stands here, made small.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.machinery.drawn import DrawnColumn, DrawnTable, Models
+from tests.machinery.promise import Promise, change
+from tests.machinery.support import Server
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def promise(session_server: Server) -> Iterator[Promise]:
+    logging.disable(logging.INFO)
+    made = Promise(session_server)
+    yield made
+    made.close()
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(change())
+def test_any_change_runs_up_down_and_offline_and_leaves_nothing_to_do(
+    promise: Promise, each: tuple[Models, Models]
+) -> None:
+    promise.hold(*each)
+
+
+def table(*columns: DrawnColumn, **options: object) -> DrawnTable:
+    return replace(DrawnTable("plain", None, columns=columns), **options)  # type: ignore[arg-type]
+
+
+A = DrawnColumn("a", "text")
+
+FOUND: dict[str, tuple[DrawnTable | None, DrawnTable | None]] = {
+    "a default that is two quotes": (table(replace(A, default=7)), table(replace(A, default=0))),
+    "IN of a varchar, dropped and brought back": (table(DrawnColumn("a", "plain enum")), table(A)),
+    "a serial key becomes an identity": (table(A, key="serial"), table(A, key="always")),
+    "a column of a type that SQLAlchemy does not know is dropped": (
+        table(DrawnColumn("a", "point", default=0)),
+        table(),
+    ),
+    "an index with an expression of SQLAlchemy's in its WHERE is added": (
+        table(DrawnColumn("a", "integer")),
+        table(DrawnColumn("a", "integer"), indexes=((0, 2),)),
+    ),
+    "a table with a key to itself goes": (table(A, references=((0, 4),)), None),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("found", FOUND)
+def test_what_was_found_holds(found: str, promise: Promise) -> None:
+    before, after = ((each,) if each else () for each in FOUND[found])
+    promise.hold(Models(before), Models(after))

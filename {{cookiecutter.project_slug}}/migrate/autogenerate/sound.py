@@ -1,0 +1,149 @@
+"""What is wrong with the models themselves, each in a line that names the file and the object."""
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from alembic.util import CommandError
+from sqlalchemy import Constraint, Dialect, Index, PrimaryKeyConstraint, Table, TextClause
+from sqlalchemy.exc import (
+    IdentifierError,
+    InvalidRequestError,
+    NoReferencedColumnError,
+    NoReferencedTableError,
+)
+from sqlalchemy.sql.visitors import iterate
+
+from database import ROOT, Base
+from migrate.alembic_internals import final_name
+
+MODELS = "models"
+LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest, without a word
+
+
+def load() -> None:
+    """Import the models.
+
+    Raises:
+        CommandError: they cannot be imported.
+    """
+    try:
+        importlib.import_module(MODELS)
+    except Exception as error:
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename).is_relative_to(ROOT) and ".venv" not in frame.filename
+        ]
+        path, line = (frames[-1].filename, frames[-1].lineno) if frames else ("models", 0)
+        if isinstance(error, SyntaxError) and error.filename:
+            path, line = error.filename, error.lineno
+        place = Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path
+        said = str(error).splitlines()[0] if str(error) else ""
+        raise CommandError(
+            f"the models cannot be imported: {place}, line {line}: {type(error).__name__}: {said}"
+        ) from error
+
+
+def check(tables: Iterable[Table], dialect: Dialect) -> None:
+    """Look at the models' tables.
+
+    Raises:
+        CommandError: no migration can be written for them.
+    """
+    tables = list(tables)
+    names: Counter[tuple[str | None, str]] = Counter()
+    for table in tables:
+        for fault in faults(table, dialect):
+            raise CommandError(f"{where(table)}{fault}")
+        for item in table.indexes:
+            names[table.schema, str(final_name(item, dialect))] += 1
+    for (schema, name), count in names.items():
+        if count > 1:
+            raise CommandError(
+                f"the models have {count} indexes of the name {name} in {schema or 'the default schema'}, "
+                "where an index needs one of its own (a long one is cut): give them others"
+            )
+
+
+def faults(table: Table, dialect: Dialect) -> Iterator[str]:
+    """Yield what is wrong with a table."""
+    yield from cut(table.name)
+    for column in table.columns:
+        yield from cut(column.name)
+    for key in sorted(table.foreign_keys, key=str):
+        try:
+            _ = key.column
+        except (NoReferencedTableError, NoReferencedColumnError):
+            yield (
+                f"the foreign key of {table.fullname}.{key.parent.name} refers to "
+                f"{key.target_fullname}, which no model has: correct it, or import its model in "
+                "models/__init__.py"
+            )
+    for item in (*table.constraints, *table.indexes):
+        if not isinstance(item, PrimaryKeyConstraint):
+            yield from unnamed(item, table, dialect)
+    for expression, place in expressions(table):
+        for element in iterate(expression):
+            if isinstance(element, TextClause) and (bound := sorted(element._bindparams)):
+                yield (
+                    f"{place} of {table.fullname} has :{bound[0]} in its text, which SQLAlchemy takes for a "
+                    rf"bound value: write \:{bound[0]}"
+                )
+
+
+def cut(name: str) -> Iterator[str]:
+    """Yield a fault where PostgreSQL would cut off a part of a name."""
+    if len(name.encode()) > LONGEST:
+        yield f"the name {name} has more than {LONGEST} bytes, and PostgreSQL would cut it: choose a shorter"
+
+
+def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterator[str]:
+    """Yield a fault where a constraint or index has no name, or too long a one."""
+    try:
+        name = final_name(item, dialect)
+    except IdentifierError as error:
+        yield f"{str(error).splitlines()[0]}: choose a shorter name"
+        return
+    except InvalidRequestError:  # of the naming convention
+        name = None
+    else:
+        yield from cut(name or "")
+    if name is None:
+        columns = ", ".join(column.name for column in getattr(item, "columns", ())) or "an expression"
+        yield (
+            f"a {type(item).__name__} of {table.fullname} on {columns} has no name, by which a revision "
+            "could drop it: give it one"
+        )
+
+
+def expressions(table: Table) -> Iterator[tuple[Any, str]]:
+    """Yield the expressions of a table, with what each is of."""
+    for column in table.columns:
+        argument = getattr(column.server_default, "arg", None)
+        if argument is None:
+            argument = getattr(column.computed, "sqltext", None)
+        if argument is not None and not isinstance(argument, str):
+            yield argument, f"the default of the column {column.name}"
+    for item in table.constraints:
+        if (condition := getattr(item, "sqltext", None)) is not None:
+            yield condition, f"the constraint {item.name}"
+    for index in table.indexes:
+        where = index.dialect_options["postgresql"]["where"]
+        for each in (*index.expressions, where):
+            if each is not None and not isinstance(each, str):
+                yield each, f"the index {index.name}"
+
+
+def where(table: Table) -> str:
+    """Return the file that a table is from, as the beginning of a line; empty where that is not known."""
+    for mapper in Base.registry.mappers:
+        if mapper.local_table is table and mapper.class_.__module__ in sys.modules:
+            path = Path(inspect.getsourcefile(mapper.class_) or "")
+            return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name}: "
+    return ""
