@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab atlas lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -76,6 +76,9 @@ judges: install  ## score squawk, zdm and the ledger on the naive ways and on th
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.json and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
 	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json'
+
+atlas: install  ## write the atlas, a site of all scenarios, into build/atlas/site
+	$(BIN)/python -m lab.atlas
 
 lock: install  ## refresh the locked requirements of both layers
 	$(BIN)/pip install --quiet --disable-pip-version-check uv

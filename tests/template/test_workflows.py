@@ -14,12 +14,16 @@ from tests.conftest import BACKEND, TEMPLATE, Project
 
 LAYERS = [TEMPLATE, BACKEND]
 WORKFLOWS = [path for layer in LAYERS for path in sorted((layer / ".github/workflows").glob("*.yml"))]
+# The one job that writes: it publishes what another one has made, and runs no code.
+PUBLISHES = {("atlas.yml", "publish"): {"pages": "write", "id-token": "write"}}
+WORKFLOW = ["--builtin-schema=vendor.github-workflows"]
 SCHEMAS = {
-    ".github/workflows/ci.yml": ["--builtin-schema=vendor.github-workflows"],
+    ".github/workflows/atlas.yml": WORKFLOW,
+    ".github/workflows/ci.yml": WORKFLOW,
     ".github/dependabot.yml": ["--builtin-schema=vendor.dependabot"],
     ".gitlab-ci.yml": ["--builtin-schema=vendor.gitlab-ci", "--data-transform=gitlab-ci"],
 }
-each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=["template", "backend"])
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=["atlas", "template", "backend"])
 LOCAL = ("make lint", "make test")  # test_backend.py runs them
 
 
@@ -37,7 +41,7 @@ def check(*command: str | Path) -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=["template", "backend"])
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_file_says_what_its_reader_understands(layer: Path, name: str) -> None:
-    if (layer, name) != (TEMPLATE, ".gitlab-ci.yml"):
+    if (layer, name) not in ((TEMPLATE, ".gitlab-ci.yml"), (BACKEND, ".github/workflows/atlas.yml")):
         check("check_jsonschema", *SCHEMAS[name], layer / name)
 
 
@@ -58,7 +62,8 @@ def test_a_workflow_may_only_read_and_ends(path: Path) -> None:
     assert content["permissions"] == {"contents": "read"}
     assert "secrets." not in path.read_text()
     for name, job in content["jobs"].items():
-        assert "permissions" not in job, name
+        assert job.get("permissions") == PUBLISHES.get((path.name, name)), name
+        assert "permissions" not in job or all("run" not in step for step in job["steps"]), name
         assert job["timeout-minutes"] <= 60, name
 
 

@@ -19,7 +19,7 @@ def lines(chain: Sequence[Revision], folder: Path) -> list[str]:
     """Return the index as lines of Markdown, with links from a file in `folder`."""
     if not chain:
         return ["", "There is no revision yet."]
-    parts = _parts(chain)
+    parts = parts_of(chain)
     found = _picture(chain, parts)
     for part, members in groupby(chain, key=lambda revision: parts[revision.id]):
         title = ["", f"### {part}"] if len(set(parts.values())) > 1 else []
@@ -57,7 +57,7 @@ def _picture(chain: Sequence[Revision], parts: dict[str, str]) -> list[str]:
     return [*lines, "```"]
 
 
-def _parts(chain: Sequence[Revision]) -> dict[str, str]:
+def parts_of(chain: Sequence[Revision]) -> dict[str, str]:
     """Return the part of the chain that each revision belongs to, by its id."""
     titles: dict[str, str] = {}
     for folder in {revision.path.parent for revision in chain}:
