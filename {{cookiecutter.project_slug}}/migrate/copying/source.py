@@ -37,7 +37,7 @@ PYTHON_KEYS = {
 LITERAL = re.compile(
     r"""(?P<prefix>[rRfFbBuU]*)(?P<quotes>\"{3}|'{3}|"|')(?P<body>(?:\\.|.)*?)(?P=quotes)""", re.DOTALL
 )
-NAME = re.compile(r"[^\W\d]\w*|(?:\w|\{\w+\})+")
+IDS = {"revision", "down_revision", "branch_labels", "depends_on"}
 
 
 class Ids(NamedTuple):
@@ -55,8 +55,8 @@ class _Edit:
     text: str
 
 
-def strings(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """Yield each string of a file, whole, with what it is: "sql", "name", "prose" or "word".
+def strings(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
+    """Yield each string of a file, whole, with what it is: "sql", "name" or "prose".
 
     The docstring of the file is not among them.
     """
@@ -76,19 +76,12 @@ def strings(tree: ast.AST) -> Iterator[tuple[ast.expr, str]]:
                     said[id(keyword.value)] = "prose"
         elif isinstance(node, ast.Expr):
             said[id(node.value)] = "prose"
-    body = tree.body[1:] if isinstance(tree, ast.Module) and _has_docstring(tree) else [tree]
+    body = tree.body if ast.get_docstring(tree) is None else tree.body[1:]
     for statement in body:
         if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") in IDS:
             continue
         for found in _outermost(statement):
             yield found, said.get(id(found)) or _shape(found)
-
-
-IDS = {"revision", "down_revision", "branch_labels", "depends_on"}
-
-
-def _has_docstring(tree: ast.Module) -> bool:
-    return ast.get_docstring(tree) is not None
 
 
 def _outermost(node: ast.AST) -> Iterator[ast.expr]:
