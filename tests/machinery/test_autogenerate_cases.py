@@ -503,7 +503,7 @@ def test_a_fault_of_the_models_is_said_in_a_line(fault: str, backend: Backend) -
 def test_a_fault_of_the_models_names_its_file(backend: Backend) -> None:
     base: Any = type("Base", (DeclarativeBase,), {"metadata": MetaData(naming_convention=NAMING_CONVENTION)})
     key = Column("n", Integer, ForeignKey("nowhere.id"), primary_key=True)
-    made = type("T", (base,), {"__tablename__": "t", "n": key, "__module__": __name__})
+    made: Any = type("T", (base,), {"__tablename__": "t", "n": key, "__module__": __name__})
     backend.say()
     backend.patch.setattr(Base, "metadata", base.metadata)
     backend.patch.setattr(Base, "registry", base.registry)

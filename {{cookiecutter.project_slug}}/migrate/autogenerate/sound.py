@@ -85,7 +85,8 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
                 f"{key.target_fullname}, which no model has: correct it, or import its model in "
                 "models/__init__.py"
             )
-    for item in (*table.constraints, *table.indexes):
+    items: list[Constraint | Index] = [*table.constraints, *table.indexes]
+    for item in items:
         if not isinstance(item, PrimaryKeyConstraint):
             yield from unnamed(item, table, dialect)
     for expression, place in expressions(table):
