@@ -377,8 +377,7 @@ class Scenario:
                 start = number
             elif not is_there and start is not None:
                 begin = 1 if start == 0 else 2 * start
-                end = self.columns + 1 if number == len(there) else 2 * number
-                bars.append(self._bar(label, begin, end, kind))
+                bars.append(self._bar(label, begin, 2 * number, kind))
                 start = None
         return bars
 

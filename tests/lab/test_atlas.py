@@ -235,7 +235,8 @@ def result(**ways: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_the_figures_are_those_of_the_lab_with_the_most_rows(tmp_path: Path) -> None:
-    conditions = {"server": "18.6", "cores": 2, "runs": 1, "load": {"clients": 6, "rate": 200.0, "seed": 1}}
+    load = {"clients": 6, "rate": 200.0, "seed": 1}
+    conditions = {"server": "18.6", "cores": 2, "runs": 1, "busy": 0.1, "load": load}
     naive = {"stall": 1471.0, "failed": {"57014": 2}, "waits": [[1.0, 1.5, "a"], [2.0, 0.5, "b"]]}
     for rows, right in ((1_000_000, 80.0), (1_000, 3.0)):
         scenarios = [result(naive=[naive], right=[{"stall": right}])]
