@@ -298,7 +298,7 @@ class Models:
                     name,
                     item.is_(None),
                     postgresql_where=text(f"{quoted(column.name)}\\:\\:text <> '5%'")
-                    if column.kind not in ("mood", "inet")
+                    if column.kind in ("integer", "text", "varchar(20)", "varchar")
                     else None,
                 ),
                 lambda: Index(name, item, postgresql_with={"fillfactor": 70}),
