@@ -1,7 +1,7 @@
 """Where the values of a column come from: from the client or a default, a sequence, an expression.
 
-Alembic adds an identity to a column with a default, which fails, and leaves its counter at 1
-beside rows that are there (its issues 1504 and 1474).
+Alembic adds an identity to a column that has a default, which fails, and leaves its counter at 1
+beside rows that are there.
 """
 
 from collections.abc import Iterator
