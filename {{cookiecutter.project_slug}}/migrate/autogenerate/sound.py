@@ -91,7 +91,7 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
             yield from unnamed(item, table, dialect)
     for expression, place in expressions(table):
         for element in iterate(expression):
-            if isinstance(element, TextClause) and (bound := sorted(element._bindparams)):
+            if isinstance(element, TextClause) and (bound := sorted(element.compile().params)):
                 yield (
                     f"{place} of {table.fullname} has :{bound[0]} in its text, which SQLAlchemy takes for a "
                     rf"bound value: write \:{bound[0]}"

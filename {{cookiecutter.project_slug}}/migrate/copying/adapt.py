@@ -1,6 +1,6 @@
 """What in a revision is the example's: the line `Adapt:` of its docstring.
 
-`Adapt: table documents, key uuid, columns file_size user_id, table users, key uuid, labels local`.
+`Adapt: table orders, key uuid, columns amount customer_id, table customers, key uuid, labels local`.
 A key and columns belong to the table before them, and what is `new` is made by the revision. A name
 that is made of these is not named.
 """

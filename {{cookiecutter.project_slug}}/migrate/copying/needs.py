@@ -1,6 +1,6 @@
 """What must hold before a revision runs: the line `Needs:` of its docstring, and whether it does.
 
-`Needs: documents.file_size is integer; no index on documents.file_size; code that ...`. Each of the
+`Needs: orders.amount is integer; no index on orders.amount; code that ...`. Each of the
 sentences of `RULES` is looked up, and every other one is for a person to judge.
 """
 
