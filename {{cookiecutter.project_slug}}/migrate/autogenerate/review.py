@@ -330,9 +330,9 @@ class Review:
         assert op.modify_type is not None
         type_ = op.modify_type.compile(self.connection.dialect)
         place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
-        if users := self.connection.scalars(IN_THE_WAY, place).all():
+        if dependents := self.connection.scalars(IN_THE_WAY, place).all():
             yield Remark(
-                f"fails as it stands: PostgreSQL changes no type that {', '.join(users)} uses. Drop and "
+                f"fails as it stands: PostgreSQL changes no type that {', '.join(dependents)} uses. Drop and "
                 "create that around this line."
             )
         old, new = op.existing_type, op.modify_type
