@@ -53,8 +53,8 @@ lint: install  ## check style, format and types, of the template and of the back
 	$(BIN)/mypy
 	cd '$(BACKEND)' && ../$(BIN)/mypy --exclude ^choices/ .
 
-index: install  ## list the scenarios in README.md and in the backend's versions/README.md
-	cd '$(BACKEND)' && ../$(BIN)/python -m migrate index && ../$(BIN)/python -m migrate index ../README.md
+index: install  ## list the scenarios in the backend's versions/README.md
+	cd '$(BACKEND)' && ../$(BIN)/python -m migrate index
 
 baseline: install  ## refresh the revision of history=baseline, what the chain builds in one
 	rm -rf build/baseline

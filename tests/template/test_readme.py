@@ -15,12 +15,20 @@ def test_set_up_is_two_commands() -> None:
     assert re.search(r"^test:", makefile, re.M)
 
 
-def test_the_index_lists_what_the_backends_index_lists() -> None:
-    backend = (BACKEND / "alembic/versions/README.md").read_text(encoding="utf-8")
-    prefix = "%7B%7Bcookiecutter.project_slug%7D%7D/alembic/versions/"
-    index = re.compile(r"<!-- index.*?<!-- /index -->", re.S)
-    [ours], [theirs] = index.findall(README), index.findall(backend)
-    assert ours.replace(prefix, "") == theirs, "make index"
+def test_it_is_read_in_some_minutes() -> None:
+    assert len(README.splitlines()) <= 120
+
+
+def test_what_it_shows_of_a_scenario_is_what_its_files_have() -> None:
+    shown = README.split("## One scenario\n")[1].split("\n## ")[0]
+    [slug] = re.findall(r"\[(\w+)\]\(", shown)
+    [revision] = (BACKEND / "alembic/versions").glob(f"*_{slug}.py")
+    [right], [naive] = (
+        re.findall(r"```python\n(.*?)```", shown, re.S),
+        re.findall(r"```sql\n(.*?)```", shown, re.S),
+    )
+    assert right in revision.read_text(encoding="utf-8")
+    assert naive in (TEMPLATE / "lab/naive" / f"{slug}.sql").read_text(encoding="utf-8")
 
 
 def test_the_table_of_choices_is_complete() -> None:

@@ -58,10 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--clear", action="store_true", help="stop and delete what has lost its project")
     command.set_defaults(run=servers)
 
-    command = commands.add_parser("index", help="write the lists of revisions in a Markdown file anew")
-    command.add_argument(
-        "path", type=Path, nargs="?", help=f"(default: {FOLDER / readme.FILE}, if it is there)"
-    )
+    command = commands.add_parser("index", help=f"render alembic/versions/{readme.FILE}, if it is there")
     command.set_defaults(run=index)
 
     command = commands.add_parser(
@@ -204,11 +201,10 @@ def servers(options: argparse.Namespace) -> None:
             print("    removed")
 
 
-def index(options: argparse.Namespace) -> None:
+def index(_options: argparse.Namespace) -> None:
     """Write the index of scenarios, and the ledger as it is recorded."""
-    default = FOLDER / readme.FILE
-    if options.path or default.exists():
-        readme.write(options.path or default, FOLDER)
+    if (FOLDER / readme.FILE).exists():
+        readme.write(FOLDER / readme.FILE, FOLDER)
 
 
 def copy_scenario(options: argparse.Namespace) -> None:
