@@ -31,6 +31,9 @@ IN_THE_WAY = text("""
     WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass) AND attgenerated <> ''
         AND refobjsubid = (SELECT attnum FROM pg_attribute WHERE attrelid = refobjid AND attname = :column)
         AND a.attname <> :column
+    UNION
+    SELECT 'the partition key' FROM pg_partitioned_table JOIN pg_attribute ON attrelid = partrelid
+    WHERE partrelid = CAST(:table AS regclass) AND attname = :column AND attnum = ANY (partattrs::int2[])
     ORDER BY 1
 """)
 
