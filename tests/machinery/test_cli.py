@@ -179,3 +179,17 @@ def test_a_percent_sign_in_the_folder_gets_one_line(command: str, tmp_path: Path
     [line] = done.stderr.splitlines()
     assert done.returncode == 1
     assert "rename the folder" in line
+
+
+@pytest.mark.parametrize("command", ["status", "smoke", "deploy"])
+def test_models_that_cannot_be_imported_get_one_line(command: str, empty: Database) -> None:
+    source = (
+        "import sys; from migrate.autogenerate import sound; from migrate.__main__ import main; "
+        f"sound.MODELS = 'nowhere'; sys.exit(main([{command!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=environment(empty.url), cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the models cannot be imported: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -234,11 +234,13 @@ class Server:
         self.remove_data()
         if self.home.name == "test" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
             # A new database is 300 files, and the tests make more than a thousand.
-            memory = Folder.make(MEMORY, HOME / self.home.name / "data", self.user).path / "data"
+            folder = Folder.make(MEMORY, self.user)
+            memory = folder.path / "data"
             memory.mkdir(mode=0o700)
             if self.user:
                 shutil.chown(memory, self.user)
             self.data.symlink_to(memory)
+            folder.claim(HOME / self.home.name / "data")
         utf8 = ["--encoding=UTF8", "--locale=C"]
         if self.version >= 17:
             utf8 += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
@@ -505,11 +507,13 @@ def _home_for_root() -> Path:
     else:
         homes = ROOT_HOME / "data"
         homes.mkdir(parents=True, exist_ok=True)
-        for folder in (ROOT_HOME, homes):
-            folder.chmod(0o755)  # whatever the umask
+        for path in (ROOT_HOME, homes):
+            path.chmod(0o755)  # whatever the umask
         # A link into a folder that somebody removed, or into another project's.
         HOME.unlink(missing_ok=True)
-        HOME.symlink_to(Folder.make(homes, HOME, ROOT_RUNS_AS).path, target_is_directory=True)
+        folder = Folder.make(homes, ROOT_RUNS_AS)
+        HOME.symlink_to(folder.path, target_is_directory=True)
+        folder.claim(HOME)
     return HOME
 
 

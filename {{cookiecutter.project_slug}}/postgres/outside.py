@@ -16,10 +16,9 @@ class Folder:
     path: Path
 
     @classmethod
-    def make(cls, place: Path, link: Path, user: str | None) -> "Folder":
-        """Make a new one in a place, for a link, that only a user can read (None: this one)."""
+    def make(cls, place: Path, user: str | None) -> "Folder":
+        """Make a new one in a place, that only a user can read (None: this one)."""
         folder = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=place)))
-        folder.claim(link)
         if user:
             shutil.chown(folder.path, user)
         return folder
@@ -33,7 +32,7 @@ class Folder:
             return None
 
     def claim(self, link: Path) -> None:
-        """Write down which link leads here."""
+        """Write down which link leads here, once it does: what is claimed and not led to counts as left."""
         if link != self.link:
             (self.path / "link").write_bytes(os.fsencode(link))
 

@@ -6,9 +6,11 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base
+from migrate.autogenerate import load
 from migrate.autogenerate.scope import Scope
+
+load()  # the models; where they cannot be imported, in one line
 
 NOT_OURS = text("""
     SELECT c.oid::regclass::text

@@ -10,14 +10,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 
-import models  # noqa: F401  (puts every table on Base.metadata)
 from database import Base, make_engine
+from migrate.autogenerate import load
 from migrate.autogenerate.scope import Scope
 from migrate.operate.operation import at, counted, development_config, python, quiet, read_config, shown
 from migrate.run import history
 from migrate.run.connection import address, connect
 from migrate.run.history import Entry, applied_revisions
 from migrate.target import allowed_url
+
+load()  # the models; where they cannot be imported, in one line
 
 # The exit code of each state. 1 is an error, and 2 a command line that is wrong, as everywhere.
 CODES = {"at head": 0, "behind": 3, "ahead": 4, "diverged": 5, "unversioned": 6}
