@@ -25,7 +25,7 @@ from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError, sqla_compat
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, StaticPool, create_engine, text
 
 import database
@@ -723,6 +723,7 @@ def test_the_recipe_for_an_async_engine_migrates_its_database(empty: Database, c
 # Where it has each, and how many arguments that takes.
 PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_repr_type": (render, 2),
+    "_get_constraint_final_name": (sqla_compat, 2),
     "_exec": (PostgresqlImpl, 1),
     "_upgrade_revs": (ScriptDirectory, 2),
     "_downgrade_revs": (ScriptDirectory, 2),

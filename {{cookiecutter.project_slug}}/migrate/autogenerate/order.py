@@ -11,6 +11,10 @@ from migrate.autogenerate.trial import quoted
 
 Operations = list[ops.MigrateOperation]
 
+NUMBER = text(
+    "SELECT attnum FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attname = :column"
+)
+
 
 def ordered(changes: Operations, review: Review) -> Operations:
     """Return the changes in their order, with the cycles of new and of dropped tables cut."""
@@ -18,7 +22,12 @@ def ordered(changes: Operations, review: Review) -> Operations:
     dropped = review.children_first()
 
     def key(change: ops.MigrateOperation) -> tuple[int, int]:
-        place = dropped.index(table_of(change)) if isinstance(change, ops.DropTableOp) else 0
+        place = 0
+        if isinstance(change, ops.DropTableOp):
+            place = dropped.index(table_of(change))
+        elif isinstance(change, ops.DropColumnOp):  # the last one first: they come back as they stood
+            names = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
+            place = -review.connection.scalar(NUMBER, names)
         return rank(change, review), place
 
     return sorted(changes, key=key)
