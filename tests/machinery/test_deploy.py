@@ -745,6 +745,7 @@ def test_the_smoke_test_finds_a_grant_that_is_missing(production: Site) -> None:
 # Secrets
 
 
+@pytest.mark.slow
 def test_the_password_is_nowhere(bad: Site) -> None:
     password = str(bad.database.url.password)
     bad.configure(on_start="echo $DATABASE_URL", on_finish="echo $PGPASSWORD")

@@ -258,6 +258,7 @@ def test_it_names_the_statement_in_which_traffic_waits(chain: Chain) -> None:
     assert found["blocked_in"] == {"t": "REINDEX INDEX t_p", "p": "DROP TABLE p"}
 
 
+@pytest.mark.slow
 def test_no_mode_escapes_in_code_that_commits(chain: Chain) -> None:
     pairs = list(itertools.product(MODES, MODES))
     statements = [

@@ -495,6 +495,7 @@ def test_a_schema_is_not_stamped_where_it_is_not_proven(but: str, tmp_path: Path
     assert empty.query("SELECT FROM pg_class WHERE relname = 'alembic_version'") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["Development", "Staging"])
 def test_the_workflow(title: str, tmp_path: Path, empty: Database) -> None:
     project = Project(tmp_path / "backend", empty)

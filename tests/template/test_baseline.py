@@ -85,6 +85,7 @@ def test_it_builds_what_the_chain_builds_and_the_models_say(backend: Project) ->
     assert "INSERT INTO public.roles VALUES (3, 'reviewer');" in rows
 
 
+@pytest.mark.slow
 def test_it_goes_down_to_nothing_and_up_again(backend: Project) -> None:
     up, down, again = build(backend, "baseline", "up", "down", "up")
     assert again == up
