@@ -23,7 +23,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, NullPool, text
+from sqlalchemy import URL, NullPool
 
 from database import configured_url, make_engine
 from lab.traffic.application import SHARED, Application
@@ -102,9 +102,6 @@ class Walk:
         """Put rows into tables that are new."""
         with self._engine.begin() as connection:
             fill(connection, self.rows)
-            # Awkward rows bring their own ids, which the application would come to in the end.
-            sequence = "pg_get_serial_sequence('categories', 'id')"
-            connection.execute(text(f"SELECT setval({sequence}, max(id)) FROM categories"))
 
     def schema(self) -> Schema:
         """Return what code has to know."""

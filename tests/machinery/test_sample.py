@@ -454,6 +454,7 @@ def test_what_models_sample_says_is_done(connection: Connection) -> None:
     assert value(connection, "SELECT name FROM t WHERE id = 3") == "nr 3"
     assert value(connection, "SELECT doc ->> 'a' FROM t WHERE id = 900") == "[null]"
     assert value(connection, "SELECT name FROM t WHERE kind = 'else'") == f"nr {ROWS // 2 + 2}"
+    assert value(connection, "INSERT INTO t (name) VALUES ('next') RETURNING id") == 901
 
 
 def test_a_parent_that_models_sample_gets_wrong_is_chosen_by_the_engine(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """Filling the tables, parents before children."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -182,7 +182,7 @@ class _Filling:
             return f"{problem or 'the server takes none of its rows'}; {ADVICE}"
         self._filled[table.label] = inserted
         self._parents = {known: count for known, count in self._parents.items() if known[0] != table.sql}
-        self._renumber(self._plans[table.oid])
+        self._renumber(table, self._plans[table.oid].columns)
         return ""
 
     def _parts(self, table: Table, says: Described, count: int) -> Iterator[tuple[Check | None, int, int]]:
@@ -287,12 +287,12 @@ class _Filling:
             return f"{outcome.reason} {checks[0]}" if checks else outcome.reason
         return f"no value that was tried fits {plan.problem}" if plan.problem else ""
 
-    def _renumber(self, plan: Plan) -> None:
+    def _renumber(self, table: Table, written: Container[str]) -> None:
         """Have the server count on from what it has not counted itself."""
-        for name, column in plan.table.columns.items():
-            if column.numbered and name in plan.columns:
-                sequence = f"pg_get_serial_sequence({literal(plan.table.sql)}, {literal(name)})"
-                last = f"(SELECT max({column.sql}) FROM {plan.table.sql})"
+        for name, column in table.columns.items():
+            if column.numbered and name in written:
+                sequence = f"pg_get_serial_sequence({literal(table.sql)}, {literal(name)})"
+                last = f"(SELECT max({column.sql}) FROM {table.sql})"
                 attempt(self._connection, f"SELECT setval({sequence}, {last})")
 
     # What comes after the tables are filled.
@@ -360,6 +360,7 @@ class _Filling:
             )
             if isinstance(outcome, int):
                 self._filled[table.label] = self._filled.get(table.label, 0) + outcome
+        self._renumber(table, {name for row in says.awkward for name in row})
 
     def _literal(self, value: object, table: Table, name: str) -> str:
         type_, _ = self._planner.values.base(table.columns[name].type)
