@@ -5,13 +5,12 @@ from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection
 
 from database import Base, environments
 from migrate.autogenerate import PLUGINS, Scope, load, render_item, write
 from migrate.errors import clear_errors
 from migrate.run import guard
-from migrate.run.given import use
+from migrate.run.migrations import run_migrations
 from migrate.run.settings import Settings
 from migrate.target import target
 
@@ -31,7 +30,6 @@ OPTIONS: dict[str, Any] = {
     "autogenerate_plugins": PLUGINS,
     "process_revision_directives": write,
     "render_item": render_item,
-    "transaction_per_migration": True,
 }
 
 
@@ -48,6 +46,7 @@ def run_migrations_offline() -> None:
         settings=settings(),
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
+        transaction_per_migration=True,
         **OPTIONS,
     )
     guard.write(context.get_context())
@@ -56,15 +55,7 @@ def run_migrations_offline() -> None:
 def run_migrations_online() -> None:
     """Run against the database."""
     place, named_by = target(config)
-    use(place, run_migrations_on, named_by)
-
-
-def run_migrations_on(connection: Connection) -> None:
-    """Run on a connection."""
-    # Nothing may run on it before this and stay uncommitted: Alembic would take the
-    # transaction for somebody else's, and leave it open at the end.
-    context.configure(connection=connection, settings=settings(), **OPTIONS)
-    guard.run(context.get_context(), settings())
+    run_migrations(place, settings(), named_by, **OPTIONS)
 
 
 with clear_errors():

@@ -57,7 +57,12 @@ def use(place: object, work: Callable[[Connection], None], named_by: str = URL_S
                 f"{named_by} ({type(place).__name__}) works in its event loop only: call Alembic in a "
                 "function that `await connection.run_sync(…)` runs, on the connection that it gets there"
             )
-        asyncio.run(greenlet_spawn(use, there, work, named_by))
+        try:
+            asyncio.run(greenlet_spawn(use, there, work, named_by))
+        except KeyboardInterrupt as error:  # the loop has cancelled the run, which can say no more
+            raise CommandError(
+                "stopped on request: alembic current says where the database is, and the same command goes on"
+            ) from error
         return
     try:
         opened = _own(there, named_by) if isinstance(there, Engine) else _left_alone(there, named_by)
