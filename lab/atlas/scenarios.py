@@ -14,6 +14,7 @@ from lab.atlas.markup import Adapted, adapted
 from lab.twins import Twin
 
 HERE = Path(__file__).parent
+VERSIONS = HERE.parents[1] / "{{cookiecutter.project_slug}}/alembic/versions"
 
 # The end of a `Scenario:` that only says which step it is.
 STEP = re.compile(r"(?:, \w+ step)?: (?P<rest>.+)$")
@@ -569,10 +570,10 @@ def relate(found: Sequence[Scenario]) -> None:
 
 def groups() -> dict[str, Any]:
     """Return the content of scenarios.toml."""
-    return tomllib.loads((HERE / "scenarios.toml").read_text(encoding="utf-8"))
+    return tomllib.loads((VERSIONS / "scenarios.toml").read_text(encoding="utf-8"))
 
 
 def synonyms() -> list[list[str]]:
     """Return the groups of words that mean the same to the search."""
-    read: list[list[str]] = tomllib.loads((HERE / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
+    read: list[list[str]] = tomllib.loads((VERSIONS / "synonyms.toml").read_text(encoding="utf-8"))["groups"]
     return read

@@ -1,6 +1,7 @@
 """Commands around the migrations: `python -m migrate --help`."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -9,10 +10,11 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.util import CommandError
 
-from database import database_url
+from database import ROOT, database_url
 from migrate import copying, ledger
-from migrate.chain import project_config
+from migrate.chain import project_config, revisions
 from migrate.errors import clear_errors
+from migrate.find import find
 from migrate.ledger import FOLDER, readme
 from migrate.operate.history import accept as accept_file
 from migrate.operate.history import show as show_history
@@ -138,6 +140,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--dry-run", action="store_true", help="prove it and print it; change no file")
     command.set_defaults(run=squash_chain)
 
+    command = commands.add_parser("find", help="name the scenarios of the chain that are about some words")
+    command.add_argument(
+        "words", metavar="WORDS", nargs="+", help='what one wants: "not null on a big table"'
+    )
+    command.add_argument("--json", action="store_true", help="for a program")
+    command.set_defaults(run=find_scenarios)
+
     command = commands.add_parser("rebase", help="of two heads, put the one that is yours after the other")
     command.add_argument("revision", metavar="REV", nargs="?", default="", help="yours (as git says)")
     command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -238,6 +247,22 @@ def squash_chain(options: argparse.Namespace) -> None:
     text = squash(project_config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
     if options.dry_run:
         print(text, end="")
+
+
+def find_scenarios(options: argparse.Namespace) -> int:
+    """Print the three scenarios that fit best, each with its files; exit with 1 where none does."""
+    found = find(revisions(), FOLDER, " ".join(options.words))[:3]
+    if options.json:
+        steps = [{"slug": s.slug, "title": s.title, "files": [str(r.path) for r in s.steps]} for s in found]
+        print(json.dumps(steps, indent=2))
+        return 0 if found else 1
+    for scenario in found:
+        print(f"{scenario.slug}: {scenario.title}")
+        for step in scenario.steps:
+            print(f"    {step.path.relative_to(ROOT)}")
+    if not found:
+        print("nothing found: other words?", file=sys.stderr)
+    return 0 if found else 1
 
 
 def rebase_own(options: argparse.Namespace) -> None:

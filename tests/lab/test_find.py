@@ -1,0 +1,70 @@
+"""`python -m migrate find`: what somebody types, and the scenario that has to be among the first three."""
+
+import json
+import subprocess
+import sys
+
+from tests.conftest import BACKEND
+from tests.lab.test_atlas import WISHES
+
+# Beside those that the atlas is tried with.
+INTENTS = WISHES | {
+    "I need a new optional text field on users": "add_user_phone",
+    "change the default value": "change_document_priority_default",
+    "self reference parent id": "add_category_parent",
+    "store ip addresses": "add_audit_log_ip_address",
+    "unique email address": "unique_user_email",
+    "split a table in two": "create_auth_providers",
+    "move passwords to their own table": "create_auth_providers",
+    "row level security": "enable_webhook_row_security",
+    "covering index include": "index_documents_list_covering",
+    "array column": "add_document_tags",
+    "lookup table with fixed rows": "create_roles",
+    "merge two migration branches": "merge_dev_and_prod",
+    "rename an enum value": "rename_document_status_failed",
+    "drop an unused index": "drop_redundant_index",
+    "create next month's partition automatically": "make_webhook_deliveries_partitions",
+    "view of active rows": "create_active_documents_view",
+}
+
+
+# Prints the steps of what is found first, for each of the lines that it reads.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from migrate.chain import revisions
+from migrate.find import find
+chain = revisions()
+for words in json.load(sys.stdin):
+    found = find(chain, Path("alembic/versions"), words)[:3]
+    print(json.dumps([step.slug for scenario in found for step in scenario.steps]))
+"""
+
+
+def test_what_is_asked_for_is_among_the_first_three() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([*INTENTS]), cwd=BACKEND, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = map(json.loads, done.stdout.splitlines())
+    missed = {
+        words: slugs
+        for (words, wanted), slugs in zip(INTENTS.items(), found, strict=True)
+        if wanted not in slugs
+    }
+    assert len(INTENTS) >= 60
+    assert len(missed) <= len(INTENTS) * 0.05, missed
+
+
+def test_the_command_names_files() -> None:
+    command = [sys.executable, "-m", "migrate", "find", "--json", "rename", "a", "column"]
+    done = subprocess.run(command, cwd=BACKEND, capture_output=True, text=True, check=True)
+    first, *_ = json.loads(done.stdout)
+    assert first["files"]
+    assert set(first) == {"slug", "title", "files"}
+
+
+def test_where_nothing_fits_it_says_so() -> None:
+    command = [sys.executable, "-m", "migrate", "find", "xyzzy"]
+    done = subprocess.run(command, cwd=BACKEND, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "nothing found: other words?\n")
