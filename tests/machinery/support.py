@@ -153,8 +153,8 @@ class Server:
 
     def __init__(self) -> None:
         self.url = scratch_server()
-        # PostgreSQL cuts a name after 63 bytes, without a word.
-        self.prefix = f"{(self.url.database or '')[:20]}_test_{RUN}_"
+        # Short: PostgreSQL cuts a name after 63 bytes, and a restore adds "_restored_" and the time.
+        self.prefix = f"{(self.url.database or '')[:8]}_test_{RUN}_"
         self._worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         self._engine = make_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._numbers = itertools.count()
