@@ -70,14 +70,24 @@ def test_a_revision_that_fails_leaves_no_row(empty: Database, chain: Chain) -> N
 
 
 def test_a_row_lives_and_dies_with_the_transaction_of_the_caller(empty: Database, chain: Chain) -> None:
-    config = Config(chain(TABLE))
-    for end, expected in (("rollback", []), ("commit", [("upgrade", "r0")])):
+    config = calling(chain(TABLE, "SELECT 1"), empty)
+    command.upgrade(config, "r0")
+    first = [("upgrade", "r0")]
+    for end, expected in (("rollback", first), ("commit", [*first, ("upgrade", "r1")])):
         with empty.engine.connect() as connection:
             connection.begin()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             getattr(connection, end)()
         assert done(empty) == expected
+
+
+def test_no_table_is_made_in_the_transaction_of_the_caller(empty: Database, chain: Chain) -> None:
+    config = Config(chain(TABLE))
+    with empty.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    assert "migrate_history" not in empty.column("SELECT relname FROM pg_class")
 
 
 def test_a_script_writes_no_history(chain: Chain) -> None:

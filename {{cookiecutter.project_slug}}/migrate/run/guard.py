@@ -115,7 +115,7 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
         migration.autocommit_block = refuse_block  # type: ignore[method-assign]
         event.listen(migration.connection, "commit", refuse_commit)
         try:
-            with recorded(migration):
+            with recorded(migration, create=False):
                 run_steps(migration)
         except EXPECTED as error:
             first = first_cause(error)

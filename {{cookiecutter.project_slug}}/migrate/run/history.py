@@ -92,14 +92,19 @@ class Entry:
 
 
 @contextmanager
-def recorded(migration: MigrationContext) -> Iterator[None]:
+def recorded(migration: MigrationContext, *, create: bool = True) -> Iterator[None]:
     """Write down each step that a run takes, in the step's own transaction.
 
     After a revision that commits as it goes that is the one that writes the version. Where the
     role may not create or write the table, the run says so and goes on.
+
+    Args:
+        migration: what takes the steps.
+        create: create the table where there is none. In a caller's transaction it would be a table
+            that the caller has not asked for.
     """
     steps, callbacks = plan(migration), migration.on_version_apply_callbacks
-    recorder = Recorder()
+    recorder = Recorder(create=create)
 
     def timed(*arguments: Any) -> Iterator[Any]:
         for step in steps(*arguments):
@@ -118,8 +123,9 @@ def recorded(migration: MigrationContext) -> Iterator[None]:
 class Recorder:
     """Writes the rows of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, create: bool) -> None:
         self.started = time.monotonic()
+        self._create = create
         self._refused = False
 
     def write(self, *, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
@@ -137,7 +143,7 @@ class Recorder:
         try:
             # What fails in here takes nothing else with it.
             with ctx.connection.begin_nested():
-                add(ctx.connection, row, version_table(ctx))
+                add(ctx.connection, row, version_table(ctx), create=self._create)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
@@ -152,18 +158,27 @@ def of(script: Script) -> dict[str, str]:
     return {"revision": script.revision, "parents": parents, "sha256": digest_of(script.path)}
 
 
-def add(connection: Connection, row: dict[str, Any], version_table: str = "alembic_version") -> None:
+def add(
+    connection: Connection,
+    row: dict[str, Any],
+    version_table: str = "alembic_version",
+    *,
+    create: bool = True,
+) -> None:
     """Add a row, and create the table where there is none.
 
     Args:
         connection: in the transaction that the row belongs to.
         row: its values, as `Entry` names them, less what is the same for every row.
         version_table: Alembic's, as SQL writes it, which must be there.
+        create: or add none where there is no table.
 
     Raises:
         DBAPIError: the role may not do that, or the server cannot.
     """
     table, is_there = _place(connection, version_table)
+    if not (is_there or create):
+        return
     if not is_there:
         connection.execute(text(CREATE.format(table=table.replace(":", "\\:"))))
         for role in connection.scalars(GRANTED, {"table": table}).all():
