@@ -42,7 +42,8 @@ def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | N
     """
     with _command(program, url, arguments) as (command, environment):
         environment["LC_ALL"] = "C"  # messages in English
-        environment["PGTZ"] = "UTC"  # the bounds of partitions, in whatever zone the database is
+        if Path(program).name.startswith("pg_dump"):
+            environment["PGTZ"] = "UTC"  # the bounds of partitions, in whatever zone the database is
         code, printed, errors = run(command, environment, stdin)
     if code:
         name = Path(program).name

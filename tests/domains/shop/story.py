@@ -9,7 +9,6 @@ SHOP = Domain(
         "create_invoice_numbers",
         "create_shop",
         "record_order_events",
-        "keep_prices_apart",
         "create_shop_views",
         "protect_orders",
     ),

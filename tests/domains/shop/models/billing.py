@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import DATERANGE, Range
+from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from database import Base
@@ -78,10 +78,18 @@ class Payment(Base):
 
 
 class PricePeriod(Base):
-    """What a product costs from one day to another. A constraint of SQL keeps them apart."""
+    """What a product costs from one day to another: one price on each day."""
 
     __tablename__ = "price_period"
-    __table_args__ = ({"schema": "billing"},)
+    __table_args__ = (
+        ExcludeConstraint(
+            ("product_id", "="),
+            ("valid", "&&"),
+            name="ex_price_period_product_id_valid",
+            using="gist",
+        ),
+        {"schema": "billing"},
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     product_id: Mapped[int]
