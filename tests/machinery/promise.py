@@ -224,7 +224,7 @@ def schemas(metadata: MetaData) -> set[str]:
 
 def without_labels(schema: str) -> str:
     """Return a schema without the labels of its enums, which no downgrade takes away."""
-    return re.sub(r"(CREATE TYPE \S+ AS ENUM \().*?\n\)", r"\1)", schema, flags=re.S)
+    return re.sub(r"(CREATE TYPE [^\n]+ AS ENUM \().*?\n\)", r"\1)", schema, flags=re.S)
 
 
 def differences(one: str, other: str) -> str:
