@@ -91,9 +91,9 @@ def fill_in(project: Project, slug: str) -> None:
 def describe(path: Path, sample: str) -> None:
     """Put the README's line into models/sample.py."""
     mapping = sample.strip().removeprefix("TABLES = {").removesuffix("}")
-    text, count = re.subn(r"^(TABLES\b.*= \{)", rf"\1{mapping}, ", path.read_text(), flags=re.M)
-    assert count == 1
-    path.write_text(text.replace(", }", "}"))
+    text = path.read_text()
+    start, rest = re.split(r"(?<=^TABLES: dict\[str, dict\[str, Any\]\] = \{)", text, flags=re.M)
+    path.write_text(f"{start}{mapping}{rest}" if rest.startswith("}") else f"{start}\n    {mapping},{rest}")
 
 
 def roles_and_a_database(project: Project) -> dict[str, str]:
