@@ -18,7 +18,7 @@ from migrate.find import find
 from migrate.ledger import FOLDER, readme
 from migrate.operate.history import accept as accept_file
 from migrate.operate.history import show as show_history
-from migrate.operate.operation import default_config, development_config
+from migrate.operate.operation import confirmed, default_config, development_config, must_be_able_to_ask
 from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
 from migrate.rebase import rebase
 from migrate.run.connection import connect
@@ -270,12 +270,8 @@ def rebase_own(options: argparse.Namespace) -> None:
 
     def confirm(change: str) -> bool:
         print(change)
-        if options.yes:
-            return True
-        if not sys.stdin.isatty():
-            raise CommandError("there is no terminal to ask for confirmation on: give --yes")
-        print("\nChange the files so? [y/N] ", end="", flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        must_be_able_to_ask(yes=options.yes)
+        return options.yes or confirmed("Change the files so?")
 
     print(rebase(project_config(), options.revision, confirm=confirm))
 

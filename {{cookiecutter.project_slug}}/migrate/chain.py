@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -78,6 +80,17 @@ class Revision:
         return in_autocommit(self.script, direction)
 
     @property
+    def created(self) -> datetime:
+        """When it says that it was written, else when its file was."""
+        found = re.search(r"^Create Date: (.+)$", self.script.longdoc, re.MULTILINE)
+        try:
+            date = datetime.fromisoformat(found[1].strip()) if found else None
+        except ValueError:
+            date = None
+        date = date or datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+    @property
     def reversible(self) -> bool:
         """Whether it has a way back: by its docstring, or where that does not say, by its code."""
         said = self.fields.get("Rollback")
@@ -117,6 +130,18 @@ def answers(docstring: str) -> dict[str, str]:
     )
     said = {name: " ".join(value.split()) for name, value in found}
     return {name: value for name, value in said.items() if value and not value.startswith(QUESTION)}
+
+
+def with_ancestors(revision: Revision, chain: Mapping[str, Revision]) -> set[str]:
+    """Return the ids of a revision and of all that it comes after or needs, in a chain by ids."""
+    found: set[str] = set()
+    left = [revision.id]
+    while left:
+        id_ = left.pop()
+        if id_ not in found:
+            found.add(id_)
+            left += [*chain[id_].parents, *chain[id_].needs]
+    return found
 
 
 def project_config() -> Config:

@@ -5,7 +5,6 @@ one's own branch needs no merge: it moves after what has come meanwhile, and the
 """
 
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from migrate.alembic_internals import revision_path
-from migrate.chain import Revision, revisions
+from migrate.chain import Revision, revisions, with_ancestors
+from migrate.git import git
 from migrate.run.connection import connect
 from migrate.target import migration_engine
 
@@ -81,7 +81,7 @@ def _choose(
         listed = f": {_listed(heads)}" if heads else ""
         raise CommandError(f"rebase needs two heads, and here is {len(heads) or 'none'}{listed}")
     branches = [
-        [chain[each] for each in chain if each in _ancestors(head, chain) - _ancestors(other, chain)]
+        [chain[each] for each in chain if each in with_ancestors(head, chain) - with_ancestors(other, chain)]
         for head, other in (heads, heads[::-1])
     ]
     if own:
@@ -104,32 +104,14 @@ def _listed(heads: Iterable[Revision]) -> str:
     return ", ".join(f"{head.id} ({head.path.name})" for head in heads)
 
 
-def _ancestors(revision: Revision, chain: dict[str, Revision]) -> set[str]:
-    """Return the ids of a revision and of all that it comes after or needs."""
-    found: set[str] = set()
-    waiting = [revision.id]
-    while waiting:
-        if (id_ := waiting.pop()) not in found:
-            found.add(id_)
-            waiting += [*chain[id_].parents, *chain[id_].needs]
-    return found
-
-
 def _in_upstream(branch: Sequence[Revision]) -> list[Revision] | None:
     """Return those whose files git has upstream, None where it knows no upstream."""
     folder = branch[0].path.parent
-    for name in UPSTREAM:
-        listed = _git(folder, "ls-tree", "-z", "--name-only", name)
-        if listed is not None:
-            return [revision for revision in branch if revision.path.name in listed.split("\0")]
-    return None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says, None where it does not know, or is not there."""
     with suppress(FileNotFoundError):
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, encoding="utf-8")
-        return None if done.returncode else done.stdout
+        for name in UPSTREAM:
+            listed = git(folder, "ls-tree", "-z", "--name-only", name)
+            if not listed.returncode:
+                return [revision for revision in branch if revision.path.name in listed.stdout.split("\0")]
     return None
 
 
@@ -145,7 +127,7 @@ def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) 
     with connect(migration_engine()) as connection:
         current = MigrationContext.configure(connection).get_current_heads()
         connection.rollback()
-    run = {each for head in current if head in chain for each in _ancestors(chain[head], chain)}
+    run = {each for head in current if head in chain for each in with_ancestors(chain[head], chain)}
     if applied := [revision for revision in moved if revision.id in run]:
         raise CommandError(
             f"the database has run {applied[-1].slug}: take it back first, "
@@ -155,12 +137,7 @@ def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) 
 
 def _places(moved: Sequence[Revision], onto: Revision) -> Iterable[tuple[Revision, str, datetime]]:
     """Return for each revision its new parent, and a time that keeps the files in order."""
-    said = re.search(r"^Create Date: (.+)$", onto.script.longdoc, re.MULTILINE)
-    now = datetime.now(UTC)
-    if said:
-        with suppress(ValueError):
-            before = datetime.fromisoformat(said[1].strip())
-            now = max(now, before.astimezone(UTC) + timedelta(minutes=1))
+    now = max(datetime.now(UTC), onto.created.astimezone(UTC) + timedelta(minutes=1))
     parent = onto.id
     for number, revision in enumerate(moved):
         yield revision, parent, now + timedelta(minutes=number)

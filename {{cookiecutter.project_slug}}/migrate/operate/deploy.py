@@ -27,6 +27,7 @@ from migrate.operate.operation import (
     create,
     locks,
     loss,
+    must_be_able_to_ask,
     paragraph,
     quiet,
     shown,
@@ -44,7 +45,7 @@ SERVER = text("""
     SELECT current_setting('server_version'), current_user,
         pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean
 """)
-# Indexes included. The size of a table alone would wait for whoever has locked the table.
+# Indexes included. The size of a table alone would wait for a session that has locked the table.
 BYTES = text("SELECT pg_database_size(current_database())")
 
 
@@ -194,7 +195,7 @@ class Deploy(Operation):
         """Find out now, and not after the backup, that step 5 cannot end well."""
         if self.options.dry_run:
             return
-        self.must_be_able_to_ask()
+        must_be_able_to_ask(yes=self.options.yes)
         name = self.options.no_backup
         if name is None or name == self.database:
             return

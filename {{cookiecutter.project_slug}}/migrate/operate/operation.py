@@ -57,6 +57,32 @@ class Options:
     yes: bool = False
 
 
+def confirmed(question: str, *, word: str = "") -> bool:
+    """Ask, and return whether the answer is a yes.
+
+    Args:
+        question: what is about to happen.
+        word: what must be typed, where a y is too easily typed.
+    """
+    print(f"\n{question} {f'Type {word} to go on: ' if word else '[y/N] '}", end="", flush=True)
+    answer = sys.stdin.readline().strip()
+    print()
+    return answer == word if word else answer.lower() in ("y", "yes")
+
+
+def must_be_able_to_ask(*, yes: bool) -> None:
+    """Make sure that there is somebody to ask, where there is something to ask.
+
+    Args:
+        yes: the answer is known.
+
+    Raises:
+        CommandError: there is nobody.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise CommandError("there is no terminal to ask for confirmation on: give --yes")
+
+
 class Operation(ABC):
     """Steps on a database. A subclass says which, and how to go on or back."""
 
@@ -192,21 +218,9 @@ class Operation(ABC):
         Raises:
             CommandError: the answer is another.
         """
-        print(f"\n{question} {f'Type {word} to go on: ' if word else '[y/N] '}", end="", flush=True)
-        answer = sys.stdin.readline().strip()
-        print()
-        if answer != word if word else answer.lower() not in ("y", "yes"):
+        if not confirmed(question, word=word):
             raise CommandError("not confirmed")
         log.info("    confirmed")
-
-    def must_be_able_to_ask(self) -> None:
-        """Make sure that there is somebody to ask, where there is something to ask.
-
-        Raises:
-            CommandError: there is nobody.
-        """
-        if not self.options.yes and not sys.stdin.isatty():
-            raise CommandError("there is no terminal to ask for confirmation on: give --yes")
 
     # The database and its revisions
 

@@ -15,7 +15,17 @@ from database import configured_url, make_engine
 from migrate.chain import Revision
 from migrate.operate import backup, beside
 from migrate.operate.backup import Backup
-from migrate.operate.operation import Operation, Options, at, counted, loss, paragraph, quiet, shown
+from migrate.operate.operation import (
+    Operation,
+    Options,
+    at,
+    counted,
+    loss,
+    must_be_able_to_ask,
+    paragraph,
+    quiet,
+    shown,
+)
 from migrate.run.connection import connect, major_version
 from migrate.run.failures import one_line
 from migrate.run.unknown import refuse_unknown
@@ -98,7 +108,7 @@ class Downgrade(Operation):
             self.refused = True
             raise CommandError(f"no downgrade leads back over {', '.join(final)}: irreversible")
         if self.undone:
-            self.must_be_able_to_ask()
+            must_be_able_to_ask(yes=self.options.yes)
 
     def ask(self) -> None:
         """Ask whether to go on.

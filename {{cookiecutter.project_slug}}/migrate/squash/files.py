@@ -1,11 +1,11 @@
 """The old files go and the new one comes, all or nothing."""
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from migrate.git import git
 from migrate.squash.errors import SquashError
 
 ASIDE = "versions_squashed"
@@ -22,7 +22,7 @@ def commit_of(paths: Sequence[Path]) -> str | None:
         if committed is None:
             return None
         files = list(members)
-        hashes = _git(folder, "hash-object", "--stdin-paths", stdin="\n".join(map(str, files)))
+        hashes = git(folder, "hash-object", "--stdin-paths", stdin="\n".join(map(str, files)))
         changed = [
             path.name
             for path, blob in zip(files, hashes.stdout.split(), strict=True)
@@ -33,13 +33,13 @@ def commit_of(paths: Sequence[Path]) -> str | None:
             raise SquashError(
                 f"{changed[0]}{more}: not committed as it is on disk, and would be lost: commit it first"
             )
-    return _git(folder, "rev-parse", "--short", "HEAD").stdout.strip()
+    return git(folder, "rev-parse", "--short", "HEAD").stdout.strip()
 
 
 def _committed(folder: Path) -> dict[str, str] | None:
     """Return the hashes of the files of a folder, as committed; None where there is no git."""
     try:
-        inside = _git(folder, "rev-parse", "--is-inside-work-tree")
+        inside = git(folder, "rev-parse", "--is-inside-work-tree")
     except FileNotFoundError:
         return None
     if inside.returncode:
@@ -47,18 +47,8 @@ def _committed(folder: Path) -> dict[str, str] | None:
             return None
         raise SquashError(f"git: {inside.stderr.strip().splitlines()[0]}")
     # "100644 blob 3b18e5…\tname", with names relative to the folder
-    entries = _git(folder, "ls-tree", "-z", "HEAD").stdout.split("\0")
+    entries = git(folder, "ls-tree", "-z", "HEAD").stdout.split("\0")
     return {name: about.split()[2] for about, _, name in (entry.partition("\t") for entry in entries) if name}
-
-
-def _git(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["git", "-c", "core.quotePath=off", *arguments],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-    )
 
 
 def swap(old: Sequence[Path], new: Path, text: str, *, keep: bool) -> Path | None:

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from migrate.alembic_internals import revision_path
-from migrate.chain import Revision
+from migrate.chain import Revision, with_ancestors
 from migrate.squash.errors import SquashError
 from migrate.squash.write import paragraph
 
@@ -54,7 +53,7 @@ class Plan:
             "\n".join([
                 f"Revision ID: {last.id}",
                 "Revises:",
-                f"Create Date: {created(last).strftime('%Y-%m-%d %H:%M:%S.%f%z')[:-2]}:00",
+                f"Create Date: {last.created.strftime('%Y-%m-%d %H:%M:%S.%f%z')[:-2]}:00",
                 "",
             ]),
         ])  # fmt: skip
@@ -67,7 +66,7 @@ class Plan:
             for revision in self.squashed
             for label in labels(revision)
             if all(
-                revision.id in _with_ancestors(other, chain) or other.id in _with_ancestors(revision, chain)
+                revision.id in with_ancestors(other, chain) or other.id in with_ancestors(revision, chain)
                 for other in self.squashed
             )
         )
@@ -109,11 +108,11 @@ def make_plan(config: Config, to: str = "head") -> Plan:
         raise SquashError(f"there is nothing to squash before {to}")
     chain = {script.revision: Revision(script) for script in reversed(list(scripts.walk_revisions()))}
     last = chain[script.revision]
-    gone = _with_ancestors(last, chain)
+    gone = with_ancestors(last, chain)
     _refuse_loose_ends(last, gone, heads, chain)
     squashed = [revision for id_, revision in chain.items() if id_ in gone]
     # Alembic knows how files are called here; the name of REV's own day keeps the order.
-    path = revision_path(scripts, last.path.parent, last.id, "baseline", created(last))
+    path = revision_path(scripts, last.path.parent, last.id, "baseline", last.created)
     return Plan(last, squashed, [r for r in chain.values() if r.id not in gone], path)
 
 
@@ -123,32 +122,10 @@ def labels(revision: Revision) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def created(revision: Revision) -> datetime:
-    """Return when the revision says that it was written, else when its file was."""
-    found = re.search(r"^Create Date: (.+)$", revision.script.longdoc, re.MULTILINE)
-    try:
-        date = datetime.fromisoformat(found[1].strip()) if found else None
-    except ValueError:
-        date = None
-    date = date or datetime.fromtimestamp(revision.path.stat().st_mtime, UTC)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def _with_ancestors(revision: Revision, chain: dict[str, Revision]) -> set[str]:
-    found: set[str] = set()
-    left = [revision.id]
-    while left:
-        id_ = left.pop()
-        if id_ not in found:
-            found.add(id_)
-            left += [*chain[id_].parents, *chain[id_].needs]
-    return found
-
-
 def _refuse_loose_ends(last: Revision, gone: set[str], heads: list[str], chain: dict[str, Revision]) -> None:
     if gone == {last.id}:
         raise SquashError(f"{last.id} is the first revision: there is nothing before it to squash")
-    if strangers := [id_ for id_ in heads if last.id not in _with_ancestors(chain[id_], chain)]:
+    if strangers := [id_ for id_ in heads if last.id not in with_ancestors(chain[id_], chain)]:
         raise SquashError(
             f"the head {strangers[0]} does not come after {last.id}: squash to a revision that every head "
             "comes after, or merge them first (alembic merge heads)"
