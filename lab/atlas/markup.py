@@ -37,7 +37,7 @@ PLACES = {"table": "name", "column": "name", "name": "name", "label": "word", "m
 
 @dataclass(frozen=True)
 class Adapted:
-    """A name of the example, to be replaced by whoever copies it.
+    """A name of the example, to be replaced in a copy.
 
     Attributes:
         kind: "table", "column", "key", "label" and so on.

@@ -24,8 +24,8 @@ READER_IS_GONE = 141
 def clear_errors() -> Iterator[None]:
     """Turn what a user can mend into Alembic's `CommandError`: one line, no traceback.
 
-    `alembic --raiseerr` still shows the traceback, causes included. Where whoever reads what
-    is printed has seen enough (`| head`), the program ends without a word.
+    `alembic --raiseerr` still shows the traceback, causes included. Where a reader of
+    what is printed has seen enough (`| head`), the program ends without a word.
     """
     try:
         yield

@@ -83,7 +83,7 @@ class Server:
 
     home: Path
     binaries: Path
-    user: str | None  # None: whoever runs this process
+    user: str | None  # None: that of this process
     options: str = ""
 
     @property

@@ -1,8 +1,8 @@
 """Enable pg_trgm, the extension that compares texts by their groups of three letters.
 
 An extension belongs to one database, not to the server: each database of a test needs it
-too. pg_trgm is a trusted one, so whoever may create in the database may enable it; for others
-ask the administrator, and IF NOT EXISTS then finds it there. DROP EXTENSION stops
+too. pg_trgm is a trusted one, so a role that may create in the database may enable it. For others
+ask the administrator; IF NOT EXISTS then finds it there. DROP EXTENSION stops
 where something still uses it; with CASCADE it would drop that.
 
 Scenario: enable an extension

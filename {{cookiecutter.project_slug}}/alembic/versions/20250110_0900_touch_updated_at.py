@@ -1,4 +1,4 @@
-"""Have the server set updated_at on every UPDATE, whoever sends it.
+"""Have the server set updated_at on every UPDATE, from whatever program it comes.
 
 An ORM's onupdate works for the statements that go through that ORM. It knows nothing of
 psql, of another service, of a backfill, of ON DELETE SET NULL. A trigger on each table that has

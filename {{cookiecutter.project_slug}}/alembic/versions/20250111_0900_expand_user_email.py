@@ -39,7 +39,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("users", sa.Column("new_email", sa.Text()))
-    # On INSERT, OLD is all NULL. What did not change is nobody's write.
+    # On INSERT, OLD is all NULL. If the value is unchanged, the statement did not write it.
     op.execute("""
         CREATE FUNCTION users_sync_email() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN

@@ -38,7 +38,7 @@ class Statement(ops.ExecuteSQLOp):
         Args:
             sql: the statement.
             undo: the statements of the downgrade.
-            remark: what whoever reviews it must know.
+            remark: what its reviewer must know.
             rank: when it runs.
         """
         super().__init__(sql)
@@ -80,7 +80,7 @@ class Refused(ops.MigrateOperation):
 
 @dataclass
 class Remark(ops.MigrateOperation):
-    """A comment for whoever reviews the revision.
+    """A comment for the reviewer of the revision.
 
     Attributes:
         text: what to look at.

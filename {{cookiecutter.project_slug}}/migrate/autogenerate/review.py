@@ -1,4 +1,4 @@
-"""What whoever reviews a revision must know before it runs."""
+"""What a reviewer of a revision must know before it runs."""
 
 import json
 from collections.abc import Iterable, Iterator

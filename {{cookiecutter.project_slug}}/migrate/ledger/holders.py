@@ -1,11 +1,11 @@
-"""Observation that cannot miss: sessions that hold the tables, so that whoever asks has to wait.
+"""Observation that cannot miss: sessions that hold the tables, so that a statement that asks has to wait.
 
 `pg_locks` shows what a transaction holds, and at its end that is all it took. It does not
 show what was let go before one could look: by a statement that commits on its way (CREATE
 INDEX CONCURRENTLY, a DO block with COMMIT), or by the rollback to a savepoint that ends a
 block with EXCEPTION in PL/pgSQL.
 
-So each table is held in every mode by a session of its own, its holder. Whoever asks for a
+So each table is held in every mode by a session of its own, its holder. What asks for a
 lock stands in `pg_locks` as waiting, for as long as it takes to read. Then the holder lets go
 of just those modes that stand in the way of this one. Those that it keeps hold up every
 stronger one, so what is asked for next is seen too.

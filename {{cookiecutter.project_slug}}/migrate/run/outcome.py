@@ -1,4 +1,4 @@
-"""What a revision has made of its transaction, whoever wrote it."""
+"""What a revision has made of its transaction, however it is written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -66,7 +66,7 @@ def _run(url: URL, *options: str) -> str:
         path = Path(folder, "dump.sql")
         client.output("pg_dump", url, *OPTIONS, *options, f"--file={path}")
         script = path.read_bytes().decode()
-    # It names whose default privileges they are: those of whoever runs the revision.
+    # It names whose default privileges they are: those of the role that runs the revision.
     return re.sub(
         rf'^(ALTER DEFAULT PRIVILEGES) FOR ROLE "?{re.escape(url.username or "")}"?',
         r"\1",

@@ -67,7 +67,7 @@ def test_old_and_new_code_lose_no_write_at_any_step(before: Make) -> None:
         assert name_of(database, f"old {step}") == ("Ada King Lovelace", "Ada", "King Lovelace")
         database.insert("users", email=f"new {step}", first_name="Mary Ann", last_name="Smith")
         assert name_of(database, f"new {step}") == ("Mary Ann Smith", "Mary Ann", "Smith")
-        # What one changes, the other reads, whoever inserted it.
+        # What one changes, the other reads, whichever code inserted it.
         database.execute("UPDATE users SET last_name = 'Byron' WHERE email = :e", e=f"old {step}")
         assert name_of(database, f"old {step}") == ("Ada Byron", "Ada", "Byron")
         database.execute("UPDATE users SET full_name = 'Mary Jones' WHERE email = :e", e=f"new {step}")

@@ -28,7 +28,7 @@ def test_a_statement_that_says_nothing_of_it_moves_it(before: Make, table: str) 
     row = database.insert(table, updated_at=OLD)
     change = f"UPDATE {table} SET {CHANGES[table]} WHERE id = :id"
     database.execute(change, id=row)
-    assert updated_at(database, table, row) == OLD  # the naive way: whoever forgets it, forgets it
+    assert updated_at(database, table, row) == OLD  # the naive way: code that forgets it
     database.upgrade("touch_updated_at")
     database.execute(change, id=row)
     assert updated_at(database, table, row) > OLD

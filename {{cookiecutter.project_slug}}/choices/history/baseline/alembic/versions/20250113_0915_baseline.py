@@ -77,7 +77,7 @@ def upgrade() -> None:
                 next := first + interval '1 month';
                 partition := 'webhook_deliveries_' || to_char(first, 'YYYY_MM');
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-                -- The parent first, as code does. Whoever was here before has made it meanwhile.
+                -- The parent first, as code does. Another session may have made it meanwhile.
                 LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE;
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
                 EXECUTE format('CREATE TABLE %I (
