@@ -7,13 +7,14 @@ import random
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from functools import partial
 
 import pytest
 
 from database import NAMING_CONVENTION, ROOT
-from migrate import index
+from migrate import find, index
 from migrate.autogenerate.scenarios import HOW
 from migrate.chain import Revision
 from migrate.copying import adapt, needs, source, sql
@@ -70,6 +71,16 @@ def test_a_valid_index_that_an_earlier_run_has_built_is_kept(revision: Revision,
     built = database.column(valid)
     database.upgrade(revision.slug)
     assert database.column(valid) == built
+
+
+def test_a_scenario_of_more_steps_begins_with_its_timeline() -> None:
+    groups = tomllib.loads((FOLDER / find.SCENARIOS).read_text(encoding="utf-8"))
+    for scenario in find.grouped(REVISIONS, groups):
+        first, merges = scenario.steps[0], any(len(step.parents) > 1 for step in scenario.steps)
+        if len(scenario.steps) > 1 and not merges:
+            lines = re.findall(r"^    (\w.*?)  +\w", first.script.longdoc, re.M)
+            told = [word for line in lines for word in line.split(", ") if word != "deploy"]
+            assert told == [step.slug.split("_")[0] for step in scenario.steps], first
 
 
 def test_the_picture_shows_the_branches_and_their_merge() -> None:

@@ -3,6 +3,10 @@
 A document without tags has an empty array, so that no code ever asks what NULL means.
 The constant default is stored once, in the catalogue: existing rows are not touched.
 
+    add     tags, empty in every row; old code runs
+    index   the index; old code runs
+    deploy  the new code reads, writes and searches tags; the old code may still run
+
 Scenario: add an array column
 Instead of: a nullable column, whose NULLs every query must then expect
 Locks: documents AccessExclusiveLock; no rewrite, no scan

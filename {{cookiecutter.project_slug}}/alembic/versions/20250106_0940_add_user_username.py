@@ -9,6 +9,13 @@ ADD COLUMN rewrites the table).
 Why not from the email, by a trigger? Two transactions that insert sam@example.com and
 sam@example.org at the same time cannot see each other, and both would choose "sam".
 
+    add       username: NULL in old rows, the default in new ones; old code runs
+    backfill  every row has a username; old code runs
+    require   username is NOT NULL; old code runs
+    unique    username is unique; old code runs
+    deploy    the new code reads and writes username; the old code may still run, thanks to the default
+    drop      no default any more; only the new code runs
+
 Scenario: add a NOT NULL column whose value differs from row to row
 Instead of: ADD COLUMN … NOT NULL, which fails as soon as there is a row
 Locks: users AccessExclusiveLock; no rewrite, no scan

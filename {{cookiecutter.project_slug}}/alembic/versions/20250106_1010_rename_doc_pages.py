@@ -9,6 +9,10 @@ Constraints and index take the new name too, or they would mislead for ever; tha
 change of the catalogue each. PostgreSQL 18 has names for NOT NULL as well, 15 has none:
 the block renames those that are there.
 
+    rename  the table document_pages, and the view doc_pages; old code runs through the view
+    deploy  the new code uses document_pages; the old code may still run
+    drop    no view any more; only the new code runs
+
 Scenario: rename a table while code that uses the old name is running
 Instead of: rename_table() alone, after which every statement of old code fails
 Locks: doc_pages AccessExclusiveLock; no rewrite, no scan

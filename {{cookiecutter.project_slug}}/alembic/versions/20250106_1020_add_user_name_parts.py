@@ -12,6 +12,11 @@ Unicode's wide and no-break spaces, which are written out because a regular expr
 class of blanks depends on the locale. NULL stays NULL; a name without words has an empty
 first name. full_name holds 200 characters: of longer parts, old code sees the first 200.
 
+    add       both forms, and the trigger; old code runs
+    backfill  both forms in every row; old code runs
+    deploy    the new code reads and writes the parts; the old code may still run
+    drop      the parts, no trigger; only the new code runs
+
 Scenario: split a column in two, first step: new columns and a trigger between both forms
 Instead of: adding, filling and dropping in one revision, which breaks the code that is running
 Locks: users AccessExclusiveLock; no rewrite, no scan

@@ -9,6 +9,11 @@ What the column cannot hold (a number, an object, a text that is empty or too lo
 in metadata and leaves NULL in the column: a cut language tag is another language. 35
 characters are what RFC 5646 asks for.
 
+    add       the column and the trigger; old code runs
+    deploy    the new code reads and writes the column; the old code may still run
+    backfill  the column has the key of every row; both may run
+    drop      no trigger any more; only the new code runs
+
 Scenario: promote a key of a JSON document to a column
 Instead of: a generated column, which rewrites the table, and which new code cannot write
 Locks: documents AccessExclusiveLock; no rewrite, no scan

@@ -8,6 +8,10 @@ All webhooks of a user are in one batch, since they are compared with one anothe
 have a twin are locked, in the order of their ids; and only then, when none of them can be
 switched on or off, does the second statement look which of them is the oldest active one.
 
+    deploy      the code looks for an active webhook before it adds one
+    deactivate  one active webhook for each url; code that makes another is gone
+    unique      the index; a second active webhook is refused (23505)
+
 Scenario: resolve duplicates before a unique index, without deleting rows
 Instead of: DELETE of all but one, and of what only they knew
 Locks: webhooks RowExclusiveLock, users AccessShareLock; one batch of rows at a time

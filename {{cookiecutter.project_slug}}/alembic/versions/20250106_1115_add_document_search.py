@@ -10,6 +10,11 @@ Words of the title weigh more (A) than tags (B) where results are ranked. The co
 "invoice", and mangle every other language. Titles are often names of files, and the parser
 would keep "invoice_2024.pdf" as one word: blanks take the place of the signs in it.
 
+    add       search and its trigger: new rows have their words; old code runs
+    backfill  every row has its words; old code runs
+    index     the index; old code runs
+    deploy    the new code searches; the old code may still run
+
 Scenario: full-text search, first step: a tsvector column and its trigger
 Instead of: ADD COLUMN search tsvector GENERATED ALWAYS AS (…) STORED, which rewrites the table
 Locks: documents AccessExclusiveLock; no rewrite, no scan

@@ -8,6 +8,11 @@ Old code goes on inserting users without a role_id: for those there is a default
 on. It is set after the column is added, so that existing users keep NULL, which says
 "not assigned yet" to the next revision.
 
+    create   roles with its rows; role_id: NULL in old rows, the default in new ones; old code runs
+    assign   every user has a role; old code runs
+    require  role_id is NOT NULL and refers to roles; old code runs
+    deploy   the new code reads and writes roles; the old code may still run, thanks to the default
+
 Scenario: add a lookup table with its rows
 Instead of: op.bulk_insert() with ids and no word to the sequence
 Locks: users AccessExclusiveLock; no rewrite, no scan

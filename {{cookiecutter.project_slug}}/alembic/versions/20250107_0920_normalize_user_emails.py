@@ -4,6 +4,10 @@ The rule that keeps them so comes after this, not before. A CHECK, even NOT VALI
 for every new version of a row: an UPDATE of is_active would fail on each user whose email
 has yet to be rewritten.
 
+    deploy     the code writes emails in lower case, and looks them up so
+    normalize  every email is in lower case; code that writes upper case is gone
+    check      the CHECK; an email in upper case is refused (23514)
+
 Scenario: rewrite values of a big live table into one form
 Instead of: one UPDATE of all rows, or a CHECK first, which refuses every UPDATE of an old row
 Locks: users RowExclusiveLock; one batch of rows at a time

@@ -8,6 +8,11 @@ The index comes first, or the deletion of a category would read all documents. T
 both tables, the parent first: code that writes a category and then its documents may have to
 wait, but is not deadlocked.
 
+    deploy    the code writes no category_id that does not exist
+    add       the index and the foreign key, NOT VALID: new orphans are refused (23503)
+    clean     no orphan is left
+    validate  the foreign key is valid
+
 Scenario: add a foreign key to a column that holds orphans
 Instead of: cleaning first, and losing the race against the next orphan; ADD FOREIGN KEY fails on it
 Locks: documents ExclusiveLock, categories ExclusiveLock; no scan for the key, the index is

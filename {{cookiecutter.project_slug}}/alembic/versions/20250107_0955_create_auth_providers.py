@@ -12,6 +12,11 @@ lead elsewhere.
 New code inserts users without a password. Old code insists on one, so the default is "!",
 which is the hash of nothing: nobody can log in with it.
 
+    create  auth_providers and the triggers; password has a default; old code runs
+    move    every hash stands in both places; old code runs
+    deploy  the new code uses auth_providers; the old code may still run
+    drop    no password and no trigger any more; only the new code runs
+
 Scenario: move a column to a table of its own, with both versions of the code running
 Instead of: moving it in one revision, while old code goes on writing where nobody reads any more
 Locks: users AccessExclusiveLock; no rewrite, no scan

@@ -8,6 +8,12 @@ The trigger copies in one direction, which is enough: no code knows the new colu
 name. It fires on every UPDATE, not only of file_size, so that no row that is written from
 now on lacks the new value; the CHECK, which looks at no old row, holds it to that.
 
+    expand    new_file_size beside file_size, a trigger and a CHECK that is NOT VALID
+    backfill  new_file_size has a value in every row
+    validate  the CHECK is valid
+    contract  file_size is the bigint; no trigger, no CHECK
+    deploy    the new code stores files of 2 GiB or more; until then the same code ran all the while
+
 Scenario: change an integer column of a big live table to bigint: expand
 Instead of: ALTER COLUMN … TYPE bigint, which writes every row anew while nobody can read or write
 Locks: documents AccessExclusiveLock; no rewrite, no scan

@@ -5,6 +5,12 @@ changes one catalogue entry. Putting it back needs a value for every NULL, and a
 the downgrade writes the 0 again in batches, and then proves it by a CHECK, as
 require_user_role does.
 
+    deploy    the new code can read NULL; the old code, which writes 0, may still run
+    allow     file_size may be NULL
+    check     the CHECK, NOT VALID, and a trigger that makes NULL of a new 0
+    clear     no row has 0 any more
+    validate  the CHECK is valid, no trigger; the old code is gone: a 0 is refused (23514)
+
 Scenario: allow NULL in a column
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; an unknown size becomes 0 again

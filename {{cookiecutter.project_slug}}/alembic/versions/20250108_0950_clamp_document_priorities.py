@@ -7,6 +7,10 @@ The rows come before the rule here, since the code that could break it is gone a
 no row is ever refused that somebody only wants to change elsewhere. Where such code still
 runs, the rule has to come first: see check_document_file_size_positive.
 
+    deploy  the code writes priorities from 0 to 9 only
+    clamp   every row is in the range; code that writes another priority is gone
+    check   the CHECK; another priority is refused (23514)
+
 Scenario: repair values before a CHECK is added
 Locks: documents RowExclusiveLock; one batch of rows at a time
 Rollback: loses documents.priority where it was beyond the range

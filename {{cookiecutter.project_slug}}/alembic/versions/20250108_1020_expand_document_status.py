@@ -5,6 +5,12 @@ new type, and a second column of it, which a trigger keeps in step and in which 
 is "completed". Everybody goes on reading and writing status. The CHECK looks at no old
 row, and holds the new ones to having both.
 
+    expand    new_status beside status, a trigger and a CHECK that is NOT VALID; any code runs
+    backfill  new_status has a value in every row; any code runs
+    validate  the CHECK is valid; any code runs
+    deploy    the new code neither writes "archived" nor asks for it; the old code must go
+    remove    status has the new type; no trigger, no CHECK, no old type
+
 Scenario: remove a label from an enum: expand
 Instead of: ALTER COLUMN … TYPE … USING, which writes every row anew while nobody can read or write
 Locks: documents AccessExclusiveLock; no rewrite, no scan

@@ -8,6 +8,10 @@ Each batch locks first, the documents before their pages and all in the order of
 until the commit no page comes to these documents, and none gets another number. What the
 last statement counts is what is there then.
 
+    deploy    the code gives each page a number of its own
+    renumber  no number twice; code that gives one twice is gone
+    unique    the constraint; a second page of one number is refused (23505)
+
 Scenario: resolve duplicates without losing a row
 Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text, and min(uuid) does not exist
 Locks: document_pages RowExclusiveLock, documents RowShareLock; one batch of rows at a time

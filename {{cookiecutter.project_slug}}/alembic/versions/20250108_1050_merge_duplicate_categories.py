@@ -5,6 +5,10 @@ categories and looks at them again, because one may be gone by now, or renamed; 
 twin is locked no document can come to it, so that ON DELETE SET NULL finds none to clear.
 Children that meet a child of the same name are twins in their turn, hence the loop.
 
+    deploy  the code makes no second category of one name
+    merge   no twins; code that makes one is gone
+    unique  the constraint; a twin is refused (23505)
+
 Scenario: merge rows that others point to
 Instead of: deleting the duplicates, with which ON DELETE SET NULL forgets what the documents were
 Locks: categories RowExclusiveLock, documents RowExclusiveLock; one batch of rows at a time

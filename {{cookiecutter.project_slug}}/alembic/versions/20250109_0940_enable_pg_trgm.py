@@ -5,6 +5,10 @@ too. pg_trgm is a trusted one, so a role that may create in the database may ena
 ask the administrator; IF NOT EXISTS then finds it there. DROP EXTENSION stops
 where something still uses it; with CASCADE it would drop that.
 
+    enable  the extension; old code runs
+    index   the index; old code runs
+    deploy  the new code searches in titles; the old code may still run
+
 Scenario: enable an extension
 Instead of: enabling it by hand, where the next database lacks it
 Locks: none on existing tables

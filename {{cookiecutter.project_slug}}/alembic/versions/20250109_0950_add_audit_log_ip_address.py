@@ -3,6 +3,11 @@
 inet takes IPv4 and IPv6, refuses what is neither, sorts by number, and knows which
 network an address belongs to. Old entries have none.
 
+    add     ip_address, NULL in every row; old code runs
+    deploy  the new code writes ip_address; the old code may still run
+    index   the index; both may run
+    deploy  the new code searches by network
+
 Scenario: store IP addresses
 Instead of: varchar(45), in which 10.0.0.9 comes after 10.0.0.10 and "unknown" is an address
 Locks: audit_logs AccessExclusiveLock; no rewrite, no scan
