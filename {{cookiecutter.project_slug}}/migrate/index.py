@@ -11,8 +11,10 @@ from migrate.markdown import Place, link, row
 
 PLACE = Place("index", "<!-- index: written by `make index` from the docstrings -->", "<!-- /index -->")
 
-# By the day of its file name, the part of the chain that a revision belongs to.
+# The parts of the chain, beside its revisions.
 PARTS = "parts.toml"
+# Of a revision that is in none of them.
+OWN = "Your own"
 
 
 def lines(chain: Sequence[Revision], folder: Path) -> list[str]:
@@ -59,8 +61,19 @@ def _picture(chain: Sequence[Revision], parts: dict[str, str]) -> list[str]:
 
 def parts_of(chain: Sequence[Revision]) -> dict[str, str]:
     """Return the part of the chain that each revision belongs to, by its id."""
-    titles: dict[str, str] = {}
+    begun: dict[str, str] = {}
+    ends: set[str] = set()
     for folder in {revision.path.parent for revision in chain}:
         if (path := folder / PARTS).exists():
-            titles |= tomllib.loads(path.read_text(encoding="utf-8"))
-    return {revision.id: titles.get(revision.path.name[:8], "Your own") for revision in chain}
+            for letter, part in tomllib.loads(path.read_text(encoding="utf-8")).items():
+                first, last = part["revisions"]
+                begun[first] = f"{letter}. {part['title']}"
+                ends.add(last)
+    found: dict[str, str] = {}
+    current = OWN
+    for revision in chain:
+        current = begun.get(revision.slug, current)
+        found[revision.id] = current
+        if revision.slug in ends:
+            current = OWN
+    return found

@@ -46,6 +46,7 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_lowercase"),
+        Index("idx_users_created_at", "created_at"),
         Index("idx_users_name_lower", text("lower(last_name)"), text("lower(first_name)")),
     )
 

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(), server_default=sa.func.now(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
     )
+    op.create_index("idx_users_created_at", "users", ["created_at"])
     op.create_table(
         "categories",
         sa.Column("id", sa.Integer(), sa.Identity(), nullable=False),

@@ -20,7 +20,7 @@ Needs: users.created_at is timestamp without time zone; users.updated_at is time
 Adapt: table users, columns created_at updated_at
 
 Revision ID: d68f509dcf7a
-Revises: c16c3b40d858
+Revises: b3d06a1f52c8
 Create Date: 2025-01-08 09:20:00.000000+00:00
 """
 
@@ -28,7 +28,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "d68f509dcf7a"
-down_revision = "c16c3b40d858"
+down_revision = "b3d06a1f52c8"
 branch_labels = None
 depends_on = None
 

@@ -1,8 +1,8 @@
 """Give documents.created_at and documents.updated_at a time zone.
 
 A revision of its own, apart from the users': each holds the exclusive lock of one table
-only, and neither waits for the other's with its own in hand. An index on one of the
-columns would stay as it is too.
+only, and neither waits for the other's with its own in hand. No index is on these columns;
+for one that has an index, see drop_users_created_index.
 
 Scenario: change several tables, one lock at a time
 Instead of: both tables in one transaction, which stalls both for as long as either lock is waited for
@@ -15,7 +15,7 @@ Needs: documents.created_at is timestamp without time zone; documents.updated_at
 Adapt: table documents, columns created_at updated_at
 
 Revision ID: cd47ea8cd68e
-Revises: d68f509dcf7a
+Revises: e07c41d9a6f5
 Create Date: 2025-01-08 09:25:00.000000+00:00
 """
 
@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "cd47ea8cd68e"
-down_revision = "d68f509dcf7a"
+down_revision = "e07c41d9a6f5"
 branch_labels = None
 depends_on = None
 

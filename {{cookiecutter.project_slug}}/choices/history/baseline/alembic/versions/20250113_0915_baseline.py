@@ -289,6 +289,7 @@ def upgrade() -> None:
     op.execute("""
         CREATE INDEX idx_documents_user_id_created_at_id ON documents USING btree (user_id, created_at, id)
     """)
+    op.execute("CREATE INDEX idx_users_created_at ON users USING btree (created_at)")
     op.execute("""
         CREATE INDEX idx_users_name_lower ON users
             USING btree (lower((last_name)::text), lower((first_name)::text))
