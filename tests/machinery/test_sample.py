@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError
 
-from migrate.sample import Described, Filled, SampleError, fill
+from migrate.sample import Described, Filled, SampleError, fill, filling
 from migrate.sample.described import read
 from tests.machinery.support import Database, Server, program
 
@@ -47,6 +47,14 @@ FEW_VALUES = """
 
 def types(listed: str) -> list[str]:
     return [type_.strip() for type_ in re.split(r",\s", listed)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def indexes_are_built_afterwards() -> Iterator[None]:
+    """Have these few rows be enough for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filling, "WORTH", ROWS)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -349,6 +357,40 @@ def test_the_rows_are_the_same_every_time(connection: Connection) -> None:
     assert rows[0] == rows[1]
 
 
+def test_indexes_are_built_afterwards_as_they_were(connection: Connection) -> None:
+    """But not those that have a purpose or a property beside that, or that the rows would not allow."""
+    sql = """
+        CREATE TABLE t (id serial PRIMARY KEY, a text UNIQUE, b int, c int, d int, e int, g int);
+        CREATE INDEX plain ON t USING gin (to_tsvector('simple', a)) WITH (fastupdate = off) WHERE b > 0;
+        CREATE INDEX "of Two" ON t (c DESC NULLS LAST, b) INCLUDE (d);
+        CREATE INDEX explained ON t (d); COMMENT ON INDEX explained IS 'why';
+        CREATE INDEX counted ON t ((e + 1)); ALTER INDEX counted ALTER COLUMN 1 SET STATISTICS 500;
+        CREATE INDEX ordered ON t (g); CLUSTER t USING ordered;
+        CREATE TABLE later (t int REFERENCES t DEFERRABLE INITIALLY DEFERRED, n int);
+        CREATE INDEX n ON later (n);
+        CREATE TABLE hard (id int PRIMARY KEY, n int CHECK (n >= 0), m int); CREATE INDEX m ON hard (m);
+        CREATE FUNCTION odd(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+            $$ BEGIN IF $1 % 2 = 0 THEN RAISE 'even' USING ERRCODE = 'P0001'; END IF; RETURN $1; END $$
+    """
+    definitions = """
+        SELECT array_agg(pg_get_indexdef(indexrelid) || indisclustered ORDER BY pg_get_indexdef(indexrelid))
+        FROM pg_index WHERE indrelid IN ('t'::regclass, 'later'::regclass, 'hard'::regclass)
+    """
+    oids = """
+        SELECT array_agg(oid ORDER BY oid) FROM pg_class
+        WHERE relname IN ('explained', 'counted', 'ordered', 'n')
+    """
+    create(connection, sql)
+    before, kept = value(connection, definitions), value(connection, oids)
+    assert fill(connection, ROWS, {}) == {"t": ROWS, "later": ROWS, "hard": ROWS}
+    assert value(connection, definitions) == before
+    assert value(connection, oids) == kept
+    create(connection, "TRUNCATE hard; CREATE INDEX unwilling ON hard (odd(id))")
+    done = fill(connection, ROWS, {})
+    assert done.failed["hard"].startswith("even")
+    assert value(connection, "SELECT to_regclass('unwilling')") is not None
+
+
 def test_a_row_costs_no_statement(connection: Connection) -> None:
     sql = """
         CREATE TABLE p (id int PRIMARY KEY, a text CHECK (length(a) > 9));
@@ -359,7 +401,7 @@ def test_a_row_costs_no_statement(connection: Connection) -> None:
     event.listen(
         connection, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement)
     )
-    for rows in (10, 10_000):
+    for rows in (100, 10_000):
         with connection.begin_nested() as savepoint:
             statements.clear()
             assert filled(connection, sql, rows=rows) == {"p": rows, "c": rows}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from migrate.sample import catalogue
 from migrate.sample.catalogue import Check, Key, Table, parts
 from migrate.sample.described import Described, read
+from migrate.sample.indexes import WORTH, UnbuiltError, build, take_down
 from migrate.sample.plan import PARENTS, Choice, Plan, all_of, rows_of, with_parents
 from migrate.sample.planner import NULL, Planner, UnfillableError
 from migrate.sample.server import Refusal, attempt, literal, query, quoted
@@ -58,14 +59,17 @@ def fill(connection: Connection, rows: int, described: Mapping[str, Described] |
         return Filled()
     described = read() if described is None else described
     hopeless: dict[int, str] = {}
+    afterwards = True
     while True:
         filling = _Filling(connection, tables, empty, rows, described, hopeless)
         try:
             with connection.begin_nested():
-                return filling.run()
+                return filling.run(indexes_afterwards=afterwards)
         except _RefusedLaterError as error:
             table, reason = error.args
             hopeless[table] = reason
+        except UnbuiltError:
+            afterwards = False
 
 
 def _empty(connection: Connection, tables: Iterable[Table]) -> list[Table]:
@@ -100,14 +104,21 @@ class _Filling:
         self._plans: dict[int, Plan] = {}
         self._filled = Filled()
 
-    def run(self) -> Filled:
-        """Fill them."""
+    def run(self, *, indexes_afterwards: bool) -> Filled:
+        """Fill them.
+
+        Raises:
+            UnbuiltError: an index cannot be built afterwards.
+        """
+        large = [table.oid for table in self._waiting.values() if self._count(table) >= WORTH]
+        indexes = take_down(self._connection, large) if indexes_afterwards else []
         while self._waiting:
             table = self._waiting.pop(self._next())
             self._fill(table)
         for plan in self._plans.values():
             for key in plan.late:
                 self._refer(plan, key)
+        build(self._connection, indexes)
         for plan in self._plans.values():
             self._put_awkward_rows(plan)
         names = [plan.table.sql for plan in self._plans.values() if plan.table.label in self._filled]
@@ -144,6 +155,10 @@ class _Filling:
         says = self._described.get(f"{table.schema}.{table.name}", nothing)
         return self._described.get(table.name, says) if table.in_path and says is nothing else says
 
+    def _count(self, table: Table) -> int:
+        """Return how many rows the table is to have, without the awkward ones."""
+        return max(1, round(self._rows * self._says(table).share))
+
     def _fill(self, table: Table) -> None:
         says = self._says(table)
         if says.share == 0:
@@ -153,7 +168,7 @@ class _Filling:
         )
         if not problem:
             try:
-                problem = self._insert_all(table, says, max(1, round(self._rows * says.share)))
+                problem = self._insert_all(table, says, self._count(table))
             except UnfillableError as error:
                 problem = str(error)
         if problem:
@@ -332,7 +347,7 @@ class _Filling:
     def _put_awkward_rows(self, plan: Plan) -> None:
         """Insert the awkward rows that the schema takes; what else must have a value is made up."""
         table, says = plan.table, self._says(plan.table)
-        start = max(1, round(self._rows * says.share)) + 1
+        start = self._count(table) + 1
         for number, row in enumerate(says.awkward, start):
             given = {
                 name: row[name] for name in row if name in table.columns and not table.columns[name].generated
