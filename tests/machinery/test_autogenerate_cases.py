@@ -33,7 +33,7 @@ from sqlalchemy import (
     column,
     text,
 )
-from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, JSON, JSONB
+from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, JSON, JSONB, TSTZRANGE, ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import UserDefinedType
 
@@ -180,6 +180,24 @@ def test_a_domain_comes_before_its_table_with_the_extension_that_it_needs(backen
     backend.say(table("contacts", lambda: Column("email", email, nullable=False)))
     written = backend.there_and_back()
     assert "REVIEW: creates the extension citext" in written
+
+
+def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
+    """An operator class by default, one in an expression, a function: the server is asked what has it."""
+    backend.say(
+        table(
+            "stays",
+            lambda: Column("room", Integer),
+            lambda: Column("during", TSTZRANGE),
+            lambda: Column("name", Text),
+            lambda: ExcludeConstraint(("room", "="), ("during", "&&"), name="one_at_a_time", using="gist"),
+            lambda: Index("by_name", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+            lambda: CheckConstraint("soundex(name) <> 'N100'", name="not_nobody"),
+        )
+    )
+    written = backend.there_and_back()
+    created = [f"CREATE EXTENSION {name}" for name in ("btree_gist", "fuzzystrmatch", "pg_trgm")]
+    assert sorted(re.findall(r"CREATE EXTENSION \w+", written)) == created
 
 
 def test_a_schema_and_a_sequence_come_before_their_table(backend: Backend) -> None:
@@ -478,6 +496,7 @@ FAULTS: dict[str, tuple[Say, str]] = {
         f"the name {LONG} has more than 63 bytes",
     ),
     "a table whose name is cut": (table("é" * 32), ".* has more than 63 bytes"),
+    "a schema with a dot": (table("t", schema="a.b"), "the schema a.b has a dot in its name"),
     "two indexes of one name": (
         table("t", lambda: Index("i", "id"), lambda: Index("i", text("id DESC"))),
         "the models have 2 indexes of the name i",

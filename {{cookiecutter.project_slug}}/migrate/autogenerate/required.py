@@ -6,20 +6,20 @@ the revision that creates it: others may have come to use it.
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Column, Connection, Sequence, Table, text
-from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType
+from sqlalchemy import CheckConstraint, Column, Connection, Sequence, Table, text
+from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, ExcludeConstraint
 from sqlalchemy.schema import CreateSequence, DefaultClause
 from sqlalchemy.sql.functions import next_value
 
 from migrate.autogenerate.enums import compared, create, named_types
 from migrate.autogenerate.operations import Statement
-from migrate.autogenerate.trial import quoted, sql
+from migrate.autogenerate.trial import lacking, quoted, sql
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,25 @@ def missing(context: AutogenContext) -> list[Statement]:
     for kind, schema, name, visible in connection.execute(PRESENT):
         present |= {(kind, schema, name), (kind, None, name)} if visible else {(kind, schema, name)}
     created = {thing: sql for thing, sql in needed(context, connection) if thing not in present}
+    hopeless: set[str] = set()
+    for table in filter(has_more_than_columns, compared(context)):
+        for name in lacking(connection, table, dict(_in_order(created)).values(), hopeless):
+            created["EXTENSION", None, name] = f"CREATE EXTENSION {quoted(connection, None, name)}"
     return [
         Statement(sql, f"DROP {kind} {quoted(connection, schema, name)}", remark=remark(kind, name))
-        for (kind, schema, name), sql in sorted(created.items(), key=lambda each: KINDS.index(each[0][0]))
+        for (kind, schema, name), sql in _in_order(created)
     ]
+
+
+def _in_order(created: Mapping[Thing, str]) -> list[tuple[Thing, str]]:
+    return sorted(created.items(), key=lambda each: KINDS.index(each[0][0]))
+
+
+def has_more_than_columns(table: Table) -> bool:
+    """Whether a table has what may name functions or operator classes of an extension."""
+    expressions = any(column.computed or column.server_default is not None for column in table.columns)
+    rules = any(isinstance(item, CheckConstraint | ExcludeConstraint) for item in table.constraints)
+    return expressions or rules or bool(table.indexes)
 
 
 def remark(kind: str, name: str) -> str:

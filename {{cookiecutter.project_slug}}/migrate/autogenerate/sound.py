@@ -74,6 +74,8 @@ def check(tables: Iterable[Table], dialect: Dialect) -> None:
 def faults(table: Table, dialect: Dialect) -> Iterator[str]:
     """Yield what is wrong with a table."""
     yield from cut(table.name)
+    if "." in (table.schema or ""):
+        yield f"the schema {table.schema} has a dot in its name, and Alembic takes it for two: choose another"
     for column in table.columns:
         yield from cut(column.name)
     for key in sorted(table.foreign_keys, key=str):

@@ -26,6 +26,13 @@ from migrate.autogenerate.catalogue import Definition, Key, State, state
 SCHEMA = "pg_temp"
 
 FORBIDDEN = ("25006", "42501")  # a read-only server, a role without the right
+UNKNOWN = ("42704", "42883")  # undefined object, undefined function
+
+# Those that most often are what is lacking come first: each is tried.
+AVAILABLE = text("""
+    SELECT name FROM pg_available_extensions WHERE installed_version IS NULL
+    ORDER BY array_position('{btree_gist,pg_trgm,btree_gin,pgcrypto,unaccent}'::text[], name::text), name
+""")
 
 
 def quoted(connection: Connection, schema: str | None, name: str) -> str:
@@ -56,14 +63,19 @@ def sql(connection: Connection, statement: ExecutableDDLElement) -> str:
 
 def run(connection: Connection, statement: str) -> bool:
     """Run a statement, and return whether the server took it. If not, it has changed nothing."""
+    return refusal(connection, statement) is None
+
+
+def refusal(connection: Connection, statement: str) -> DBAPIError | None:
+    """Run a statement, and return why the server refused it, if it did. Then it has changed nothing."""
     savepoint = connection.begin_nested()
     try:
         connection.execute(plain(statement))
-    except DBAPIError:
+    except DBAPIError as error:
         savepoint.rollback()
-        return False
+        return error
     savepoint.commit()
-    return True
+    return None
 
 
 @contextmanager
@@ -166,10 +178,7 @@ def modelled(
     Raises:
         CommandError: the role may make no temporary tables.
     """
-    naming = MetaData(naming_convention=model.metadata.naming_convention)
-    table = model.to_metadata(naming, schema=SCHEMA)
-    for column in table.columns:  # the copy of a type would be in the schema of the table
-        column.type = model.columns[column.key].type
+    table = _temporary(model)
     name = quoted(connection, SCHEMA, model.name)
     with undone(connection):
         for statement in needed:
@@ -180,17 +189,82 @@ def modelled(
             for column, specified in zip(table.columns, columns, strict=True):
                 if not run(connection, add(name, [specified])):
                     run(connection, add(name, [_bare(connection, column)]))
-        key = table.primary_key
-        items = [*([key] if key.columns else []), *table.constraints]
-        for item in items:
-            if not isinstance(item, ForeignKeyConstraint) and (
-                item is key or not isinstance(item, PrimaryKeyConstraint)
-            ):
-                run(connection, sql(connection, AddConstraint(item, isolate_from_table=False)))
-        for index in table.indexes:
-            index.dialect_options["postgresql"]["concurrently"] = False
-            run(connection, sql(connection, CreateIndex(index)))
+        for statement in _defined(connection, table):
+            run(connection, statement)
         return state(connection, name), again(connection, name)
+
+
+def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeless: set[str]) -> list[str]:
+    """Return which extensions a model's table needs: they have what the server does not know without.
+
+    That may be a type, a function, or an operator class, also one that no model names: an exclusion
+    constraint on an integer needs btree_gist.
+
+    Args:
+        connection: the database; it may lack the right to make extensions, and then none is found.
+        model: the table of the models.
+        needed: statements that create what is known to be needed.
+        hopeless: complaints of the server that no extension ends; more are added.
+
+    Raises:
+        CommandError: the role may make no temporary tables.
+    """
+    table, name = _temporary(model), quoted(connection, SCHEMA, model.name)
+    found: list[str] = []
+    with undone(connection):
+        for statement in needed:
+            run(connection, statement)
+        create(connection, f"CREATE TEMPORARY TABLE {name} ()")
+        columns = [add(name, [_specified(connection, column)]) for column in table.columns]
+        for statement in [*columns, *_defined(connection, table)]:
+            while complaint := _unknown(refusal(connection, statement)):
+                extension = None if complaint in hopeless else _remedy(connection, statement, complaint)
+                if not extension:
+                    hopeless.add(complaint)
+                    break
+                found.append(extension)
+    return found
+
+
+def _unknown(error: DBAPIError | None) -> str:
+    """Return what the server says if it does not know an object or a function, or nothing."""
+    unknown = error is not None and getattr(error.orig, "sqlstate", None) in UNKNOWN
+    return str(error.orig) if error is not None and unknown else ""
+
+
+def _remedy(connection: Connection, statement: str, complaint: str) -> str | None:
+    """Create the extension with which the server complains no more, or of something else."""
+    for extension in connection.scalars(AVAILABLE).all():
+        savepoint = connection.begin_nested()
+        if run(connection, f"CREATE EXTENSION {quoted(connection, None, extension)}"):
+            with undone(connection):
+                again = _unknown(refusal(connection, statement))
+            if again != complaint:
+                savepoint.commit()
+                return str(extension)
+        savepoint.rollback()
+    return None
+
+
+def _temporary(model: Table) -> Table:
+    """Return a model's table as a temporary one."""
+    naming = MetaData(naming_convention=model.metadata.naming_convention)
+    table = model.to_metadata(naming, schema=SCHEMA)
+    for column in table.columns:  # the copy of a type would be in the schema of the table
+        column.type = model.columns[column.key].type
+    for index in table.indexes:
+        index.dialect_options["postgresql"]["concurrently"] = False
+    return table
+
+
+def _defined(connection: Connection, table: Table) -> Iterator[str]:
+    """Yield the statements that make the constraints of a table, but for foreign keys, and its indexes."""
+    key = table.primary_key
+    for item in [*([key] if key.columns else []), *table.constraints]:
+        if item is key or not isinstance(item, ForeignKeyConstraint | PrimaryKeyConstraint):
+            yield sql(connection, AddConstraint(item, isolate_from_table=False))
+    for index in table.indexes:
+        yield sql(connection, CreateIndex(index))
 
 
 def add(table: str, columns: list[str]) -> str:
