@@ -34,7 +34,8 @@ COLUMNS = text("""
             END,
             CASE WHEN attnotnull AND required THEN 'NOT NULL' END),
         CASE WHEN attidentity = '' AND seqrelid IS NOT NULL THEN
-            format('CREATE SEQUENCE %s AS %s %s', seqrelid::regclass, seqtypid::regtype, options) END,
+            format('CREATE %sSEQUENCE %s AS %s %s', unlogged, seqrelid::regclass, seqtypid::regtype, options)
+            END,
         array_remove(ARRAY[
             CASE WHEN attidentity = '' AND seqrelid IS NOT NULL THEN
                 format('ALTER SEQUENCE %s OWNED BY %s.%I', seqrelid::regclass, attrelid::regclass, attname)
@@ -57,9 +58,10 @@ COLUMNS = text("""
             AND (conname <> left(format('%s_%s_not_null', relname, attname), 63) OR connoinherit
                 OR NOT convalidated)) AS required) AS said
     LEFT JOIN LATERAL (
-        SELECT pg_sequence.*, format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s',
-            seqstart, seqincrement, seqmin, seqmax, seqcache, CASE WHEN seqcycle THEN ' CYCLE' END) AS options
-        FROM pg_depend JOIN pg_sequence ON seqrelid = objid
+        SELECT pg_sequence.*, CASE s.relpersistence WHEN 'u' THEN 'UNLOGGED ' ELSE '' END AS unlogged,
+            format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s', seqstart,
+                seqincrement, seqmin, seqmax, seqcache, CASE WHEN seqcycle THEN ' CYCLE' END) AS options
+        FROM pg_depend JOIN pg_sequence ON seqrelid = objid JOIN pg_class AS s ON s.oid = seqrelid
         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
             AND refobjid = attrelid AND refobjsubid = attnum AND deptype IN ('a', 'i')
         LIMIT 1
