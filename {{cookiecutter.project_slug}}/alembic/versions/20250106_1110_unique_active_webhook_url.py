@@ -30,11 +30,11 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        # Rename and drop the INVALID index of a failed build. Keep a valid one: its build took long.
         op.execute("""
             DO $$
             BEGIN
-                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE;  -- waits for a running build
                 IF EXISTS (
                     SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_webhooks_user_id_url_active') AND NOT indisvalid
                 ) THEN

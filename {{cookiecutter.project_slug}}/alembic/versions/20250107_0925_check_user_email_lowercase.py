@@ -40,7 +40,7 @@ def upgrade() -> None:
                 IF NOT EXISTS (
                     SELECT FROM pg_constraint WHERE conrelid = 'users'::regclass AND conname = 'ck_users_email_lowercase'
                 ) THEN
-                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE users ADD CONSTRAINT ck_users_email_lowercase CHECK (email = lower(email)) NOT VALID;
                 END IF;
             END

@@ -31,11 +31,11 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        # Rename and drop the INVALID index of a failed build. Keep a valid one: its build took long.
         op.execute("""
             DO $$
             BEGIN
-                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- waits for a running build
                 IF EXISTS (
                     SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_users_email') AND NOT indisvalid
                 ) THEN
@@ -62,7 +62,7 @@ def upgrade() -> None:
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'users'::regclass AND conname = 'uq_users_email'
                 ) THEN
-                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE users ADD CONSTRAINT uq_users_email
                         UNIQUE USING INDEX uq_users_email;
                 END IF;

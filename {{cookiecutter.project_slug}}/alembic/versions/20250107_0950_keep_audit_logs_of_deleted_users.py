@@ -57,7 +57,7 @@ def downgrade() -> None:
                 IF NOT EXISTS (
                     SELECT FROM pg_constraint WHERE conrelid = 'audit_logs'::regclass AND conname = 'ck_audit_logs_user_id_not_null'
                 ) THEN
-                    LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE audit_logs IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE audit_logs ADD CONSTRAINT ck_audit_logs_user_id_not_null CHECK (user_id IS NOT NULL) NOT VALID;
                 END IF;
             END

@@ -67,7 +67,7 @@ def downgrade() -> None:
                     RAISE NOTICE 'allow_unknown_file_size: % documents',
                         concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
-                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    -- Next batch: as many rows as 50 ms allow. Pause: longer while a replica is behind.
                     took := extract(epoch FROM clock_timestamp() - started);
                     batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
                     PERFORM pg_sleep(took * CASE WHEN EXISTS (
@@ -83,7 +83,7 @@ def downgrade() -> None:
                 IF NOT EXISTS (
                     SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND conname = 'ck_documents_file_size_not_null'
                 ) THEN
-                    LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE documents ADD CONSTRAINT ck_documents_file_size_not_null CHECK (file_size IS NOT NULL) NOT VALID;
                 END IF;
             END

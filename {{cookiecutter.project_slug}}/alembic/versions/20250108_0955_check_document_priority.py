@@ -35,7 +35,7 @@ def upgrade() -> None:
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'documents'::regclass AND conname = 'ck_documents_priority_range'
                 ) THEN
-                    LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE documents ADD CONSTRAINT ck_documents_priority_range
                         CHECK (priority BETWEEN 0 AND 9) NOT VALID;
                 END IF;

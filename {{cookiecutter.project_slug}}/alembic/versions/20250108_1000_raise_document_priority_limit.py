@@ -34,7 +34,7 @@ def replace_check(condition: str) -> None:
             IF NOT EXISTS (
                 SELECT FROM pg_constraint WHERE conrelid = 'documents'::regclass AND conname = '{new}'
             ) THEN
-                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                LOCK TABLE documents IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                 ALTER TABLE documents ADD CONSTRAINT {new} CHECK ({condition}) NOT VALID;
             END IF;
         END

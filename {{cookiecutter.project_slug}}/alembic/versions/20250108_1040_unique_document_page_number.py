@@ -31,11 +31,11 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        # Rename and drop the INVALID index of a failed build. Keep a valid one: its build took long.
         op.execute("""
             DO $$
             BEGIN
-                LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- waits for a running build
                 IF EXISTS (
                     SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_document_pages_document_id_page_number') AND NOT indisvalid
                 ) THEN
@@ -65,7 +65,7 @@ def upgrade() -> None:
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'document_pages'::regclass AND conname = 'uq_document_pages_document_id_page_number'
                 ) THEN
-                    LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE document_pages ADD CONSTRAINT uq_document_pages_document_id_page_number
                         UNIQUE USING INDEX uq_document_pages_document_id_page_number;
                 END IF;

@@ -96,7 +96,7 @@ def downgrade() -> None:
                     RAISE NOTICE 'contract_user_email: % users',
                         concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
-                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    -- Next batch: as many rows as 50 ms allow. Pause: longer while a replica is behind.
                     took := extract(epoch FROM clock_timestamp() - started);
                     batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
                     PERFORM pg_sleep(took * CASE WHEN EXISTS (
@@ -106,11 +106,11 @@ def downgrade() -> None:
             END
             $$
         """)
-        # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+        # Rename and drop the INVALID index of a failed build. Keep a valid one: its build took long.
         op.execute("""
             DO $$
             BEGIN
-                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- waits for a running build
                 IF EXISTS (
                     SELECT FROM pg_index WHERE indexrelid = to_regclass('uq_users_new_email') AND NOT indisvalid
                 ) THEN
@@ -137,7 +137,7 @@ def downgrade() -> None:
                     SELECT FROM pg_constraint
                     WHERE conrelid = 'users'::regclass AND conname = 'uq_users_new_email'
                 ) THEN
-                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                    LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE users ADD CONSTRAINT uq_users_new_email
                         UNIQUE USING INDEX uq_users_new_email;
                 END IF;
@@ -154,7 +154,7 @@ def downgrade() -> None:
                     IF NOT EXISTS (
                         SELECT FROM pg_constraint WHERE conrelid = 'users'::regclass AND conname = '{name}'
                     ) THEN
-                        LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
+                        LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                         ALTER TABLE users ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID;
                     END IF;
                 END

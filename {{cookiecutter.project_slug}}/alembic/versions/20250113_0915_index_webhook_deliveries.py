@@ -45,11 +45,11 @@ def upgrade() -> None:
         quote = op.get_context().dialect.identifier_preparer.quote
         for partition in partitions():
             index = f"idx_{partition}_webhook_id_delivered_at"
-            # A failed build leaves an INVALID index, which makes room. A valid one is kept: it took long.
+            # Rename and drop the INVALID index of a failed build. Keep a valid one: its build took long.
             op.execute(f"""
                 DO $$
                 BEGIN
-                    LOCK TABLE {quote(partition)} IN SHARE UPDATE EXCLUSIVE MODE;  -- a build may still be running
+                    LOCK TABLE {quote(partition)} IN SHARE UPDATE EXCLUSIVE MODE;  -- waits for a running build
                     IF EXISTS (
                         SELECT FROM pg_index WHERE indexrelid = to_regclass('{quote(index)}') AND NOT indisvalid
                     ) THEN
