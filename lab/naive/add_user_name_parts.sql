@@ -1,4 +1,4 @@
--- Instead of: adding, filling and dropping in one revision, which breaks the code that is running
+-- Instead of: adding, backfilling and dropping in one revision, which breaks the code that is running
 -- claim: breaks running code, 42703: SELECT id, email, full_name FROM users LIMIT 1
 
 ALTER TABLE users ADD COLUMN first_name varchar(200), ADD COLUMN last_name varchar(200);

@@ -1,4 +1,4 @@
--- Instead of: split_part() in one UPDATE, which takes " Ada" for a first name of nothing
+-- Instead of: split_part() in one UPDATE, which gives " Ada" an empty first name
 -- claim: loses users.first_name
 -- claim: locks rows of users until the commit
 

@@ -1,4 +1,4 @@
--- Instead of: row_number() over each group of equal names, which collides with its neighbours
+-- Instead of: row_number() over each group of equal names, which can give a name that another group has
 -- given: INSERT INTO users (email, username, password) VALUES ('sam-2@example.com', NULL, '!')
 -- claim: refuses, 23505: ALTER TABLE users ADD UNIQUE (username)
 

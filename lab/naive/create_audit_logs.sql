@@ -1,4 +1,4 @@
--- Instead of: CREATE INDEX CONCURRENTLY on a table that is empty and unseen
+-- Instead of: CREATE INDEX CONCURRENTLY, on a new table that no other session sees yet
 -- claim: fails 25001
 
 CREATE TABLE audit_logs (

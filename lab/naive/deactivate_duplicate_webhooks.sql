@@ -1,4 +1,4 @@
--- Instead of: DELETE of all but one, and of what only they knew
+-- Instead of: DELETE of all but one, which loses the names, secrets and events of the others
 -- claim: loses webhooks
 
 DELETE FROM webhooks AS w USING webhooks AS o

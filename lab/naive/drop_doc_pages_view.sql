@@ -1,4 +1,4 @@
--- Instead of: DROP VIEW … CASCADE, which takes along what others have built upon it
+-- Instead of: DROP VIEW … CASCADE, which also drops every view that is built on it
 -- given: CREATE VIEW long_pages AS SELECT id FROM doc_pages WHERE length(text) > 1000
 -- claim: breaks running code, 42P01: SELECT count(*) FROM long_pages
 

@@ -16,9 +16,9 @@ TWINS = twins()
 
 # What the words of a docstring promise, and the claims of which one has to stand in a twin.
 PROMISES = {
-    r"rewrites the table|writes every row anew": {"rewrites"},
-    r"while nobody can read|under the exclusive lock": {"blocks reads"},
-    r"nobody can write|writes? waits?\b|every INSERT, UPDATE and DELETE waits": {
+    r"rewrites the table": {"rewrites"},
+    r"while no session can read|under the exclusive lock": {"blocks reads"},
+    r"writes? waits?\b|every INSERT, UPDATE and DELETE waits": {
         "blocks writes",
         "blocks reads",
     },
@@ -27,7 +27,7 @@ PROMISES = {
     r"breaks? the code|\bCASCADE\b|at the switch": {"breaks running code", "breaks old code"},
     r"DELETE .*(NOT IN|of all but one)|every name is lost|locks everybody out": {"loses"},
     r"without an index|reads? every|cannot use": {"plans"},
-    r"as large|also keeps every key|nobody ever looks up": {"is larger", "refuses"},
+    r"as large|also keeps every key|no query ever looks up": {"is larger", "refuses"},
 }
 
 

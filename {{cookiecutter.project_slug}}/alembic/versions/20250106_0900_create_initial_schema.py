@@ -1,7 +1,7 @@
 """Create users, categories, documents, their pages, and a log of exports.
 
-The first draft of a schema, with the flaws that first drafts have: timestamps without a
-zone, an integer that will overflow, a category_id that points nowhere. The chain mends them.
+This is a first draft with typical flaws: timestamps without a time zone, an integer that will
+overflow, a category_id without a foreign key. Later revisions mend them.
 
 Scenario: start a schema
 Instead of: `Base.metadata.create_all()`, which never changes a table that exists
@@ -63,8 +63,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_documents"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_documents_user_id", ondelete="CASCADE"),
     )
-    # PostgreSQL indexes no foreign key by itself: without this one, deleting a user
-    # would read all documents.
+    # PostgreSQL does not index a foreign key by itself. Without this index, deleting a user
+    # would scan all documents.
     op.create_index("idx_documents_user_id", "documents", ["user_id"])
     op.create_table(
         "doc_pages",

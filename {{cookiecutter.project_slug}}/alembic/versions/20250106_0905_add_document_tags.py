@@ -1,14 +1,14 @@
 """Add documents.tags, an array of words.
 
-A document without tags has an empty array, so that no code ever asks what NULL means.
-The constant default is stored once, in the catalogue: existing rows are not touched.
+A document without tags has an empty array, so no code has to handle NULL. The constant default
+is stored once, in the catalogue. Existing rows are not rewritten.
 
     add     tags, empty in every row; old code runs
     index   the index; old code runs
     deploy  the new code reads, writes and searches tags; the old code may still run
 
 Scenario: add an array column
-Instead of: a nullable column, whose NULLs every query must then expect
+Instead of: a nullable column, whose NULLs every query must then handle
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.tags
 Deploy: before the code that reads or writes tags

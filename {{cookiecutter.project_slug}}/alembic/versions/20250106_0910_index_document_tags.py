@@ -1,10 +1,10 @@
 """Index documents.tags for `tags @> ARRAY['invoice']`, while documents are written.
 
-A concurrent build cannot run in a transaction, so this is a revision of its own, apart
-from the column's. A build that fails leaves an INVALID index behind, which is kept up to
-date and serves no query; `IF NOT EXISTS` would take it for the finished one. So an INVALID
-one is given another name, and dropped. One that is valid is kept: a build goes on when its
-client is lost, and hours of work would be thrown away. Renaming an index locks no table.
+CREATE INDEX CONCURRENTLY cannot run in a transaction, so it has a revision of its own. A build
+that fails leaves an INVALID index. No query uses it, writes may still maintain it, and
+`IF NOT EXISTS` would keep it. So the revision renames an INVALID index and drops it. It keeps
+a valid one: if the client is lost, the server finishes its build, and that may be hours of
+work. Renaming an index does not lock its table.
 
 Scenario: index an array column of a big live table
 Instead of: CREATE INDEX, under which every INSERT, UPDATE and DELETE waits until it is built

@@ -1,8 +1,7 @@
-"""Create webhooks, as autogenerate wrote it and a reviewer changed it.
+"""Create webhooks: what autogenerate wrote, with the changes of a review.
 
-The review added the server defaults of id and is_active, so that a row can be inserted
-by hand and by code that knows neither, and it removed the index on is_active: a column
-with two values, nearly all of them true, narrows no search.
+The review added server defaults for id and is_active, so an INSERT need not name them. It
+removed an index on is_active: nearly all of its values are true, so it narrows no search.
 
 Scenario: add a table, from a model
 Instead of: committing what autogenerate wrote, unread

@@ -1,10 +1,10 @@
 """Create audit_logs: who did what, and when.
 
-A plain CREATE INDEX is right here. Nobody can see the table before the commit, so nobody
-waits for it, and the table and its indexes come or go together.
+A plain CREATE INDEX is right here. No other session sees the table before the commit, so none
+waits for it. The table and its indexes are committed together or not at all.
 
 Scenario: add a table with JSONB, timestamps and indexes
-Instead of: CREATE INDEX CONCURRENTLY on a table that is empty and unseen
+Instead of: CREATE INDEX CONCURRENTLY, on a new table that no other session sees yet
 Locks: users ShareRowExclusiveLock (for the foreign key; writes to users wait until the commit)
 Rollback: loses audit_logs
 Deploy: before the code that writes the log

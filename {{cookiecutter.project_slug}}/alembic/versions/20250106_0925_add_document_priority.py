@@ -1,8 +1,8 @@
 """Add documents.priority, NOT NULL, with a constant default.
 
-Since PostgreSQL 11 a constant default is kept in the catalogue and read in place of the
-value that old rows lack, so this takes as long on a billion rows as on none. The default
-must stay while old code is running: its INSERTs do not name the column.
+Since PostgreSQL 11 a constant default is stored in the catalogue, and old rows read it from
+there. So this takes as long on a billion rows as on an empty table. Keep the default while old
+code is running: its INSERTs do not name the column.
 
 Scenario: add a NOT NULL column whose value is the same for every row
 Instead of: a default that is computed for each row (random(), clock_timestamp()), which rewrites the table

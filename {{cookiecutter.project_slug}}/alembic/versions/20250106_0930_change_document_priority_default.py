@@ -1,7 +1,7 @@
-"""Give new documents the priority 5; those that exist keep theirs.
+"""Give new documents the priority 5; existing documents keep theirs.
 
-A default only answers for INSERTs to come. What old rows hold, even where they were
-given it by the earlier default, stays.
+A default applies only to later INSERTs. Existing rows keep their value, even if the earlier
+default gave it to them.
 
 Scenario: change the default of a column
 Instead of: dropping and adding the column, which gives every row the new value

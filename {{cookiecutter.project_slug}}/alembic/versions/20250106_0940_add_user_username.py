@@ -1,13 +1,12 @@
 """Add users.username, nullable for now: the expand step.
 
-Old code goes on inserting users without a username, and will until its last process is
-gone. For those there is a default from now on: a name that nobody else can have, and that
-the user may change later. It is set after the column is added, so that existing users keep
-NULL, which says "to be named" to the next revision (and because a computed default in
-ADD COLUMN rewrites the table).
+Old code inserts users without a username until its last process has ended. The default gives
+them a unique name, which the user may change later. It is set after the column is added, for
+two reasons. Existing users keep NULL, so the next revision finds them. And a computed default
+in ADD COLUMN rewrites the table.
 
-Why not from the email, by a trigger? Two transactions that insert sam@example.com and
-sam@example.org at the same time cannot see each other, and both would choose "sam".
+A trigger that makes the name from the email is no solution. Two transactions that insert
+sam@example.com and sam@example.org at once cannot see each other: both would choose "sam".
 
     add       username: NULL in old rows, the default in new ones; old code runs
     backfill  every row has a username; old code runs

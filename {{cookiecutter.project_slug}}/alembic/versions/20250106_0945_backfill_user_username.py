@@ -1,17 +1,16 @@
-"""Give every user without a username one that comes from their email: the backfill step.
+"""Give every user without a username one made from their email: the backfill step.
 
-It is what stands before the @, in lower case, or "user" where nothing does; if that is
-taken the first of name-2, name-3, … that is not. Numbering each group of equal names by
-itself would be shorter, and give "sam-2" both to the second sam and to sam-2@example.com.
-So every name that is taken stands in a table of the session's own, whose key finds it at
-once; it also remembers which number comes next, or the thousandth "info" would try a
-thousand names.
+The name is the part before the @, in lower case, or "user" if that part is empty. If the name
+is taken, the user gets the first free one of name-2, name-3, … Numbering each group of equal
+names by itself is shorter but wrong: the second sam and sam-2@example.com both become "sam-2".
+So a temporary table holds all names that are taken; its key finds a name at once. It also
+holds the next number of each name. Without that, the thousandth "info" tries a thousand names.
 
-Users are named in the order of their ids, batch by batch, so the names are the same on
-every run, also after an interruption. `left` keeps the longest ones within 50 characters.
+Users are named in the order of their ids, batch by batch, so the names are the same on every
+run, also after an interruption. `left` cuts long names to 50 characters.
 
 Scenario: fill a column with values that must be unique
-Instead of: row_number() over each group of equal names, which collides with its neighbours
+Instead of: row_number() over each group of equal names, which can give a name that another group has
 Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.username were NULL; the names stay until the column goes
 Deploy: after the column has its default, so that no new user is without a username; before any code

@@ -1,15 +1,15 @@
-"""Require users.username: NOT NULL, without reading the table under a long lock.
+"""Make users.username NOT NULL without a scan under an exclusive lock.
 
-A CHECK that is NOT VALID holds for every row written from then on and looks at no other;
-VALIDATE reads the rest while reads and writes go on; and once a valid CHECK says that the
-column has no NULL, SET NOT NULL takes its word and reads nothing. Then the CHECK has done
-its work. Each statement commits by itself. A CHECK that an earlier run left is kept: if it is
-valid, VALIDATE reads nothing, so a lock that SET NOT NULL does not get costs no second scan.
+Each statement commits by itself. ADD CHECK … NOT VALID checks only new and changed rows, so it
+is short. VALIDATE scans the table while reads and writes go on. SET NOT NULL sees the valid
+CHECK and skips the scan; then the CHECK is dropped. If a lock is not granted in time, run this
+again: the CHECK is kept, and a valid one is not scanned again. LOCK TABLE makes autovacuum
+stop first: behind an ALTER that waits for autovacuum, reads and writes would wait too.
 
-Old code can still insert users: it does not name the column, and the default answers.
+Old code can still insert users: its INSERT does not name the column, so the default applies.
 
 Scenario: add a NOT NULL to a column of a big live table
-Instead of: SET NOT NULL alone, which reads all users while nobody can read or write them
+Instead of: SET NOT NULL alone, which scans all users while no session can read or write the table
 Locks: users AccessExclusiveLock; the scan under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the backfill, and after any code that writes NULL into username is gone

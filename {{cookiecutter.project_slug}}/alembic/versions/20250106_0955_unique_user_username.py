@@ -1,16 +1,15 @@
 """Make users.username unique: build the index concurrently, then attach it as the constraint.
 
-ADD CONSTRAINT … USING INDEX takes over an index that is already there, so its lock lasts
-as long as a change of the catalogue. If two users have the same name the build fails, says
-which name, and leaves an INVALID index: rename one of the two users and run the revision
-again, which drops that index first. A valid one is kept, so the exclusive lock may be asked
-for again and again without another build.
+ADD CONSTRAINT … USING INDEX takes over an existing index, so its exclusive lock is as short as
+a catalogue change. If two users have the same name, the build fails, names the duplicate and
+leaves an INVALID index. Rename one of the users and run the revision again: it drops that
+index first. A valid index is kept, so another try for the exclusive lock needs no second
+build.
 
-Until now nothing kept two users from having one name, so this is the time from which on
-code may let people choose theirs.
+Until now nothing prevented duplicates. Let users choose their names only after this.
 
 Scenario: add a unique constraint to a column of a big live table
-Instead of: ADD CONSTRAINT … UNIQUE, which builds the index while nobody can read or write users
+Instead of: ADD CONSTRAINT … UNIQUE, which builds the index while no session can read or write users
 Locks: users AccessExclusiveLock; no scan under it, the build is under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: before the code that writes usernames

@@ -1,8 +1,7 @@
 """Drop the default of users.username: the contract step.
 
-The default was there for code that does not know the column. Left in place it would hide
-a mistake for ever after: an INSERT that forgets the username would get a random one, where
-it should fail.
+The default was there for code that does not know the column. If it stayed, it would hide a
+mistake: an INSERT that forgets the username would get a random one instead of an error.
 
 Scenario: take back a default that was there for old code
 Locks: users AccessExclusiveLock; no rewrite, no scan

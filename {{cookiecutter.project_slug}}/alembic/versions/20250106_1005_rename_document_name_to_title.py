@@ -1,18 +1,18 @@
 """Rename documents.name to title.
 
-Autogenerate sees one column that is gone and one that is new, and writes a drop and an
-add, with which every name is lost: this revision is what a reviewer puts in its place. The
-rows are not touched; whatever is defined over the column (indexes, views) follows it.
+Autogenerate sees one column gone and one column new, and writes a drop and an add. That loses
+every name, so a reviewer writes this revision instead. No row is rewritten. Indexes and views
+that use the column keep working.
 
-PostgreSQL 18 gives a NOT NULL a name of its own, made from the column's, which a rename
-leaves behind; before 18 it has none. The block renames it where it is.
+PostgreSQL 18 gives a NOT NULL a name, made from the column's name, and a rename does not
+change it. Older versions have no such name. The block renames it where it exists.
 
 Scenario: rename a column
 Instead of: the add_column() and drop_column() that autogenerate writes: fails on rows, or loses every name
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: together with the code that says title; code that says name fails from here on (42703), and the
-    other way round. Where that is too much, go by way of a second column, as expand_user_email does.
+Deploy: together with the code that uses title; code that uses name fails from then on (42703), and the
+    other way round. If that is too much, use a second column, as in expand_user_email.
 Needs: code that stops while it runs, or knows both names; connections that prepare no statements
 Adapt: table documents, column name, new column title
 

@@ -1,13 +1,13 @@
 """Rename doc_pages to document_pages, and leave a view under the old name.
 
-Old code goes on reading and writing doc_pages: a view of one table with all its columns
-is updatable, and both renames and the view come into being in one moment. The view asks
-for the caller's own rights (security_invoker), which are therefore copied to it. It is not
+Old code still reads and writes doc_pages: a view of all columns of one table is updatable. The
+renames and the view are one transaction. The view checks the caller's own rights
+(security_invoker), so a role with a privilege on the table gets it on the view. It is not
 quite a table: TRUNCATE, COPY … FROM, ON CONFLICT ON CONSTRAINT and GROUP BY its key fail.
 
-Constraints and index take the new name too, or they would mislead for ever; that is a
-change of the catalogue each. PostgreSQL 18 has names for NOT NULL as well, 15 has none:
-the block renames those that are there.
+The new names and these privileges make this file long. Constraints and the index get the new
+name too, because the old one would mislead; each rename is a catalogue change. PostgreSQL 18
+also names NOT NULL constraints, 15 does not: the block renames those that exist.
 
     rename  the table document_pages, and the view doc_pages; old code runs through the view
     deploy  the new code uses document_pages; the old code may still run
@@ -17,7 +17,7 @@ Scenario: rename a table while code that uses the old name is running
 Instead of: rename_table() alone, after which every statement of old code fails
 Locks: doc_pages AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: before the code that says document_pages; old code goes on through the view
+Deploy: before the code that uses document_pages; old code uses the view
 Needs: fk_doc_pages_document_id on doc_pages; idx_doc_pages_document_id on doc_pages; pk_doc_pages on
     doc_pages; PostgreSQL 15
 Adapt: table doc_pages, key uuid, columns document_id page_number text, new table document_pages

@@ -1,13 +1,13 @@
-"""Drop the view doc_pages, which stood in for the table's old name: the contract step.
+"""Drop the view doc_pages, the old name of the table: the contract step.
 
-pg_stat_statements, or the log, says whether anybody still asks for doc_pages. A view that
-somebody else has defined over this one makes the revision fail instead of going with it.
+pg_stat_statements or the log shows whether any code still uses doc_pages. If another view is
+defined on this one, the revision fails and drops neither.
 
 Scenario: end the old name of a table
-Instead of: DROP VIEW … CASCADE, which takes along what others have built upon it
+Instead of: DROP VIEW … CASCADE, which also drops every view that is built on it
 Locks: none on existing tables; the view is locked, as long as a change of the catalogue takes
 Rollback: lossless
-Deploy: after the code that says doc_pages is gone
+Deploy: after the code that uses doc_pages is gone
 Needs: after rename_doc_pages; PostgreSQL 15
 Adapt: table doc_pages, key uuid, columns document_id page_number text, table document_pages
 

@@ -1,16 +1,16 @@
 """Add users.first_name and last_name, kept in step with full_name: the expand step.
 
-Two versions of the code run side by side: the old one knows only full_name, the new one
-only the parts. A trigger gives each what the other writes. OLD is all NULL on INSERT, so
-one comparison serves both; if a value is unchanged, the statement did not write it, so full_name
-stays as it was typed until somebody changes a part of it.
+Old code knows only full_name, new code only the parts, and both run at once. The trigger gives
+each of them what the other writes. On INSERT, OLD is all NULL, so one comparison serves INSERT
+and UPDATE. If a value is unchanged, the statement did not write it. So full_name stays as it
+was typed until a part of it changes.
 
-The first word is the first name, the rest is the last name: right for "Gabriel García
-Márquez", wrong for "Mary Ann Smith" and for names that begin with the family's. No rule
-gets all names right: people correct theirs afterwards. Words are parted by blanks, tabs and
-Unicode's wide and no-break spaces, which are written out because a regular expression's own
-class of blanks depends on the locale. NULL stays NULL; a name without words has an empty
-first name. full_name holds 200 characters: of longer parts, old code sees the first 200.
+The first word becomes the first name, the rest the last name: right for "Gabriel García
+Márquez", wrong for "Mary Ann Smith" and for names that begin with the family name. No rule is
+right for all names, so people correct theirs later. Blanks, tabs and Unicode's wide and
+no-break spaces separate words. The pattern lists them, because the regular expression's own
+class depends on the locale. NULL stays NULL; a name without words gets an empty first name.
+full_name holds 200 characters: of longer parts, old code sees the first 200.
 
     add       both forms, and the trigger; old code runs
     backfill  both forms in every row; old code runs
@@ -18,10 +18,10 @@ first name. full_name holds 200 characters: of longer parts, old code sees the f
     drop      the parts, no trigger; only the new code runs
 
 Scenario: split a column in two, first step: new columns and a trigger between both forms
-Instead of: adding, filling and dropping in one revision, which breaks the code that is running
+Instead of: adding, backfilling and dropping in one revision, which breaks the code that is running
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.first_name, users.last_name; full_name has what new code wrote
-Deploy: before the code that knows the parts, which wants the next revision too
+Deploy: before the code that knows the parts, which needs the next revision too
 Needs: users.full_name is nullable
 Adapt: table users, new columns first_name last_name, column full_name
 

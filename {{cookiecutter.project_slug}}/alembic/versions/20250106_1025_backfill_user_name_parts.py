@@ -1,11 +1,13 @@
-"""Split the names that were there before the trigger: the backfill step.
+"""Split the full names that are older than the trigger: the backfill step.
 
-The trigger splits a row as soon as full_name is written, even with the same value: so the
-rule stands in one place, and what the backfill does is what a save by old code does.
-Batches as in assign_user_roles; a name that somebody has split meanwhile is left alone.
+The UPDATE sets full_name to itself, and the trigger splits it. So the rule stands in one
+place. The WHERE leaves out rows that have their parts already.
+
+Each batch locks its rows in the order of their ids, updates them and commits. So no row is
+locked for long, and after a crash the same command goes on where it stopped.
 
 Scenario: split a column in two, second step: fill the new columns
-Instead of: split_part() in one UPDATE, which takes "  Ada" for a first name of nothing
+Instead of: split_part() in one UPDATE, which gives " Ada" an empty first name
 Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.first_name, users.last_name were NULL; the parts stay until the columns go
 Deploy: before the code that reads the parts

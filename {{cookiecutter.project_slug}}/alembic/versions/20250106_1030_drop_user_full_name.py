@@ -1,13 +1,13 @@
 """Drop users.full_name and the trigger that kept it: the contract step.
 
-The way back is an expand and a backfill of its own: the trigger first, so that what new
-code writes meanwhile reaches full_name, then the names of all others in batches. There the
-trigger joins the parts, because full_name is NULL. Each statement commits by itself, or the
-short lock of the first would be held until the last name is joined; and each can be run
+The way back makes this file long: it is an expand and a backfill. The trigger comes first, so
+that full_name gets what new code writes meanwhile. Then batches fill full_name in the other
+rows: it is NULL there, so the trigger joins the parts. Each statement commits by itself: in
+one transaction the lock of the first would last until the last name is joined. Each can be run
 again.
 
-What comes back is the parts with one blank between them. Blanks before, behind and
-between them, as they were typed, are gone; those within the last name are there.
+full_name comes back as the parts with one blank between them. Blanks before, after and between
+the parts, as they were typed, are lost; those within the last name stay.
 
 Scenario: split a column in two, last step: drop the old column
 Instead of: first_name || ' ' || last_name on the way back, which is NULL for "Cher"
@@ -41,7 +41,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.get_context().autocommit_block():
         op.add_column("users", sa.Column("full_name", sa.String(200)), if_not_exists=True)
-        # As add_user_name_parts had it, to the blank.
+        # Exactly the function of add_user_name_parts.
         op.execute(r"""
         CREATE OR REPLACE FUNCTION users_sync_name() RETURNS trigger LANGUAGE plpgsql AS $$
         DECLARE

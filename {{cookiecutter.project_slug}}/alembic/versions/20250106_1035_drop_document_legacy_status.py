@@ -1,15 +1,16 @@
 """Drop documents.legacy_status, which no code reads any more: the contract step.
 
-The column is only marked as dropped; its bytes go when a row is next written. Indexes and
-constraints over it go too, without a word, also those over other columns besides; a view
-over it makes the revision fail. The values are gone for good, so keep them if in doubt:
-COPY (SELECT id, legacy_status FROM documents) TO STDOUT.
+DROP COLUMN only marks the column as dropped; a row loses the value when it is next written.
+Indexes and constraints that use the column are dropped without a message, even if they use
+other columns too. A view that uses it makes the revision fail. The values are lost, so save
+them if in doubt: COPY (SELECT id, legacy_status FROM documents) TO STDOUT.
 
-(Had it been NOT NULL, DROP NOT NULL would come a deploy before: an INSERT of code that
-has forgotten the column must not fail while the column is still there.)
+(If the column were NOT NULL, DROP NOT NULL would come one deploy earlier: an INSERT of new
+code, which does not name the column, must not fail while the column is still there.)
 
 Scenario: drop a column
-Instead of: in one deploy with the code that stops using it; an ORM names all columns in every SELECT
+Instead of: dropping it in one deploy with the code that stops using it; an ORM names all columns in every
+    SELECT
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.legacy_status
 Deploy: after the code whose models have the column is gone

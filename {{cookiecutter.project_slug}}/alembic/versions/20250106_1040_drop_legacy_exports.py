@@ -1,11 +1,11 @@
 """Drop legacy_exports, which no code reads any more.
 
-A table that others refer to by foreign key would be locked together with them, and not
-dropped before those keys are; this one stands alone. The downgrade brings its shape back,
-not its rows: dump it first (pg_dump --table=legacy_exports).
+No other table refers to this one. Otherwise its foreign keys would have to be dropped first,
+which locks both tables. The downgrade restores the table but not its rows: save them first
+(pg_dump --table=legacy_exports).
 
 Scenario: drop a table
-Instead of: DROP TABLE … CASCADE, which takes along views and foreign keys that you forgot
+Instead of: DROP TABLE … CASCADE, which also drops views and foreign keys that you forgot
 Locks: legacy_exports AccessExclusiveLock
 Rollback: loses legacy_exports
 Deploy: after the code that uses it is gone

@@ -1,13 +1,13 @@
-"""Add documents.language, in step with the key in metadata that it takes the place of: the expand step.
+"""Add documents.language, kept in step with the key in metadata that it replaces: the expand step.
 
-Old code knows the key only, new code the column only, and both run for a while. A trigger
-carries every write over: a key that is written goes to the column, a column that is written
-to the key. Where a statement changes both, the column wins. A key that is missing says
-nothing, because new code does not write it; JSON null says that the language is unknown.
+Old code knows only the key, new code only the column, and both run for a while. A trigger
+copies every write: a changed key to the column, a changed column to the key. If a statement
+changes both, the column wins. A missing key changes nothing, because new code does not write
+it. JSON null means that the language is unknown.
 
-What the column cannot hold (a number, an object, a text that is empty or too long) stays
-in metadata and leaves NULL in the column: a cut language tag is another language. 35
-characters are what RFC 5646 asks for.
+Some values do not fit the column: a number, an object, a text that is empty or longer than 35
+characters. They stay in metadata, and the column is NULL. They are not cut, because a cut
+language tag is another language. RFC 5646 asks for room for 35 characters.
 
     add       the column and the trigger; old code runs
     deploy    the new code reads and writes the column; the old code may still run
@@ -15,11 +15,11 @@ characters are what RFC 5646 asks for.
     drop      no trigger any more; only the new code runs
 
 Scenario: promote a key of a JSON document to a column
-Instead of: a generated column, which rewrites the table, and which new code cannot write
+Instead of: a stored generated column, which rewrites the table, and which new code cannot write
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.language
-Deploy: before the code that reads or writes language; it looks into metadata where the column is NULL,
-    until the backfill is done
+Deploy: before the code that reads or writes language; until the backfill is done, that code reads
+    metadata where the column is NULL
 Needs: documents.metadata is jsonb
 Adapt: table documents, new column language, column metadata, member language
 

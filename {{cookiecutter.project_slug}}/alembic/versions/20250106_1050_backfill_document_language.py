@@ -1,12 +1,11 @@
 """Copy the key "language" of each document's metadata into documents.language: the backfill step.
 
-Only what the column can hold, by the same rule as the trigger's; metadata itself is left
-as it is, also where it is no object at all (`->` finds nothing in an array or a number,
-and does not complain).
+It copies only what the column can hold, by the same rule as the trigger. It does not change
+metadata. If metadata is not an object, `->` returns NULL and raises no error.
 
-The way back matters as much. What new code has written is in the column; the trigger has
-carried it into metadata as long as it was there, and the downgrade does so for the rest.
-Only where metadata is no object there is no place for the key.
+The downgrade copies in the other direction. While the trigger was there, it copied what new
+code wrote into metadata; the downgrade copies the rest. Only if metadata is not an object,
+there is no place for the key.
 
 Scenario: fill a column from a key of a JSON document
 Instead of: one UPDATE of all rows, which also stops at the first value that is too long

@@ -1,7 +1,7 @@
 """Drop the trigger that kept documents.language in step with metadata: the contract step.
 
-From here on the column is the truth. The key stays in the metadata that has it, where no
-code looks any more; taking it out would rewrite every row and win nothing.
+From now on only the column counts. The key stays in the metadata that has it, but no code
+reads it. Removing it would rewrite every row for no gain.
 
 Scenario: end the time in which two forms of a value are kept in step
 Instead of: leaving the trigger in place, which goes on overwriting one form with the other

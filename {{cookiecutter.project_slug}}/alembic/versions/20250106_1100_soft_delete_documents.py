@@ -1,14 +1,15 @@
-"""Add documents.deleted_at: NULL while a document is there, else when it was deleted.
+"""Add documents.deleted_at: when a document was deleted, or NULL.
 
-A document that is marked can be brought back, and keeps its pages. It is also still there
-for every query that does not say otherwise, so all code that lists documents has to learn
+A document that is marked as deleted can be restored, and keeps its pages. Every query still
+returns it unless the query excludes it. So all code that lists documents must use
 `deleted_at IS NULL` before any code writes the column.
 
 Scenario: delete rows so that they can be brought back (soft delete)
-Instead of: an is_deleted flag, which does not say since when, and so never what may go for good
+Instead of: an is_deleted flag, which does not say since when, and so not which rows are old enough to
+    purge
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.deleted_at: what was deleted is back
-Deploy: before the code that hides deleted documents, and that before the code that marks them
+Deploy: before the code that hides deleted documents; that code comes before the code that marks them
 Needs: code that lists documents and can learn the condition first
 Adapt: table documents, new column deleted_at
 

@@ -1,19 +1,20 @@
-"""Leave a user one active webhook for each url, the oldest, and switch the others off.
+"""Keep the oldest active webhook for each user and url, and deactivate the others.
 
-No row is lost: a duplicate keeps its name, its secret and its events, and its owner can
-switch it on again once the other is off. The oldest is the same one whatever has been
-done already, so repeated runs agree on it.
+No row is lost. A duplicate keeps its name, its secret and its events, and its owner can
+activate it again when the other one is inactive. The oldest is always the same one, so a
+second run decides as the first did.
 
-All webhooks of a user are in one batch, since they are compared with one another. Those that
-have a twin are locked, in the order of their ids; and only then, when none of them can be
-switched on or off, does the second statement look which of them is the oldest active one.
+All webhooks of a user are in one batch, because they are compared with one another. The batch
+first locks those that have a duplicate, in the order of their ids. Then no other session can
+activate or deactivate them, and the second statement looks which of them is the oldest active
+one.
 
     deploy      the code looks for an active webhook before it adds one
     deactivate  one active webhook for each url; code that makes another is gone
     unique      the index; a second active webhook is refused (23505)
 
 Scenario: resolve duplicates before a unique index, without deleting rows
-Instead of: DELETE of all but one, and of what only they knew
+Instead of: DELETE of all but one, which loses the names, secrets and events of the others
 Locks: webhooks RowExclusiveLock, users AccessShareLock; one batch of rows at a time
 Rollback: loses which webhooks.is_active were true
 Deploy: after the code that looks for an active webhook before it adds one
@@ -64,7 +65,7 @@ def upgrade() -> None:
                             )
                         ORDER BY id FOR NO KEY UPDATE
                     );
-                    -- None of them can change any more: look again which are active.
+                    -- No other session can change them now: look again which are active.
                     UPDATE webhooks AS w SET is_active = false
                     WHERE id = ANY (batch) AND is_active AND EXISTS (
                         SELECT FROM webhooks

@@ -1,13 +1,13 @@
-"""Let a user have one active webhook for each url, and any number that are off.
+"""Allow a user one active webhook for each url, and any number of inactive ones.
 
-A unique constraint knows no WHERE; a unique index does, and judges only the rows that
-it holds. A duplicate that came in since the last revision makes the build fail: then
-`alembic downgrade -1` and `alembic upgrade head` switch that one off too and build again.
-What the failed build left is dropped then, as in index_document_tags. An entry of a
-B-tree holds some 2,700 bytes, compressed: a longer url is refused from now on.
+A unique constraint has no WHERE. A unique index can have one, and checks only the rows that
+match it. If a duplicate was added since the last revision, the build fails. Then
+`alembic downgrade -1` and `alembic upgrade head` deactivate that one too and build again. The
+INVALID index is dropped first, as in index_document_tags. An entry of a B-tree holds some
+2,700 bytes after compression: a longer url is refused from now on.
 
 Scenario: make a column unique among some rows (partial unique index), without stopping writes
-Instead of: a unique constraint over (user_id, url, is_active), which allows only one that is off
+Instead of: a unique constraint over (user_id, url, is_active), which allows only one inactive webhook
 Locks: webhooks ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: after the code that makes duplicates is gone

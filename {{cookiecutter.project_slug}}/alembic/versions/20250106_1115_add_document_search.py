@@ -1,14 +1,14 @@
 """Add documents.search, the words of title and tags, kept by a trigger: the expand step.
 
-A stored generated column would do without a trigger, but adding one writes every row anew
-while nobody can read or write the table; and it takes immutable functions only, which
-array_to_string() is not. The trigger fills the column for rows written from now on, and
-the next revision does the rest, in batches.
+A stored generated column needs no trigger. But adding one rewrites the table while no session
+can read or write it, and its functions must be immutable, which array_to_string() is not. The
+trigger fills the column in new and changed rows. The next revision fills the others, in
+batches.
 
-Words of the title weigh more (A) than tags (B) where results are ranked. The configuration
-`simple` takes words as they are, in whatever language; 'english' would find "invoices" by
-"invoice", and mangle every other language. Titles are often names of files, and the parser
-would keep "invoice_2024.pdf" as one word: blanks take the place of the signs in it.
+In a ranking, words of the title (A) count more than tags (B). The configuration `simple` keeps
+words as they are, in every language. 'english' would find "invoices" by "invoice", but spoil
+the words of other languages. Titles are often file names, and the parser would keep
+"invoice_2024.pdf" as one word. So `translate` replaces such signs by blanks.
 
     add       search and its trigger: new rows have their words; old code runs
     backfill  every row has its words; old code runs
@@ -19,7 +19,7 @@ Scenario: full-text search, first step: a tsvector column and its trigger
 Instead of: ADD COLUMN search tsvector GENERATED ALWAYS AS (…) STORED, which rewrites the table
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.search
-Deploy: before the code that searches, which wants the next two revisions too
+Deploy: before the code that searches, which needs the next two revisions too
 Needs: documents.tags is text[]
 Adapt: table documents, new column search, columns title tags
 

@@ -1,8 +1,8 @@
-"""Fill documents.search for the documents that are older than its trigger.
+"""Backfill documents.search for the documents that are older than its trigger.
 
-Writing the title, even the same one, makes the trigger do its work: the rule stands in one
-place. Batches as in assign_user_roles. The index comes after this, so that it is built once
-over all rows and not kept up to date through as many changes.
+The UPDATE sets title to itself, and the trigger fills search. So the rule stands in one place.
+Batches as in backfill_user_name_parts. The index comes after this: one build over all rows
+costs less than maintaining the index through every update.
 
 Scenario: full-text search, second step: fill the column of the rows that exist
 Instead of: one UPDATE, which locks every row it has changed until the last one is done

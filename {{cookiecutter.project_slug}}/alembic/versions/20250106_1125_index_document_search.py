@@ -1,9 +1,9 @@
 """Index documents.search for `search @@ to_tsquery('simple', 'invoice')`.
 
-GIN lists for each word the documents that have it. It serves words and beginnings of
-words ('inv:*'), not their ends or middles: LIKE '%voice%' wants a trigram index. The query
-has to name the column: to_tsvector('simple', title) @@ … is another expression, and reads
-every row. Built and dropped as in index_document_tags.
+GIN lists, for each word, the documents that have it. It finds words and beginnings of words
+('inv:*'), but no ends or middles: LIKE '%voice%' needs a trigram index. The query must name
+the column: to_tsvector('simple', title) @@ … is another expression and scans the table. Build
+and drop are as in index_document_tags.
 
 Scenario: full-text search, last step: a GIN index on a big live table
 Instead of: LIKE '%invoice%', which reads every title
