@@ -1,4 +1,4 @@
--- Instead of: cleaning first, and losing the race against the next orphan; ADD FOREIGN KEY fails on it
+-- Instead of: cleaning first: if code writes another orphan before ADD FOREIGN KEY, that fails
 -- transaction: none
 -- claim: fails 23503
 

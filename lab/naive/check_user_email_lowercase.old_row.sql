@@ -1,4 +1,5 @@
--- Instead of: ADD CHECK, which reads all users while nobody can read or write, and fails on the first old row
+-- Instead of: ADD CHECK, which scans all users while no session can read or write the table, and fails on
+--     the first old row
 -- given: INSERT INTO users (email, username, password) VALUES ('Mixed@Example.com', 'mixed', '!')
 -- claim: fails 23514
 

@@ -1,4 +1,5 @@
--- Instead of: moving it in one revision, while old code goes on writing where nobody reads any more
+-- Instead of: moving it in one revision, while old code still writes to a column that new code does not
+--     read
 -- claim: answers 0: UPDATE users SET password = 'new'; SELECT count(*) FROM auth_providers WHERE credentials
 --     = 'new'
 

@@ -1,4 +1,4 @@
--- Instead of: op.bulk_insert() with ids and no word to the sequence
+-- Instead of: op.bulk_insert() with ids but without setval(), after which the first INSERT INTO roles fails
 -- claim: refuses, 23505: INSERT INTO roles (name) VALUES ('auditor')
 
 CREATE TABLE roles (

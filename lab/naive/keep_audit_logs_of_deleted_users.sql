@@ -1,4 +1,4 @@
--- Instead of: DROP and ADD FOREIGN KEY, which reads all of audit_logs while nobody can read or write it
+-- Instead of: DROP and ADD FOREIGN KEY, which scans all of audit_logs while no session can read or write it
 -- claim: blocks reads of audit_logs while it scans audit_logs
 
 ALTER TABLE audit_logs ALTER COLUMN user_id DROP NOT NULL;

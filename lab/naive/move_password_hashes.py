@@ -1,4 +1,4 @@
-# Instead of: reading them into Python, whence they get into echoed SQL, tracebacks and memory dumps
+# Instead of: reading them into Python, from where they get into echoed SQL, tracebacks and memory dumps
 # claim: shows users.password in a statement
 
 from alembic import op

@@ -1,4 +1,5 @@
--- Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can read or write
+-- Instead of: SET NOT NULL and ADD FOREIGN KEY, which scan all users while no session can read or write the
+--     table
 -- claim: blocks reads of users while it scans users
 -- claim: blocks writes of roles while it scans users
 

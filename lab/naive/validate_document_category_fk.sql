@@ -1,2 +1,2 @@
--- Instead of: leaving it NOT VALID, which nobody remembers
+-- Instead of: leaving it NOT VALID, so that nothing proves that no orphan is left
 -- claim: answers False: SELECT convalidated FROM pg_constraint WHERE conname = 'fk_documents_category_id'

@@ -1,12 +1,11 @@
-"""Create roles with its rows, and users.role_id to point at them: the expand step.
+"""Create roles with its rows, and users.role_id: the expand step.
 
-The rows have fixed ids, because code and other revisions name them. An INSERT that gives
-the ids itself does not move the sequence, so it is moved here: without that, the
-application's first INSERT INTO roles asks for id 1 and fails.
+The rows have fixed ids, because code and other revisions use them. An INSERT that gives the
+ids itself does not move the sequence, so setval() does. Without it, the application's first
+INSERT INTO roles would get id 1 and fail.
 
-Old code goes on inserting users without a role_id: for those there is a default from now
-on. It is set after the column is added, so that existing users keep NULL, which says
-"not assigned yet" to the next revision.
+Old code inserts users without a role_id, and the default gives them one. It is set after the
+column is added, so existing users keep NULL, and the next revision finds them.
 
     create   roles with its rows; role_id: NULL in old rows, the default in new ones; old code runs
     assign   every user has a role; old code runs
@@ -14,7 +13,7 @@ on. It is set after the column is added, so that existing users keep NULL, which
     deploy   the new code reads and writes roles; the old code may still run, thanks to the default
 
 Scenario: add a lookup table with its rows
-Instead of: op.bulk_insert() with ids and no word to the sequence
+Instead of: op.bulk_insert() with ids but without setval(), after which the first INSERT INTO roles fails
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses roles, users.role_id
 Deploy: before the code that knows roles

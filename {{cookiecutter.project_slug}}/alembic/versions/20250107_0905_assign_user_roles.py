@@ -1,20 +1,21 @@
 """Give every user who has no role the role "user": the backfill step.
 
-Batches of rows, each committed by itself: no row stays locked for longer than its batch
-takes, and autovacuum can clear the old row versions on the way. A batch grows or shrinks to what
-is done in 50 ms, on any machine and under any load. Then comes a pause of a tenth of that, or of
-ten times that while a replica is 5 seconds behind (who may not see the replicas, by pg_monitor,
-has the short one). Only rows without a role
-are changed, so after a crash the same command goes on where it stopped. It is the server
-that does the work, so psql can run the same text.
+The batches are committed one by one. So a row is locked only while its batch runs, and
+autovacuum can remove old row versions meanwhile. The batch size adapts until a batch takes
+50 ms, on any machine and under any load. The pause after a batch is a tenth of its time, or
+ten times its time while a replica is more than 5 seconds behind. (Only a role with pg_monitor
+sees the replicas; another role always has the short pause.) Only rows without a role are
+changed, so after a crash the same command goes on where it stopped. The server does the work,
+so psql can run it.
 
 A batch locks its rows in the order of their ids before it changes any. Code that changes two
-rows in that order may have to wait, but never deadlocks with it. Where a row is locked by
-others, the condition is looked at again when they let go. The last batch over, ANALYZE tells
-the planner what the column holds now. `total` is an estimate, because counting reads it all.
+rows in that order may have to wait, but cannot deadlock with it. If another session has locked
+a row, the condition is checked again after that lock is released. At the end, ANALYZE updates
+the planner's statistics of the column. `total` is an estimate, because counting scans the
+table.
 
-(Where the value is the same for every row, as here, ADD COLUMN … DEFAULT 2 NOT NULL does
-without a backfill: see add_document_priority. Put your own expression behind SET.)
+(Here every row gets the same value, so ADD COLUMN … DEFAULT 2 NOT NULL would do without a
+backfill: see add_document_priority. Put your own expression after SET.)
 
 Scenario: fill a column of a big live table
 Instead of: one UPDATE, which locks every row it has changed until the last one is done

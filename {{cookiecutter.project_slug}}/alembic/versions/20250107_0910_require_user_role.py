@@ -1,17 +1,18 @@
-"""Require users.role_id, and that the role exists: the contract step.
+"""Make users.role_id NOT NULL and a foreign key: the contract step.
 
-Both rules come in two steps. NOT VALID holds them for every row written from then on and
-looks at no other; VALIDATE reads the rest while reads and writes go on. Once a valid
-CHECK says that the column has no NULL, SET NOT NULL takes its word and reads nothing.
-Each statement commits by itself, or the short lock of the first would be held through
-the long read of the second; what an earlier run left is kept, and not read again if valid.
+Each rule is added in two steps. NOT VALID checks only new and changed rows. VALIDATE scans the
+table while reads and writes go on. SET NOT NULL sees the valid CHECK and skips the scan. Each
+statement commits by itself: in one transaction the lock of the first would be held through the
+scan of the second. A constraint of an earlier run is kept; a valid one is not scanned again.
 
-The key locks both tables, the parent first, as code does that reads a role and then its users.
+The foreign key locks both tables, the parent first: the order of code that reads a role and
+then its users.
 
-There is no index on role_id: three roles that nobody deletes do not need one.
+role_id has no index: the foreign key needs one only when a role is deleted, and roles are not.
 
 Scenario: add a NOT NULL and a foreign key to a big live table
-Instead of: SET NOT NULL and ADD FOREIGN KEY, which read all users while nobody can read or write
+Instead of: SET NOT NULL and ADD FOREIGN KEY, which scan all users while no session can read or write the
+    table
 Locks: users AccessExclusiveLock, roles ExclusiveLock; both scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes NULL into role_id is gone
@@ -52,8 +53,8 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             BEGIN
-                -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
-                -- code, too, that has a row FOR UPDATE.
+                -- The first lock makes autovacuum stop before any code has to wait. The second also waits
+                -- for code that has locked a row FOR UPDATE.
                 LOCK TABLE roles, users IN SHARE UPDATE EXCLUSIVE MODE;
                 LOCK TABLE roles, users IN EXCLUSIVE MODE;
                 IF NOT EXISTS (

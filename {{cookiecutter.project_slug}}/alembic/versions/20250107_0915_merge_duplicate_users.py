@@ -1,23 +1,25 @@
-"""Merge users whose emails are the same but for upper and lower case: all they own goes to the oldest.
+"""Merge users whose emails differ only in case: the oldest gets all that the others own.
 
-Deleting the newer ones would, by ON DELETE CASCADE, delete their documents. So what points
-at them is moved first, in batches that are committed one by one. Each batch locks the users
-of one address, in the order of their ids, and looks again which of them is the oldest: one
-may be gone by now, or have another address, and none can get a document before the DELETE.
-After a crash, what is left of the work is what the same query finds.
+Deleting the newer users would delete their documents too (ON DELETE CASCADE). So their rows
+are moved first, in batches that are committed one by one. Each batch locks the users of one
+address, in the order of their ids. Then it looks again which of them is the oldest: one may be
+deleted by now, or have another address. While they are locked, none gets a document before the
+DELETE. After a crash, the same query finds the work that is left.
 
-Kept are the oldest user's email, username, password and role; a name or phone that they
-lack comes from the newer one. A webhook whose address the oldest calls already is switched
-off. Nothing says afterwards who owned what: if you may want that, copy the two columns of
-each table first. What old code goes on writing, unique_user_email will find.
+The oldest user keeps their email, username, password and role, and gets a name or phone from a
+newer one if they have none. A webhook is deactivated if the oldest has an active one for its
+url. Afterwards nothing shows who owned what: if you need that, copy id and user_id of each
+table first. If old code writes a duplicate after this, unique_user_email finds it.
 
 Scenario: merge duplicate rows, with everything that points at them
-Instead of: DELETE … WHERE id NOT IN (SELECT MIN(id) …): the documents go too, and there is no MIN(uuid)
+Instead of: DELETE … WHERE id NOT IN (SELECT MIN(id) …), which deletes their documents too; and up to
+    PostgreSQL 18 there is no MIN(uuid)
 Locks: users RowExclusiveLock, documents RowExclusiveLock, webhooks RowExclusiveLock,
     audit_logs RowExclusiveLock, roles RowShareLock; one user and one batch of rows at a time
 Rollback: loses users (who were merged stay so), documents.user_id, webhooks.user_id, webhooks.is_active,
     audit_logs.user_id
-Deploy: after the code that finds a user by lower(email), or those who wrote theirs otherwise cannot log in
+Deploy: after the code that finds a user by lower(email); before it, users who type theirs otherwise
+    cannot log in any more
 Needs: users.email is NOT NULL; documents.user_id refers to users; webhooks.user_id refers to users;
     audit_logs.user_id refers to users; no other table that refers to users
 Adapt: table users, key uuid, columns email phone first_name last_name created_at, table documents, key
@@ -56,7 +58,7 @@ def upgrade() -> None:
                     FROM users GROUP BY lower(email) HAVING count(*) > 1
                 LOOP
                     LOOP
-                        -- Locked, and looked at again: one may have gone, or have another address now.
+                        -- Lock, then look again: one may be deleted by now, or have another address.
                         PERFORM FROM users WHERE id = ANY (same_address.ids) ORDER BY id FOR UPDATE;
                         SELECT t.id, o.id INTO twin, oldest
                         FROM users AS t JOIN users AS o
@@ -81,7 +83,7 @@ def upgrade() -> None:
                         IF moved = 0 THEN
                             UPDATE users AS u SET phone = coalesce(u.phone, t.phone)
                             FROM users AS t WHERE u.id = oldest AND t.id = twin;
-                            -- The name as a whole, or Cher and Ada Lovelace make Cher Lovelace.
+                            -- Both parts or none: Cher and Ada Lovelace must not make Cher Lovelace.
                             UPDATE users AS u SET first_name = t.first_name, last_name = t.last_name
                             FROM users AS t WHERE u.id = oldest AND t.id = twin
                             AND num_nonnulls(u.first_name, u.last_name) = 0;

@@ -1,10 +1,10 @@
 """Write every email in lower case.
 
-The rule that keeps them so comes after this, not before. A CHECK, even NOT VALID, holds
-for every new version of a row: an UPDATE of is_active would fail on each user whose email
-has yet to be rewritten.
+The CHECK that keeps them so comes after this, not before. Even a NOT VALID CHECK checks every
+row that is written: an UPDATE of is_active would fail for each user whose email is not yet
+rewritten.
 
-    deploy     the code writes emails in lower case, and looks them up so
+    deploy     the code writes emails in lower case, and looks them up in lower case
     normalize  every email is in lower case; code that writes upper case is gone
     check      the CHECK; an email in upper case is refused (23514)
 
@@ -12,7 +12,7 @@ Scenario: rewrite values of a big live table into one form
 Instead of: one UPDATE of all rows, or a CHECK first, which refuses every UPDATE of an old row
 Locks: users RowExclusiveLock; one batch of rows at a time
 Rollback: loses users.email as it was typed; the address is the same
-Deploy: after the code that writes emails in lower case and looks them up so
+Deploy: after the code that writes emails in lower case and looks them up in lower case
 Needs: values that do not collide once they are in lower case; no trigger on users sets updated_at
 Adapt: table users, key uuid, column email
 

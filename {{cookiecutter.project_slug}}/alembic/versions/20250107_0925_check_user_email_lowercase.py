@@ -1,13 +1,14 @@
-"""Keep users.email in lower case, by a CHECK.
+"""Add a CHECK that users.email is in lower case.
 
-What old code wrote since the emails were normalised is few, and is put right first: once
-there is the CHECK, every UPDATE of such a user would fail. NOT VALID holds the rule for every
-row written from then on; then VALIDATE reads them all while reads and writes go on. Each
-commits by itself, or the lock of the CHECK, which stops everybody, would be held through the
-scan. What an earlier run left is kept: a CHECK that is valid is not read again.
+First mend the few rows that old code has written since normalize_user_emails: once the CHECK
+is there, every UPDATE of such a user would fail. NOT VALID checks only new and changed rows.
+Then VALIDATE scans the table while reads and writes go on. Each statement commits by itself:
+in one transaction the exclusive lock of the CHECK would be held through the scan. A CHECK of
+an earlier run is kept; a valid one is not scanned again.
 
 Scenario: add a CHECK to a big live table
-Instead of: ADD CHECK, which reads all users while nobody can read or write, and fails on the first old row
+Instead of: ADD CHECK, which scans all users while no session can read or write the table, and fails on
+    the first old row
 Locks: users AccessExclusiveLock; scans under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes upper case is gone: from now on its INSERTs fail (23514)

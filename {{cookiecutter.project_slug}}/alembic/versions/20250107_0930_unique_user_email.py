@@ -1,15 +1,15 @@
 """Make users.email unique, while users are written.
 
-The index is built concurrently, and becomes the constraint's own in an instant. With the
-CHECK on lower case this leaves one user to an address, however it is typed.
+The index is built concurrently. Making it the constraint's index is a catalogue change. With
+the CHECK on lower case, an address then has one user, however it is typed.
 
-Duplicates that old code wrote after merge_duplicate_users make the build fail, and name
-the first of them. Run the statement of that revision again in psql, then this revision.
-The INVALID index of the failed build is dropped then: it would pass for the finished one,
-and accept duplicates. A valid one is kept.
+If old code has written duplicates since merge_duplicate_users, the build fails and names the
+first of them. Run the statement of that revision again in psql, then this revision. It drops
+the INVALID index of the failed build: `IF NOT EXISTS` would keep that index, but it does not
+make emails unique. A valid one is kept.
 
 Scenario: add a unique constraint to a big live table
-Instead of: ADD UNIQUE, under which nobody can read or write until the index is built
+Instead of: ADD UNIQUE, which builds the index while no session can read or write the table
 Locks: users AccessExclusiveLock; for a catalogue change, the index is built under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after merge_duplicate_users; from now on code must expect that an address is taken (23505)

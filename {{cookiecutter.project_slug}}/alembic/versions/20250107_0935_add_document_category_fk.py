@@ -1,12 +1,12 @@
-"""Point documents.category_id at categories, for every row written from now on.
+"""Add the foreign key of documents.category_id, for rows written from now on.
 
-This comes before the cleaning. NOT VALID lets the old orphans be, and refuses new ones
-at once: what is cleaned next stays clean. Other than a CHECK, a foreign key looks at a row
-only when its column changes, so updates of the old orphans go on working.
+This comes before the cleaning. NOT VALID ignores old orphans and refuses new ones at once, so
+what is cleaned stays clean. Unlike a CHECK, a foreign key checks a row only when its column
+changes, so other updates of the old orphans still work.
 
-The index comes first, or the deletion of a category would read all documents. The key locks
-both tables, the parent first: code that writes a category and then its documents may have to
-wait, but is not deadlocked.
+The index comes first: without it, deleting a category would scan all documents. The foreign
+key locks both tables, the parent first: code that writes a category and then its documents may
+have to wait, but cannot deadlock.
 
     deploy    the code writes no category_id that does not exist
     add       the index and the foreign key, NOT VALID: new orphans are refused (23503)
@@ -14,7 +14,7 @@ wait, but is not deadlocked.
     validate  the foreign key is valid
 
 Scenario: add a foreign key to a column that holds orphans
-Instead of: cleaning first, and losing the race against the next orphan; ADD FOREIGN KEY fails on it
+Instead of: cleaning first: if code writes another orphan before ADD FOREIGN KEY, that fails
 Locks: documents ExclusiveLock, categories ExclusiveLock; no scan for the key, the index is
     built under ShareUpdateExclusiveLock
 Rollback: lossless
@@ -66,8 +66,8 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             BEGIN
-                -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
-                -- code, too, that has a row FOR UPDATE.
+                -- The first lock makes autovacuum stop before any code has to wait. The second also waits
+                -- for code that has locked a row FOR UPDATE.
                 LOCK TABLE categories, documents IN SHARE UPDATE EXCLUSIVE MODE;
                 LOCK TABLE categories, documents IN EXCLUSIVE MODE;
                 IF NOT EXISTS (

@@ -1,7 +1,7 @@
 """Set documents.category_id to NULL where there is no such category.
 
-The foreign key is there already, so nobody can add an orphan behind this. The documents
-stay; what they lose is a number that led nowhere.
+The foreign key already refuses new orphans, so none appears behind the batches. The documents
+stay; they lose only a number that refers to no category.
 
 Scenario: clean orphans out of a big live table
 Instead of: DELETE FROM documents WHERE category_id NOT IN (…), or one UPDATE of all of them

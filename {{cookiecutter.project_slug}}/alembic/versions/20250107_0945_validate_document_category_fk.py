@@ -1,11 +1,11 @@
 """Validate the foreign key of documents.category_id, now that no orphan is left.
 
-It is the scan that ADD FOREIGN KEY would have made under its lock, in a transaction of its
-own, while reads and writes go on. From then on the planner may trust the key, and
-pg_restore will check it.
+VALIDATE does the scan that ADD FOREIGN KEY would do under its lock. It has a transaction of
+its own, and reads and writes go on. From now on PostgreSQL knows that every row obeys the key,
+and a restore checks every row.
 
 Scenario: validate a foreign key
-Instead of: leaving it NOT VALID, which nobody remembers
+Instead of: leaving it NOT VALID, so that nothing proves that no orphan is left
 Locks: documents ShareUpdateExclusiveLock, categories RowShareLock; scans documents
 Rollback: lossless
 Deploy: after clean_document_categories, at any time
@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # There is no "unvalidate". Nobody can write between the two.
+    # A constraint cannot become NOT VALID again, so drop it and add it anew, under one lock.
     op.execute("LOCK TABLE categories, documents IN ACCESS EXCLUSIVE MODE")
     op.drop_constraint("fk_documents_category_id", "documents", type_="foreignkey")
     op.create_foreign_key(

@@ -1,18 +1,18 @@
-"""Keep the audit log of a user who is deleted: ON DELETE SET NULL in place of CASCADE.
+"""Keep the audit log of a deleted user: ON DELETE SET NULL in place of CASCADE.
 
-A foreign key cannot change its action. The new one is added beside the old one, NOT VALID,
-then validated; then one statement drops the old one and gives the new one its name. The
-table is never without a key. While both stand, the older one goes first, and the log of a
-user who is deleted still goes too.
+A foreign key cannot change its ON DELETE. So a new one is added beside the old one, NOT VALID,
+and validated. Then one transaction drops the old one and gives the new one its name. The table
+always has a key. While it has both, the log of a deleted user may still be deleted: either key
+may act first.
 
-Dropping a key locks the table that it refers to as well. Both are locked first, the parent
-before the child, as code does that reads a user and then the log: in the other order the two
-would wait for each other, and one of them would fail.
+Dropping a key also locks the table that it refers to. Both are locked first, the parent before
+the child: the order of code that reads a user and then the log. In the other order the two
+could deadlock.
 
-The way back refuses while the log of a deleted user is there, rather than delete it.
+The downgrade refuses while there is a log of a deleted user. It would have to delete that log.
 
 Scenario: change the ON DELETE of a live foreign key
-Instead of: DROP and ADD FOREIGN KEY, which reads all of audit_logs while nobody can read or write it
+Instead of: DROP and ADD FOREIGN KEY, which scans all of audit_logs while no session can read or write it
 Locks: audit_logs AccessExclusiveLock, users AccessExclusiveLock; the scan under ShareUpdateExclusiveLock
 Rollback: lossless; refuses while a log has outlived its user
 Deploy: after the code that reads a log expects that user_id may be NULL
@@ -72,8 +72,8 @@ def _replace_foreign_key(on_delete: str) -> None:
     op.execute(f"""
         DO $$
         BEGIN
-            -- Autovacuum gives way to the first one, while no code waits yet. The second one waits for
-            -- code, too, that has a row FOR UPDATE.
+            -- The first lock makes autovacuum stop before any code has to wait. The second also waits
+            -- for code that has locked a row FOR UPDATE.
             LOCK TABLE users, audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
             LOCK TABLE users, audit_logs IN EXCLUSIVE MODE;
             IF NOT EXISTS (
@@ -90,7 +90,7 @@ def _replace_foreign_key(on_delete: str) -> None:
     op.execute("""
         DO $$
         BEGIN
-            -- Autovacuum gives way to the first one, while no code waits yet.
+            -- The first lock makes autovacuum stop before any code has to wait.
             LOCK TABLE users, audit_logs IN SHARE UPDATE EXCLUSIVE MODE;
             LOCK TABLE users, audit_logs IN ACCESS EXCLUSIVE MODE;
             ALTER TABLE audit_logs DROP CONSTRAINT fk_audit_logs_user_id;

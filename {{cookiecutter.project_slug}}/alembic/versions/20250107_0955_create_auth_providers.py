@@ -1,16 +1,16 @@
 """Create auth_providers, and keep users.password in step with it: the expand step.
 
-The strategy, over three revisions: a table for the ways to prove who one is, where a
-password is the one named "local"; the hashes are copied into it; users.password goes. Two
-triggers copy every write from the one place to the other, so that both versions of the
-code run between the first step and the last, and neither loses a password. Each writes
-only what differs, so they do not call each other without end.
+The move takes three revisions. This one adds a table for the ways to log in; a password is the
+one named "local". The next copies the hashes into it. The last drops users.password. Both
+versions of the code run in between, so two triggers copy every write from one place to the
+other, and no password is lost. Each writes only what differs, so they do not call each other
+endlessly.
 
-The functions name tables, so they keep the search_path of this session: a writer's own may
-lead elsewhere.
+The functions name tables, so they keep the search_path of this session: the session that
+writes may have another one.
 
-New code inserts users without a password. Old code insists on one, so the default is "!",
-which is the hash of nothing: nobody can log in with it.
+New code inserts users without a password, and the column is NOT NULL. So the default is "!".
+It is the hash of no password: nobody can log in with it.
 
     create  auth_providers and the triggers; password has a default; old code runs
     move    every hash stands in both places; old code runs
@@ -18,7 +18,7 @@ which is the hash of nothing: nobody can log in with it.
     drop    no password and no trigger any more; only the new code runs
 
 Scenario: move a column to a table of its own, with both versions of the code running
-Instead of: moving it in one revision, while old code goes on writing where nobody reads any more
+Instead of: moving it in one revision, while old code still writes to a column that new code does not read
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses auth_providers; users.password has every hash
 Deploy: before the code that knows auth_providers
@@ -39,7 +39,7 @@ down_revision = "c6f74740f142"
 branch_labels = None
 depends_on = None
 
-# SQL of the functions and triggers, word for word as in drop_user_password.
+# SQL of the functions and triggers, exactly as in drop_user_password.
 TRIGGERS = (
     """
     CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger
@@ -80,7 +80,7 @@ TRIGGERS = (
 
 
 def upgrade() -> None:
-    # First, because it takes the stronger lock on users: one that grows can deadlock with code.
+    # First, because it takes the stronger lock on users: a lock raised later can deadlock with code.
     op.alter_column("users", "password", server_default="!")
     op.create_table(
         "auth_providers",

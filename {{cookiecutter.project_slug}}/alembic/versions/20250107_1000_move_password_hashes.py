@@ -1,12 +1,13 @@
 """Give every user the provider "local", with the hash of their password: the backfill step.
 
-The server copies the hashes from table to table. None of them passes through Python, and
-none stands in a statement, so none can reach a log. Who changes their password meanwhile
-has a row by the trigger, and ON CONFLICT leaves it alone; FOR KEY SHARE passes over users
-who are deleted meanwhile, and lets all others be changed. The ids come from the users', so that every run gives the same rows.
+The server copies the hashes from table to table. They do not pass through Python and stand in
+no statement, so none can reach a log. If a password changes meanwhile, the trigger makes the
+row, and ON CONFLICT leaves it alone. FOR KEY SHARE skips users that are deleted meanwhile, and
+lets code update the others. The new ids are made from the users' ids, so every run gives the
+same rows.
 
 Scenario: copy secrets from one table to another
-Instead of: reading them into Python, whence they get into echoed SQL, tracebacks and memory dumps
+Instead of: reading them into Python, from where they get into echoed SQL, tracebacks and memory dumps
 Locks: auth_providers RowExclusiveLock, users RowExclusiveLock; one batch of rows at a time
 Rollback: loses which rows of auth_providers were moved; both places have every hash
 Deploy: after create_auth_providers; before the code that reads auth_providers or deletes from it

@@ -1,10 +1,10 @@
 """Drop users.password and the triggers that kept it: the contract step.
 
-The way back adds the column with its triggers, and only then copies the hashes: what
-new code writes meanwhile comes by the trigger, and the copy leaves it alone. The trigger of the
-other direction, for old code, comes last: with it the copy would lock users and auth_providers,
-and whichever of the two it took first, some code takes them the other way round. A user who has
-no local password gets "!", with which nobody can log in.
+The way back makes this file long. It adds the column with the trigger that copies what new
+code writes. Then batches copy the hashes that are there; what the trigger has copied stays.
+The trigger for old code comes last. With it, the batches would lock both users and
+auth_providers, and could deadlock with code that locks them in the other order. A user without
+a local password gets "!", with which nobody can log in.
 
 Scenario: drop a column whose values live elsewhere now
 Instead of: a downgrade that adds an empty column, and locks everybody out
@@ -29,7 +29,7 @@ down_revision = "f9b2fe528e5c"
 branch_labels = None
 depends_on = None
 
-# SQL of the functions and triggers, word for word as in create_auth_providers.
+# SQL of the functions and triggers, exactly as in create_auth_providers.
 TRIGGERS = (
     """
     CREATE OR REPLACE FUNCTION copy_user_password() RETURNS trigger
@@ -70,7 +70,7 @@ TRIGGERS = (
 
 
 def upgrade() -> None:
-    # As code locks them: it reads the user first.
+    # In the order of code, which reads the user first.
     op.execute("LOCK TABLE users, auth_providers IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP TRIGGER copy_local_credentials ON auth_providers")
     op.execute("DROP TRIGGER copy_user_password ON users")
