@@ -1,4 +1,4 @@
--- Instead of: op.add_column() and then op.create_foreign_key(), which reads all rows under its lock
+-- Instead of: op.add_column() and then op.create_foreign_key(), which scans all rows under its lock
 -- claim: blocks reads of categories while it scans categories
 
 ALTER TABLE categories ADD COLUMN parent_id integer;

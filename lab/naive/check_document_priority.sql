@@ -1,4 +1,4 @@
--- Instead of: op.create_check_constraint() alone, which reads all rows under the exclusive lock
+-- Instead of: op.create_check_constraint() alone, which scans all rows under the exclusive lock
 -- claim: blocks reads of documents while it scans documents
 
 ALTER TABLE documents ADD CONSTRAINT ck_documents_priority_range CHECK (priority BETWEEN 0 AND 9);

@@ -1,4 +1,4 @@
--- Instead of: SET NOT NULL without the CHECK, which reads the table under the exclusive lock
+-- Instead of: SET NOT NULL without the CHECK, which scans the table under the exclusive lock
 -- claim: blocks reads of documents while it scans documents
 
 ALTER TABLE documents DROP CONSTRAINT ck_documents_new_file_size_not_null;

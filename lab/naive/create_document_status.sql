@@ -1,4 +1,4 @@
--- Instead of: a varchar, which takes every misspelling
+-- Instead of: a varchar, which accepts every misspelling
 -- claim: accepts: UPDATE documents SET status = 'complete'
 
 ALTER TABLE documents ADD COLUMN status varchar(20) DEFAULT 'pending' NOT NULL;

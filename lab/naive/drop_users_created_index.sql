@@ -1,4 +1,5 @@
--- Instead of: leaving the index there: ALTER COLUMN … TYPE builds it anew while nobody can read or write
+-- Instead of: leaving the index there: ALTER COLUMN … TYPE rebuilds it while no session can read or write
+--     the table
 -- claim: blocks reads of users while it builds idx_users_created_at
 
 SET LOCAL TIME ZONE 'UTC';

@@ -1,4 +1,4 @@
--- Instead of: ALTER COLUMN … TYPE … USING, which writes every row anew while nobody can read or write
+-- Instead of: ALTER COLUMN … TYPE … USING, which rewrites the table while no session can read or write it
 -- claim: rewrites documents
 -- claim: blocks reads of documents while it rewrites documents
 

@@ -1,4 +1,4 @@
--- Instead of: drop and create, which reads all rows under the exclusive lock
+-- Instead of: drop and create, which scans all rows under the exclusive lock
 -- claim: blocks reads of documents while it scans documents
 
 ALTER TABLE documents DROP CONSTRAINT ck_documents_priority_range;

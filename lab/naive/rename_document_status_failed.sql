@@ -1,4 +1,5 @@
--- Instead of: a new label, an UPDATE of every row that has the old one, and a type swap to be rid of it
+-- Instead of: a new label, an UPDATE of every row that has the old one, and a type swap to remove the old
+--     one
 -- transaction: none
 -- given: UPDATE documents SET status = 'failed' WHERE priority = 0
 -- claim: rewrites documents

@@ -1,4 +1,4 @@
--- Instead of: both tables in one transaction, which stalls both for as long as either lock is waited for
+-- Instead of: both tables in one transaction, which stalls both of them while it waits for one lock
 -- claim: blocks reads of users while it waits for documents
 
 SET LOCAL TIME ZONE 'UTC';

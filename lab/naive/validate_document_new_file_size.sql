@@ -1,4 +1,5 @@
--- Instead of: VALIDATE in the transaction of the swap, which reads the table anew with each lock that is lost
+-- Instead of: VALIDATE in the transaction of the swap, which scans the table again for each try that gets
+--     no lock
 -- claim: scans documents again at every try
 
 ALTER TABLE documents VALIDATE CONSTRAINT ck_documents_new_file_size_not_null;

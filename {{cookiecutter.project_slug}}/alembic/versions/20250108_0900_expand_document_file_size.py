@@ -1,21 +1,21 @@
 """Add documents.new_file_size, a bigint, and keep it equal to file_size: the expand step.
 
-An integer ends at 2,147,483,647 bytes, which is 2 GiB. The two types are stored with
-different widths, so ALTER COLUMN … TYPE has to write every row anew. A second column
-beside the first costs nothing, and can be filled while everybody works.
+An integer holds at most 2,147,483,647: as a size, not quite 2 GiB. Integer and bigint are
+stored with different widths, so ALTER COLUMN … TYPE rewrites every row. Adding a second column
+is a catalogue change, and it can be backfilled while reads and writes go on.
 
-The trigger copies in one direction, which is enough: no code knows the new column by its
-name. It fires on every UPDATE, not only of file_size, so that no row that is written from
-now on lacks the new value; the CHECK, which looks at no old row, holds it to that.
+The trigger copies in one direction, which is enough: no code knows the name of the new column.
+It fires on every UPDATE, not only of file_size, so every row that is written from now on has
+the new value. The CHECK enforces that. It is NOT VALID, so old rows are not checked.
 
     expand    new_file_size beside file_size, a trigger and a CHECK that is NOT VALID
     backfill  new_file_size has a value in every row
     validate  the CHECK is valid
     contract  file_size is the bigint; no trigger, no CHECK
-    deploy    the new code stores files of 2 GiB or more; until then the same code ran all the while
+    deploy    the new code stores files of 2 GiB or more; until then the same code runs
 
 Scenario: change an integer column of a big live table to bigint: expand
-Instead of: ALTER COLUMN … TYPE bigint, which writes every row anew while nobody can read or write
+Instead of: ALTER COLUMN … TYPE bigint, which rewrites the table while no session can read or write it
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time; no code changes

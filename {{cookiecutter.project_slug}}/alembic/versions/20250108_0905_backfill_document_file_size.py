@@ -1,7 +1,7 @@
-"""Copy file_size to new_file_size in the rows that nobody has written since: the backfill step.
+"""Copy file_size to new_file_size in the rows that are older than the trigger: the backfill step.
 
-The trigger of the step before keeps what it has filled, and a row that somebody changes
-while its batch waits for it is read again. So no write is lost, whichever comes first.
+The trigger keeps filled rows up to date. If a row changes while its batch waits for it, the
+row is read again. So no write is lost, whichever comes first.
 
 Scenario: change an integer column of a big live table to bigint: backfill
 Instead of: one UPDATE, which locks every row it has changed until the last one is done

@@ -1,11 +1,12 @@
-"""Prove that every document has its new_file_size: the validate step.
+"""Validate that every document has its new_file_size: the validate step.
 
-VALIDATE reads the whole table, while everybody reads and writes. It is a revision of its own,
-because the swap that comes next takes an exclusive lock: where that is not to be had, the
-transaction is rolled back and tried again, and a proof within it would be lost each time.
+VALIDATE scans the table while reads and writes go on. It is a revision of its own, because the
+next one takes an exclusive lock. If that lock is not granted in time, its transaction is
+rolled back and tried again; a VALIDATE in it would scan the table each time.
 
 Scenario: change an integer column of a big live table to bigint: validate
-Instead of: VALIDATE in the transaction of the swap, which reads the table anew with each lock that is lost
+Instead of: VALIDATE in the transaction of the swap, which scans the table again for each try that gets no
+    lock
 Locks: documents ShareUpdateExclusiveLock; scans documents
 Rollback: lossless
 Deploy: after backfill_document_file_size, at any time

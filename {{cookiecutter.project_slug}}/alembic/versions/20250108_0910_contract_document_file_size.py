@@ -1,18 +1,19 @@
-"""Put the bigint in the place of documents.file_size: the contract step.
+"""Replace documents.file_size by the bigint column: the contract step.
 
-The swap takes the exclusive lock but looks at no row, so it lasts as long as a few catalogue
-entries do; all in one transaction, so nobody sees the table without its column. SET NOT NULL
-takes the word of the CHECK, which is valid by now, and stands after the renaming: PostgreSQL
-18 names what it makes, and by the name that the column has then.
+The swap takes an exclusive lock but scans nothing, so it is as short as a few catalogue
+changes. It is one transaction, so no session sees the table without the column. SET NOT NULL
+sees the valid CHECK and skips the scan. It comes after the rename, because PostgreSQL 18 names
+a NOT NULL after its column.
 
-An index on the old column would go with it: build one on the new column before. Here is none.
+DROP COLUMN drops the indexes on the old column too, so build one on the new column before.
+Here there is none.
 
-An integer and a bigint are one number to the application, but not to a statement prepared
-before the swap ("cached plan must not change result type"): connections that prepare
-statements need to be opened anew. Those of database.py do not prepare any.
+To the application, integer and bigint are the same. But a statement that was prepared before
+the swap fails ("cached plan must not change result type"). Connections that prepare statements
+must be opened again. Those of database.py prepare none.
 
 Scenario: change an integer column of a big live table to bigint: contract
-Instead of: SET NOT NULL without the CHECK, which reads the table under the exclusive lock
+Instead of: SET NOT NULL without the CHECK, which scans the table under the exclusive lock
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while a size is beyond integer; rewrites the table under AccessExclusiveLock
     (on a big live one go forward instead: expand, backfill and contract to integer)
@@ -55,7 +56,7 @@ def downgrade() -> None:
     """)
     op.alter_column("documents", "file_size", nullable=True)
     op.alter_column("documents", "file_size", new_column_name="new_file_size")
-    # A generated column comes with its values; without its expression it is one like any other.
+    # Adding a generated column fills it. DROP EXPRESSION then makes a plain column of it.
     op.execute(
         "ALTER TABLE documents ADD COLUMN file_size integer NOT NULL "
         "GENERATED ALWAYS AS (new_file_size::integer) STORED"

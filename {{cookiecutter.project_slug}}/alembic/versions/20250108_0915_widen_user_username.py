@@ -1,11 +1,11 @@
-"""Let users.username be 150 characters long instead of 50.
+"""Allow 150 characters in users.username instead of 50.
 
-A value that fits into varchar(50) fits into varchar(150), and is stored the same. So
-PostgreSQL changes one number in the catalogue; table and index stay as they are.
+Every value of varchar(50) fits varchar(150) and is stored the same way. So PostgreSQL changes
+one number in the catalogue; table and index stay as they are.
 
-The other direction is dear: every value has to be looked at, the table and its index are
-written anew under the exclusive lock, and blanks past the limit are cut off in silence.
-The downgrade refuses where a value is too long, rather than cut it.
+The other direction is expensive. PostgreSQL checks every value, rewrites the table and its
+index under the exclusive lock, and cuts off blanks past the limit without a message. The
+downgrade refuses if a value is too long.
 
 Scenario: make a varchar column longer
 Locks: users AccessExclusiveLock; no rewrite, no scan

@@ -1,17 +1,18 @@
 """Drop the index on users.created_at, whose type is about to change.
 
-A new type builds every index on the column anew, under the lock of the ALTER, even where the
-table itself is not rewritten. That holds for indexes on expressions of the column too, so
-none can be built beforehand. The index goes, and index_users_created builds it again while
-everybody works. Between the two, a query that needs it reads the table. Where no query may do
-that, add a second column, as expand_document_file_size does.
+ALTER COLUMN … TYPE rebuilds every index on the column under its lock, even if the table is not
+rewritten. Indexes on expressions of the column are rebuilt too, so none can be built
+beforehand. So the index is dropped, and index_users_created builds it again while reads and
+writes go on. In between, a query that needs it scans the table. If no query may do that, add a
+second column, as expand_document_file_size does.
 
-    drop    no index; code that takes either kind of timestamp runs
+    drop    no index; code that accepts both types runs
     use     users.created_at is timestamptz
     index   the index, on the new type
 
 Scenario: change the type of a column that has an index, first step: drop the index
-Instead of: leaving the index there: ALTER COLUMN … TYPE builds it anew while nobody can read or write
+Instead of: leaving the index there: ALTER COLUMN … TYPE rebuilds it while no session can read or write
+    the table
 Locks: users ShareUpdateExclusiveLock; no scan
 Rollback: lossless
 Deploy: at any time; until index_users_created, code that asks for the newest users waits longer

@@ -1,19 +1,19 @@
 """Give users.created_at and users.updated_at a time zone: timestamp becomes timestamptz.
 
-Both types are stored as the same eight bytes, and in a session whose zone is UTC they mean
-the same too: then PostgreSQL changes the catalogue only. In a session of another zone it
-takes each moment for one of that zone's clock, writes every row anew, and moves it. USING
-… AT TIME ZONE 'UTC' is right in any zone, but always writes every row. So the revision sets
-the zone for its own transaction, and does not depend on the configuration.
+Both types are stored as the same eight bytes. In a session whose time zone is UTC they also
+mean the same, so PostgreSQL changes only the catalogue. In another time zone PostgreSQL reads
+each value as local time: that moves every instant and rewrites the table. USING … AT TIME ZONE
+'UTC' is right in every time zone, but always rewrites the table. So the revision sets the time
+zone for its own transaction.
 
-That the old values are in UTC is for you to know: here they are, because database.py opens
-every session in UTC. Code that writes times without a zone has to be such a session still.
+You must know that the old values are in UTC. Here they are, because database.py opens every
+session in UTC. Code that writes times without a zone must still use such a session.
 
 Scenario: add a time zone to timestamps without a rewrite
 Instead of: ALTER COLUMN … TYPE timestamptz USING created_at AT TIME ZONE 'UTC', which rewrites the table
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: after the code that takes either kind; Python refuses to compare one with the other
+Deploy: after the code that accepts both types; Python refuses to compare one with the other
 Needs: users.created_at is timestamp without time zone; users.updated_at is timestamp without time zone;
     no index on users.created_at; no index on users.updated_at; values that are in UTC; connections that
     prepare no statements

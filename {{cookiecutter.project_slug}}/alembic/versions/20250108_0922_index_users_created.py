@@ -1,6 +1,6 @@
 """Index users.created_at again, now that it has its new type.
 
-The build reads the table twice and stops nobody.
+The build scans the table twice. Reads and writes go on.
 
 Scenario: change the type of a column that has an index, last step: build the index again
 Instead of: CREATE INDEX, under which every write waits until it is built

@@ -1,14 +1,14 @@
 """Give documents.created_at and documents.updated_at a time zone.
 
-A revision of its own, apart from the users': each holds the exclusive lock of one table
-only, and neither waits for the other's with its own in hand. No index is on these columns;
-for one that has an index, see drop_users_created_index.
+This is a revision of its own, apart from that for users. Each holds the exclusive lock of one
+table only, and does not wait for the other table while it holds it. These columns have no
+index; for one that has an index, see drop_users_created_index.
 
 Scenario: change several tables, one lock at a time
-Instead of: both tables in one transaction, which stalls both for as long as either lock is waited for
+Instead of: both tables in one transaction, which stalls both of them while it waits for one lock
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: after the code that takes either kind; Python refuses to compare one with the other
+Deploy: after the code that accepts both types; Python refuses to compare one with the other
 Needs: documents.created_at is timestamp without time zone; documents.updated_at is timestamp without
     time zone; no index on documents.created_at; no index on documents.updated_at; values that are in
     UTC; connections that prepare no statements

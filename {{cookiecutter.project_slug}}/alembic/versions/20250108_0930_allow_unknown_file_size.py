@@ -1,13 +1,12 @@
-"""Let documents.file_size be NULL, for a size that nobody knows yet.
+"""Allow NULL in documents.file_size, for a size that is not known.
 
-Until now 0 stood for it, so that sums and averages counted it in. Taking a NOT NULL away
-changes one catalogue entry. Putting it back needs a value for every NULL, and a proof:
-the downgrade writes the 0 again in batches, and then proves it by a CHECK, as
-require_user_role does.
+Until now 0 meant that, and averages counted it in. DROP NOT NULL changes one catalogue entry.
+The way back needs a value for every NULL, and a scan: the downgrade writes 0 in batches, and
+then validates a CHECK, as in require_user_role.
 
     deploy    the new code can read NULL; the old code, which writes 0, may still run
     allow     file_size may be NULL
-    check     the CHECK, NOT VALID, and a trigger that makes NULL of a new 0
+    check     the CHECK, NOT VALID, and a trigger that turns a new 0 into NULL
     clear     no row has 0 any more
     validate  the CHECK is valid, no trigger; the old code is gone: a 0 is refused (23514)
 

@@ -1,12 +1,13 @@
-"""Hold new values of documents.file_size to more than 0, whatever the old rows say.
+"""Add the CHECK that documents.file_size is above 0, NOT VALID: old rows may break it.
 
-A NOT VALID constraint looks at no old row when it is made, but at the whole row whenever
-one is written: to change the title of a document of size 0 would now fail. And old code
-still inserts the 0 that used to mean "unknown". The trigger turns both into a NULL, so
-that nothing fails between here and validate_document_file_size_positive, which drops it.
+A NOT VALID constraint is not checked on old rows when it is added. But it is checked on every
+row that is written: changing the title of a document of size 0 would now fail. And old code
+still inserts 0 for "unknown". The trigger turns both into NULL, so nothing fails until
+validate_document_file_size_positive drops it.
 
 Scenario: add a CHECK that existing rows break
-Instead of: op.create_check_constraint() alone, which reads all rows under the exclusive lock and fails on one
+Instead of: op.create_check_constraint() alone, which scans all rows under the exclusive lock and fails on
+    one
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after allow_unknown_file_size; old code may go on writing 0
@@ -27,7 +28,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # First, because it takes the stronger lock: one that grows can deadlock with code.
+    # First, because it takes the stronger lock: a lock raised later can deadlock with code.
     op.create_check_constraint(
         op.f("ck_documents_file_size_positive"), "documents", "file_size > 0", postgresql_not_valid=True
     )

@@ -1,7 +1,7 @@
-"""Say NULL where documents.file_size says 0 for "unknown".
+"""Replace 0 by NULL in documents.file_size, where 0 means "unknown".
 
-No file has a size of 0 or less, so such a number is no size. Since the constraint and its
-trigger are there, no such row can come anew: when this has ended, there is none.
+Here a size of 0 or less is never a real size. The constraint and its trigger already stop new
+ones, so when this has ended, none is left.
 
 Scenario: repair the rows that break a new CHECK
 Locks: documents RowExclusiveLock; one batch of rows at a time

@@ -1,8 +1,8 @@
-"""Prove that every documents.file_size obeys, and drop the trigger that helped old code.
+"""Validate the CHECK of documents.file_size, and drop the trigger that helped old code.
 
-VALIDATE reads the table while reads and writes go on, and commits by itself. The trigger goes
-after that, under an exclusive lock. Where that lock is not to be had, this is run again, and
-VALIDATE, which has nothing to do a second time, reads nothing.
+VALIDATE scans the table while reads and writes go on, and commits by itself. Then the trigger
+is dropped under an exclusive lock. If that lock is not granted in time, run this again:
+VALIDATE does not scan a second time.
 
 Scenario: validate a CHECK that was added NOT VALID
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock

@@ -1,11 +1,12 @@
-"""Bring every documents.priority into the range from 0 to 9 that the next revision demands.
+"""Bring every documents.priority into the range from 0 to 9, which the next revision requires.
 
-A priority beyond the range meant "more urgent than any" or "less than any", which the
-nearest end says as well. Where no value is a fair stand-in, refuse and let a person decide.
+A priority outside the range meant "more urgent than any" or "less urgent than any", and so
+does the nearest limit. If no value is a fair replacement, raise an error and let a person
+decide.
 
-The rows come before the rule here, since the code that could break it is gone already: so
-no row is ever refused that somebody only wants to change elsewhere. Where such code still
-runs, the rule has to come first: see check_document_file_size_positive.
+The rows are mended before the CHECK is there, because the code that could break it is gone. So
+no UPDATE of another column is ever refused. If such code still runs, the CHECK must come
+first: see check_document_file_size_positive.
 
     deploy  the code writes priorities from 0 to 9 only
     clamp   every row is in the range; code that writes another priority is gone

@@ -1,12 +1,12 @@
-"""Hold documents.priority to 0 to 9.
+"""Add a CHECK that documents.priority is from 0 to 9.
 
-Two statements, each committed by itself: NOT VALID asks for the exclusive lock and looks at
-no row, VALIDATE reads them all and lets everybody read and write. In one transaction the
-exclusive lock of the first would last through the reading of the second. What an earlier run
-left is kept: a CHECK that is valid is not read again.
+Each of the two statements commits by itself. NOT VALID takes the exclusive lock and scans
+nothing. VALIDATE scans the table while reads and writes go on. In one transaction the
+exclusive lock of the first would be held through the scan. A CHECK of an earlier run is kept;
+a valid one is not scanned again.
 
 Scenario: add a CHECK to a big live table
-Instead of: op.create_check_constraint() alone, which reads all rows under the exclusive lock
+Instead of: op.create_check_constraint() alone, which scans all rows under the exclusive lock
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless
 Deploy: after the code that writes a priority outside 0 to 9 is gone

@@ -1,11 +1,11 @@
-"""Let documents.priority go up to 100: another expression for the same CHECK.
+"""Allow documents.priority up to 100: change the expression of a CHECK.
 
-A constraint cannot be altered. The new one is made and proved beside the old one, which
-holds until then; so there is no moment without a rule. At the end the new one takes over
-the name. Autogenerate sees none of this: it knows a CHECK by its name alone.
+The expression of a CHECK cannot be altered. So the new CHECK is added and validated beside the
+old one, and there is always a rule. At the end the new one gets the name. Autogenerate sees
+nothing of this: it compares a CHECK by its name alone.
 
 Scenario: change the expression of a CHECK
-Instead of: drop and create, which reads all rows under the exclusive lock
+Instead of: drop and create, which scans all rows under the exclusive lock
 Locks: documents AccessExclusiveLock; no rewrite, the scan under ShareUpdateExclusiveLock
 Rollback: lossless; refuses while a priority is above 9
 Deploy: before the code that writes a priority above 9

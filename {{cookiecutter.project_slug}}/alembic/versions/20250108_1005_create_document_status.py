@@ -1,14 +1,13 @@
 """Create the type document_status_enum and the column documents.status.
 
-Adding a column does not create its type, and dropping it does not drop the type: both are
-said here. A second database that is upgraded offline, by psql, has no Python to ask
-whether the type is there, so nothing is asked.
+Adding a column does not create its type, and dropping it does not drop the type, so both are
+explicit. `checkfirst=False`, because a script of `--sql` cannot ask whether the type exists.
 
-A constant default is stored once, in the catalogue, so that old rows are not touched. And
-it is what a row gets that old code inserts.
+The constant default is stored once, in the catalogue, so old rows are not rewritten. A row
+that old code inserts gets it too.
 
 Scenario: add an enum column
-Instead of: a varchar, which takes every misspelling
+Instead of: a varchar, which accepts every misspelling
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses documents.status
 Deploy: before the code that reads or writes status

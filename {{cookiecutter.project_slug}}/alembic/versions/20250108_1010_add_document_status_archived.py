@@ -1,12 +1,12 @@
 """Add the label "archived" to document_status_enum.
 
-A label is a row in the catalogue: no table is locked, whatever its size. The place of a
-label is its place in comparisons and in ORDER BY. It can be used once the transaction has
-committed, not before: the revision that writes the first "archived" has to be another one.
+A label is a row in the catalogue: no table is locked, however big it is. The position of a
+label is its place in comparisons and in ORDER BY. A label can be used only after the commit,
+so the first "archived" must be written by another revision.
 
-There is no statement that takes a label away. The downgrade makes a type without it and
-moves the column over, which writes every row anew: on a big live table go forward instead,
-as remove_document_status_archived does.
+PostgreSQL cannot remove a label. The downgrade makes a type without it and changes the column
+to that type, which rewrites the table. On a big live table go forward instead, as
+remove_document_status_archived does.
 
 Scenario: add a label to an enum
 Instead of: a new type and ALTER COLUMN … TYPE, which rewrites the table

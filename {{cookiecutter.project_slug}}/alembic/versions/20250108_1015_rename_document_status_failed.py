@@ -1,15 +1,16 @@
 """Rename the label "failed" of document_status_enum to "error".
 
-Rows hold a label's number and not its name, so that all of them say "error" at once and
-none is written. But so it is for running code too: to write or ask for "failed" is an
-error from the commit on. Where that cannot be had, add "error" as a label beside it, as
-add_document_status_archived does, and remove the other one when no code names it.
+Rows hold a number and not the name of the label. So all of them say "error" at once, and none
+is rewritten. But running code sees the change at once too: from the commit on, writing or
+asking for "failed" is an error. If that is too much, add "error" as a second label, as in
+add_document_status_archived, and remove "failed" when no code uses it.
 
 Scenario: rename a label of an enum
-Instead of: a new label, an UPDATE of every row that has the old one, and a type swap to be rid of it
+Instead of: a new label, an UPDATE of every row that has the old one, and a type swap to remove the old
+    one
 Locks: none on existing tables
 Rollback: lossless
-Deploy: together with the code that says error; code that says failed breaks (22P02)
+Deploy: together with the code that uses error; code that uses failed breaks (22P02)
 Needs: documents.status is document_status_enum; the label failed
 Adapt: table documents, column status, labels failed error
 

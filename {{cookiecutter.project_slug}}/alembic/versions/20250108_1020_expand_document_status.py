@@ -1,9 +1,9 @@
 """Add documents.new_status, of a type without "archived", beside status: the expand step.
 
-PostgreSQL has no statement that takes a label away, since rows may hold it. So there is a
-new type, and a second column of it, which a trigger keeps in step and in which "archived"
-is "completed". Everybody goes on reading and writing status. The CHECK looks at no old
-row, and holds the new ones to having both.
+PostgreSQL cannot remove a label, because rows may hold it. So there is a new type, and a
+second column of that type. A trigger keeps it in step, with "completed" in place of
+"archived". All code still reads and writes status. The CHECK makes sure that new rows have
+both. It is NOT VALID, so old rows are not checked.
 
     expand    new_status beside status, a trigger and a CHECK that is NOT VALID; any code runs
     backfill  new_status has a value in every row; any code runs
@@ -12,7 +12,7 @@ row, and holds the new ones to having both.
     remove    status has the new type; no trigger, no CHECK, no old type
 
 Scenario: remove a label from an enum: expand
-Instead of: ALTER COLUMN … TYPE … USING, which writes every row anew while nobody can read or write
+Instead of: ALTER COLUMN … TYPE … USING, which rewrites the table while no session can read or write it
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: at any time; no code changes

@@ -1,7 +1,7 @@
-"""Copy status to new_status in the rows that nobody has written since: the backfill step.
+"""Copy status to new_status in the rows that are older than the trigger: the backfill step.
 
-What is "archived" becomes "completed" in the new column only. The old one keeps it until
-the contract step, and with it the way back.
+"archived" becomes "completed" in the new column only. The old column keeps it until the
+contract step, so until then there is a way back.
 
 Scenario: remove a label from an enum: backfill
 Instead of: one UPDATE, which locks every row it has changed until the last one is done

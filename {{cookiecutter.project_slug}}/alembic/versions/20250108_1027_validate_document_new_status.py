@@ -1,10 +1,11 @@
-"""Prove that every document has its new_status: the validate step.
+"""Validate that every document has its new_status: the validate step.
 
-As in validate_document_new_file_size: the table is read in a transaction of its own, which
-locks out no code, and a try of the swap that gets no lock does not have to read it again.
+As in validate_document_new_file_size: the scan has a transaction of its own and blocks neither
+reads nor writes. A try of the swap that gets no lock does not repeat the scan.
 
 Scenario: remove a label from an enum: validate
-Instead of: VALIDATE in the transaction of the swap, which reads the table anew with each lock that is lost
+Instead of: VALIDATE in the transaction of the swap, which scans the table again for each try that gets no
+    lock
 Locks: documents ShareUpdateExclusiveLock; scans documents
 Rollback: lossless
 Deploy: after backfill_document_status, at any time

@@ -1,15 +1,15 @@
-"""Put the type without "archived" in the place of document_status_enum: the contract step.
+"""Replace document_status_enum by the type without "archived": the contract step.
 
-As in contract_document_file_size: the CHECK is valid by now, so the swap changes catalogue
-entries only.
+As in contract_document_file_size: the CHECK is valid by now, so the swap changes only the
+catalogue.
 
-Measured on 500,000 documents that were written all the while: ALTER COLUMN … TYPE to the
-new type stopped every writer for 2.3 s, and that grows with the table. The steps took
-8 s together; their two locks stopped nobody for more than 10 ms, and a row in a batch of
-the backfill waited for 0.5 s.
+Measured on 500,000 documents that were written all the time: ALTER COLUMN … TYPE to the new
+type stopped all writes for 2.3 s, and that grows with the table. The steps together took 8 s.
+Their two locks stopped no session for more than 10 ms, and a row in a batch of the backfill
+waited 0.5 s.
 
 Scenario: remove a label from an enum: contract
-Instead of: deleting from pg_enum, which leaves rows and index entries that nobody can read
+Instead of: deleting from pg_enum, which leaves rows and index entries that no query can read
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: loses which documents.status were archived; rewrites the table under AccessExclusiveLock
     (on a big live one go forward instead: add the label again)
@@ -49,7 +49,7 @@ def downgrade() -> None:
     op.execute(
         "CREATE TYPE document_status_enum AS ENUM ('pending', 'processing', 'completed', 'archived', 'error')"
     )
-    # A generated column comes with its values; without its expression it is one like any other.
+    # Adding a generated column fills it. DROP EXPRESSION then makes a plain column of it.
     op.execute("""
         ALTER TABLE documents ADD COLUMN status document_status_enum NOT NULL GENERATED ALWAYS AS (
             CASE new_status

@@ -1,19 +1,20 @@
 """Give every page of a document a number of its own.
 
-Of two pages with one number nobody knows which is right, so neither is deleted: the one
-with the lowest id keeps the number, the others go behind the document's last page, in
-their old order. All pages of a document are in one batch, since they are numbered together.
+If two pages have one number, nothing says which is right, so neither is deleted. The page with
+the lowest id keeps the number. The others go behind the document's last page, in their old
+order. All pages of a document are in one batch, because they are numbered together.
 
-Each batch locks first, the documents before their pages and all in the order of their ids:
-until the commit no page comes to these documents, and none gets another number. What the
-last statement counts is what is there then.
+Each batch first locks the documents, then their pages, all in the order of their ids. Until
+the commit these documents get no new page, and no page gets another number. So the last
+statement counts what is really there.
 
     deploy    the code gives each page a number of its own
     renumber  no number twice; code that gives one twice is gone
     unique    the constraint; a second page of one number is refused (23505)
 
 Scenario: resolve duplicates without losing a row
-Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text, and min(uuid) does not exist
+Instead of: DELETE … WHERE id NOT IN (SELECT min(id) …), which loses text; and up to PostgreSQL 18 there
+    is no min(uuid)
 Locks: document_pages RowExclusiveLock, documents RowShareLock; one batch of rows at a time
 Rollback: loses which document_pages.page_number were the same
 Deploy: after the code that gives one number twice is gone

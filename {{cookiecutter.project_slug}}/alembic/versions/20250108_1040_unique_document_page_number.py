@@ -1,11 +1,11 @@
 """Make (document_id, page_number) unique in document_pages.
 
-The index is built while pages are written, and then made the constraint's, which takes a
-moment. A build that meets a duplicate fails and leaves an INVALID index, which is dropped
-when the revision is run again; a valid one is kept. Where a duplicate came in
-after renumber_document_pages, downgrade to before that one and upgrade again.
+The index is built while pages are written. Making it the constraint's index is a catalogue
+change. A build that finds a duplicate fails and leaves an INVALID index, which the next run
+drops. A valid one is kept. If a duplicate came in after renumber_document_pages, downgrade to
+before that revision and upgrade again.
 
-document_id comes first, so this index also serves the foreign key and "all pages of a
+document_id is the first column, so this index also serves the foreign key and "all pages of a
 document, in order".
 
 Scenario: add a unique constraint over two columns of a big live table

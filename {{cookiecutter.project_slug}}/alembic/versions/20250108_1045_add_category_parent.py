@@ -1,13 +1,13 @@
 """Add categories.parent_id, which points to another category: a tree.
 
-The column and its foreign key come in one statement: PostgreSQL then knows that every
-value is NULL, and checks no row. In two statements it would.
+The column and its foreign key are added in one statement. So PostgreSQL knows that every value
+is NULL, and scans nothing. With two statements it would scan the table.
 
-Deleting a category that has children is refused. SET NULL would make top-level ones of
-them, and CASCADE would take the whole branch along.
+Deleting a category that has children is refused. SET NULL would make the children top-level
+categories, and CASCADE would delete the whole branch.
 
 Scenario: add a foreign key of a table to itself
-Instead of: op.add_column() and then op.create_foreign_key(), which reads all rows under its lock
+Instead of: op.add_column() and then op.create_foreign_key(), which scans all rows under its lock
 Locks: categories AccessExclusiveLock; no rewrite, no scan
 Rollback: loses categories.parent_id
 Deploy: before the code that reads or writes parent_id

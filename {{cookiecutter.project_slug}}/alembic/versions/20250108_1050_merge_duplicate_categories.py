@@ -1,16 +1,17 @@
-"""Make one of categories that have the same name and the same parent.
+"""Merge categories that have the same name and the same parent.
 
-The oldest stays. Documents move over in batches, each committed by itself. Each locks both
-categories and looks at them again, because one may be gone by now, or renamed; and while the
-twin is locked no document can come to it, so that ON DELETE SET NULL finds none to clear.
-Children that meet a child of the same name are twins in their turn, hence the loop.
+The one with the lowest id stays. Documents move to it in batches that are committed one by
+one. Each batch locks both categories and looks at them again: one may be deleted or renamed by
+now. While the duplicate is locked, no document can be added to it, so ON DELETE SET NULL finds
+none. Children that then have the same name are duplicates too, so the loop finds them next.
 
     deploy  the code makes no second category of one name
-    merge   no twins; code that makes one is gone
-    unique  the constraint; a twin is refused (23505)
+    merge   no duplicates; code that makes one is gone
+    unique  the constraint; a duplicate is refused (23505)
 
 Scenario: merge rows that others point to
-Instead of: deleting the duplicates, with which ON DELETE SET NULL forgets what the documents were
+Instead of: deleting the duplicates, after which ON DELETE SET NULL leaves their documents without a
+    category
 Locks: categories RowExclusiveLock, documents RowExclusiveLock; one batch of rows at a time
 Rollback: loses categories that were twins, and which of them documents.category_id was
 Deploy: after the code that makes a second category of one name is gone
@@ -47,7 +48,7 @@ def upgrade() -> None:
                     SELECT min(id), max(id) INTO kept, twin FROM categories
                     GROUP BY parent_id, name HAVING count(*) > 1 ORDER BY 1 LIMIT 1;
                     EXIT WHEN NOT FOUND;
-                    -- Locked, and looked at again: one may have gone, or have another name now.
+                    -- Lock, then look again: one may be deleted by now, or have another name.
                     PERFORM FROM categories WHERE id IN (kept, twin) OR parent_id = twin
                     ORDER BY id FOR UPDATE;
                     IF (

@@ -1,11 +1,10 @@
 """Make the name of a category unique among those with the same parent, or with none.
 
-To a plain UNIQUE two NULLs differ, so that any number of top-level categories could have
-one name. NULLS NOT DISTINCT (PostgreSQL 15) takes them for the same.
+For a plain UNIQUE two NULLs are different, so any number of top-level categories could have
+one name. For NULLS NOT DISTINCT (PostgreSQL 15) they are the same.
 
-This builds the index under the exclusive lock, which is right for some hundred rows that
-are read far more often than written: it takes a few milliseconds, and needs no second way.
-For a big table see unique_document_page_number.
+This builds the index under the exclusive lock. That is right for some hundred rows that are
+rarely written: it takes a few milliseconds. For a big table see unique_document_page_number.
 
 Scenario: add a unique constraint in which NULL counts as a value
 Instead of: UNIQUE (parent_id, name), or a second, partial index WHERE parent_id IS NULL

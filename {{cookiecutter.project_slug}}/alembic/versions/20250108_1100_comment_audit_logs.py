@@ -1,7 +1,7 @@
-"""Say in the database what audit_logs is and what its columns hold.
+"""Comment the table audit_logs and its columns.
 
-A comment helps a person who opens the table in psql or in another tool, without the Python
-at hand. The models say the same words, and autogenerate compares them.
+A comment helps a person who opens the table in psql or another tool, without the Python. The
+models have the same comments, and autogenerate compares them.
 
 Scenario: comment a table and its columns
 Locks: audit_logs ShareUpdateExclusiveLock; no rewrite, no scan
