@@ -1,2 +1,2 @@
--- Instead of: enabling it by hand, where the next database lacks it
+-- Instead of: enabling it by hand, so that the next database lacks it
 -- claim: refuses, 42883: SELECT similarity('invoice', 'invoices')

@@ -1,4 +1,4 @@
--- Instead of: title in the key, by which entries of one moment would be sorted too, and UNIQUE would compare
+-- Instead of: title as a column of the key, by which the index would also sort, and a UNIQUE would compare
 -- transaction: none
 -- given: INSERT INTO documents (user_id, title, file_size, created_at) SELECT user_id, repeat(md5(n::text),
 --     7), 1, '2024-12-01' FROM (SELECT user_id FROM documents LIMIT 1) AS d, generate_series(1, 5000) AS n

@@ -1,4 +1,4 @@
--- Instead of: jsonb_ops, the default, which also keeps every key, where only `@>` is asked
+-- Instead of: jsonb_ops, the default, which also keeps every key, although queries use only `@>`
 -- transaction: none
 -- given: INSERT INTO documents (user_id, title, file_size, metadata) SELECT user_id, '', 1,
 --     jsonb_build_object('language', n::text, 'scanner', jsonb_build_object('dpi', n)) FROM (SELECT user_id

@@ -1,4 +1,4 @@
--- Instead of: an index for each column, of which a query uses one, and sorts or filters the rest
+-- Instead of: an index for each column: a query uses one of them, and sorts or filters the rest
 -- transaction: none
 -- given: INSERT INTO documents (user_id, title, file_size, created_at) SELECT id, '', 1, timestamptz
 --     '2024-12-01' + n * interval '1 s' FROM users, generate_series(1, 100) AS n

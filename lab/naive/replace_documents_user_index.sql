@@ -1,4 +1,5 @@
--- Instead of: dropping the old one first, after which every query reads the table until the new one is built
+-- Instead of: dropping the old one first, after which every query scans the table until the new one is
+--     built
 -- transaction: none
 -- look: 2
 -- claim: plans Seq Scan on documents: SELECT id FROM documents WHERE user_id =

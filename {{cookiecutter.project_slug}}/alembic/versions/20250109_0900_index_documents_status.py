@@ -1,9 +1,9 @@
 """Index documents.status for the few documents whose status is rare.
 
-A B-tree answers `=`, `<` and ORDER BY, and the planner weighs it by how much of the table
-a value has. Nearly all documents end as "completed": asking for those reads the table
-anyway, whatever the index. It serves the rest, and is kept up to date for all of them;
-index_documents_pending shows what is cheaper.
+A B-tree serves `=`, `<` and ORDER BY, and the planner uses it for a value that few rows have.
+Nearly all documents end as "completed": a query for those scans the table, with the index or
+without. The index serves the other values, but is maintained for all of them. A partial index
+is cheaper.
 
 Scenario: index one column of a big live table
 Instead of: CREATE INDEX, under which every write waits until it is built

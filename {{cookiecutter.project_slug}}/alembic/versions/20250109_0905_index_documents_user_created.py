@@ -1,13 +1,13 @@
-"""Index documents by user, and each user's by age: one index for the search and the order.
+"""Index documents by user and time of creation: one index for the search and the order.
 
-The column that is compared with `=` stands first, the one that is sorted or compared with
-a range after it. All documents of a user then stand together in the index, by age: the
-newest twenty are read off its end and nothing is sorted. The other way round, the newest
-documents of everybody would have to be read until twenty of this user were among them. A
-B-tree is read in both directions, so DESC needs no index of its own.
+The column that is compared with `=` comes first. The column that is sorted or compared with a
+range comes after it. Then all documents of a user stand together in the index, sorted by time.
+A query reads the newest twenty from its end and sorts nothing. In the other order of columns,
+it would read the newest documents of all users until it has found twenty of this one. A B-tree
+is read in both directions, so DESC needs no index of its own.
 
 Scenario: index two columns, one to search by and one to sort by
-Instead of: an index for each column, of which a query uses one, and sorts or filters the rest
+Instead of: an index for each column: a query uses one of them, and sorts or filters the rest
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that lists a user's newest documents

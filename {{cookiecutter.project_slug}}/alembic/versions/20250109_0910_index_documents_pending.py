@@ -1,13 +1,12 @@
-"""Index the documents that wait for their turn, and no others.
+"""Index only the documents that are pending.
 
-A partial index holds the rows of its WHERE only. The queue is short however many
-documents are done, so the index stays small, fits in memory, and hands out the oldest
-first without a sort. A query uses it if its own WHERE implies the index's: write the
-status into the SQL. As a bind parameter it is unknown when a generic plan is made, and
-the index is passed over.
+A partial index holds only the rows of its WHERE. The queue is short, however many documents
+are done. So the index stays small, fits in memory, and returns the oldest first without a
+sort. A query uses it if its own WHERE implies that of the index, so write the status into the
+SQL. In a generic plan the value of a bind parameter is not known, and the index is not used.
 
 Scenario: index only the rows that are searched for
-Instead of: an index on the whole column, most of which nobody ever looks up
+Instead of: an index on the whole column, most of which no query ever looks up
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that takes documents from the queue

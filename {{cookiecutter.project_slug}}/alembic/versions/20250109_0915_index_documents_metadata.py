@@ -1,13 +1,13 @@
 """Index what is in documents.metadata, for `metadata @> '{"language": "de"}'`.
 
-GIN keeps an entry for each thing inside a value. With jsonb_path_ops that is one hash for
-each leaf, of the whole path down to it: smaller than the default jsonb_ops and quicker
-for `@>`, `@?` and `@@`. What it gives up: whether a key is there (`?`, `?|`, `?&`), and
-objects that hold nothing (`@> '{"scanner": {}}'` has no leaf, so all of the index is
-read). `metadata ->> 'language' = 'de'` uses no GIN index of either kind: write it as `@>`.
+GIN keeps an entry for each item inside a value. With jsonb_path_ops that is a hash of each
+leaf and the path to it. The index is smaller than with jsonb_ops, the default, and faster for
+`@>`, `@?` and `@@`. It does not find out whether a key exists (`?`, `?|`, `?&`). For an empty
+object it reads the whole index: `@> '{"scanner": {}}'` has no leaf.
+`metadata ->> 'language' = 'de'` uses no GIN index of either kind: write it with `@>`.
 
 Scenario: index a JSONB column
-Instead of: jsonb_ops, the default, which also keeps every key, where only `@>` is asked
+Instead of: jsonb_ops, the default, which also keeps every key, although queries use only `@>`
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that searches by metadata

@@ -1,9 +1,9 @@
-"""Index users by name, whatever its case: `lower(last_name) = lower('Hopper')`.
+"""Index users by name without regard to case: `lower(last_name) = lower('Hopper')`.
 
-An index of expressions holds their results. A query must use the same expression: one
-that compares last_name itself does not fit. The functions must be immutable, which lower()
-is. PostgreSQL gathers statistics about an expression only once an index has it, so ANALYZE
-follows; until then the planner takes every name for equally rare.
+An index on expressions holds their results. A query must use the same expression: a comparison
+of last_name itself cannot use the index. The functions must be immutable, as lower() is.
+PostgreSQL gathers statistics of an expression only once an index has it, so ANALYZE follows.
+Until then the planner assumes that all names are equally rare.
 
 Scenario: search without regard to case
 Instead of: ILIKE or lower(last_name) without an index, which read every user

@@ -1,14 +1,14 @@
 """Index the list of the newest documents so that the table itself is not read.
 
-INCLUDE puts columns into the leaves of an index that are neither searched nor sorted by.
-A query that needs no other column is answered by an index-only scan. What its WHERE says
-of deleted_at the index says too, being partial, so that column need not be in it. The table
-is still asked for pages that changed since the last VACUUM: the visibility map does not
-know them. The price is a bigger index, and that an UPDATE of title can no longer leave the
-indexes alone (a HOT update). So: few columns, short ones, rarely changed.
+INCLUDE adds columns to the leaves of an index that it neither searches nor sorts by. An
+index-only scan answers a query that needs no other column. deleted_at need not be in it,
+because the WHERE of the index says the same as that of the query. The scan still reads table
+pages that changed since the last VACUUM, because the visibility map does not mark them. The
+price is a bigger index, and an UPDATE of title is no HOT update any more: it writes to every
+index. So include few columns, short ones, which rarely change.
 
 Scenario: answer a query from the index alone
-Instead of: title in the key, by which entries of one moment would be sorted too, and UNIQUE would compare
+Instead of: title as a column of the key, by which the index would also sort, and a UNIQUE would compare
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time; before the code that lists the newest documents

@@ -1,15 +1,15 @@
-"""Index audit_logs.timestamp by the stretches of the table, in place of row by row.
+"""Replace the B-tree on audit_logs.timestamp by a BRIN index, which is hundreds of times smaller.
 
-A BRIN index keeps the least and the greatest value of each 32 pages: for a million
-entries 32 kB, where the B-tree has 22 MB. It pays where rows lie in the table in the order of the
-column, as in a log that is only appended to, and for ranges: the stretches that may hold some
-of it are read whole. Were the rows shuffled, every stretch would hold all times and none could
-be left out. autosummarize, because else new pages are unknown to it until the next VACUUM.
+A BRIN index keeps the lowest and the highest value of each 32 pages. For a million rows that
+is 32 kB, where the B-tree has 22 MB. It pays if the rows lie in the table in the order of the
+column, as in a log that is only appended to. It serves ranges: the scan reads the pages that
+may hold a match and skips the others. With shuffled rows it could skip none. autosummarize is
+on; otherwise the index does not cover new pages until the next VACUUM.
 
-It replaces idx_audit_logs_timestamp: beside a B-tree on the same column the planner never took
-it, and the B-tree is what costs the room and the writes. What goes with the B-tree is the order:
-for the newest entries say how new (`timestamp > now() - interval '1 day'`) and let the server
-sort these. Where that cannot be said, keep the B-tree and leave this one out.
+It replaces idx_audit_logs_timestamp. With a B-tree on the same column the planner never chose
+it, and the B-tree is what costs space and writes. But BRIN gives no order. For the newest
+entries, name a range (`timestamp > now() - interval '1 day'`), and the server sorts only
+these. If the code cannot name one, keep the B-tree and leave this out.
 
 Scenario: index a huge table that is only appended to
 Instead of: a B-tree with an entry for each row, hundreds of times as large

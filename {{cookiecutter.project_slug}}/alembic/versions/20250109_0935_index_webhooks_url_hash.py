@@ -1,11 +1,10 @@
 """Index webhooks.url by its hash, for `url = '…'`.
 
-A hash index keeps four bytes of each value, however long that is. A B-tree keeps the value,
-and refuses what does not fit a third of a page: the first URL of some 3,000 characters would
-fail its INSERT. `=` is all that a hash index knows: no prefix, no order, no uniqueness, no
-second column. It is crash-safe and replicated since PostgreSQL 10. (The B-tree that
-unique_active_webhook_url has made keeps refusing long urls that are active;
-unique_webhook_url_of_any_length puts an end to that.)
+A hash index keeps four bytes of each value, however long it is. A B-tree keeps the value, and
+refuses one that takes more than a third of a page, some 2,700 bytes, after compression. A hash
+index serves only `=`: no prefix, no order, no uniqueness, no second column. It is crash-safe
+and replicated since PostgreSQL 10. (The B-tree of unique_active_webhook_url still refuses long
+urls that are active; unique_webhook_url_of_any_length replaces it.)
 
 Scenario: look up long values by equality
 Instead of: a B-tree, as large as the texts, which limits how long they may be

@@ -1,16 +1,16 @@
 """Enable pg_trgm, the extension that compares texts by their groups of three letters.
 
-An extension belongs to one database, not to the server: each database of a test needs it
-too. pg_trgm is a trusted one, so a role that may create in the database may enable it. For others
-ask the administrator; IF NOT EXISTS then finds it there. DROP EXTENSION stops
-where something still uses it; with CASCADE it would drop that.
+An extension belongs to one database, not to the server, so each test database needs it too.
+pg_trgm is a trusted extension: a role that may create in the database may enable it. Otherwise
+ask the administrator; IF NOT EXISTS then finds it. DROP EXTENSION fails while an object uses
+it; with CASCADE it would drop that object.
 
     enable  the extension; old code runs
     index   the index; old code runs
     deploy  the new code searches in titles; the old code may still run
 
 Scenario: enable an extension
-Instead of: enabling it by hand, where the next database lacks it
+Instead of: enabling it by hand, so that the next database lacks it
 Locks: none on existing tables
 Rollback: lossless; one that was there before goes too
 Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)

@@ -1,10 +1,9 @@
 """Index documents.title for a part in its middle: `title ILIKE '%voice%'`.
 
-A B-tree knows how a text begins. This index knows which groups of three letters are in it,
-finds the titles that have all those of the pattern, and checks these. It serves LIKE and
-ILIKE, regular expressions and `%` (similar); a pattern with fewer than three letters in a
-row has no group to look for, and reads everything. For words of a language, rather than
-parts of words, see index_document_search.
+A B-tree serves only the beginning of a text. This index lists the groups of three letters of
+each title. It finds the titles that have all groups of the pattern, and checks these. It
+serves LIKE, ILIKE, regular expressions and `%` (similar). A pattern without three letters in a
+row has no group, so the query reads everything. For whole words see index_document_search.
 
 Scenario: search for a part of a text
 Instead of: LIKE '%…%' without an index or with a B-tree, both of which read every title

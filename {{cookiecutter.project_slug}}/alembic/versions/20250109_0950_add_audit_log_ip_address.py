@@ -1,7 +1,7 @@
 """Add audit_logs.ip_address, as an address rather than a text.
 
-inet takes IPv4 and IPv6, refuses what is neither, sorts by number, and knows which
-network an address belongs to. Old entries have none.
+inet accepts IPv4 and IPv6 and refuses everything else. It sorts by number and knows which
+network an address belongs to. Old entries have NULL.
 
     add     ip_address, NULL in every row; old code runs
     deploy  the new code writes ip_address; the old code may still run

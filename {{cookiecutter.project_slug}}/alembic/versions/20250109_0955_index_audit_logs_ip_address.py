@@ -1,9 +1,9 @@
 """Index audit_logs.ip_address for the networks that an address is in.
 
-SP-GiST stores the addresses as a tree of their leading bits, which is what a network is. It
-serves `<<=`, `>>=` and `&&` with the network taken from a column of another table too; a
-B-tree serves `<<=` only where the network stands in the query. GiST does the same, and
-wants its operator class (inet_ops) named.
+SP-GiST stores the addresses as a tree of their leading bits, and a network is a number of
+leading bits. It serves `<<=`, `>>=` and `&&`, also if the network is a column of another
+table. A B-tree serves `<<=` only if the network stands in the query. GiST does the same as
+SP-GiST; up to PostgreSQL 18 its operator class (inet_ops) must be named.
 
 Scenario: search IP addresses by network
 Instead of: a B-tree, which a join with a table of networks cannot use

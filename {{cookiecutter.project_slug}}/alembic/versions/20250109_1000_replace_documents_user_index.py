@@ -1,15 +1,15 @@
 """Replace both indexes on a user's documents by one that does the work of both.
 
-With id at its end the order is complete: two documents of the same moment no longer swap
-places between page one and page two, and `(created_at, id) < (…, …)` goes on exactly where a
-page ended. What began an index still does, so this one also finds all documents of a user,
-which the foreign key needs when a user is deleted.
+With id as the last column the order is complete. Two documents of the same time no longer swap
+places between two pages, and `(created_at, id) < (…, …)` goes on exactly where a page ended.
+user_id is still the first column, so this index also finds all documents of a user, which the
+foreign key needs when a user is deleted.
 
-The new one is complete before an old one goes: no query is without an index in between. Two
-indexes cannot share a name meanwhile, and need not: no code names one.
+The new index is complete before an old one is dropped, so no query is ever without one. It
+needs another name than they have, and no code names an index.
 
 Scenario: replace an index of a big live table
-Instead of: dropping the old one first, after which every query reads the table until the new one is built
+Instead of: dropping the old one first, after which every query scans the table until the new one is built
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time

@@ -1,14 +1,15 @@
-"""Drop idx_documents_status, which nothing has read since the queue has an index of its own.
+"""Drop idx_documents_status, which no query uses since index_documents_pending.
 
-The server counts: `SELECT relname, indexrelname, idx_scan, last_idx_scan FROM
-pg_stat_user_indexes` (last_idx_scan from PostgreSQL 16). Zero means unused only if the
-counting is old enough for the monthly report (stats_reset in pg_stat_database), is zero on
-every replica too, and the index enforces nothing (not indisunique). The other sort of
-superfluous index is the beginning of a longer one, as in replace_documents_user_index: that
-one is used as long as it is there, so no count shows it.
+The server counts:
+`SELECT relname, indexrelname, idx_scan, last_idx_scan FROM pg_stat_user_indexes`
+(last_idx_scan from PostgreSQL 16). Zero means unused only if three things hold. The count
+began before the last monthly report (stats_reset in pg_stat_database). It is zero on every
+replica too. The index enforces nothing (not indisunique). An index is also superfluous if a
+longer one begins with its columns, as in replace_documents_user_index. Queries may use such an
+index, so no count shows it.
 
 Scenario: drop an index that is not used
-Instead of: DROP INDEX, which waits for all readers and lets none in meanwhile
+Instead of: DROP INDEX, which waits for all readers, and new readers wait behind it
 Locks: documents ShareUpdateExclusiveLock; no scan
 Rollback: lossless
 Deploy: after the last code that looks up a rare status

@@ -1,13 +1,13 @@
-"""Rebuild an index that has grown, while it is in use.
+"""Rebuild a bloated index while it is in use.
 
-Pages of an index that updates and deletes have emptied only in part are not given back, and
-an index can come to be several times its size (pgstatindex() of the extension pgstattuple
-shows avg_leaf_density). The new one is built under the name …_ccnew, the names are swapped,
-the old one is dropped as …_ccold. A rebuild that fails leaves one of these behind, INVALID
-and kept up to date by every write. Whichever it is goes first, so that this can be run again.
+Updates and deletes leave pages of an index partly empty, and these are not given back. So an
+index can grow to several times its size (pgstatindex() of the extension pgstattuple shows
+avg_leaf_density). The new one is built under the name …_ccnew, the names are swapped, and the
+old one is dropped as …_ccold. A rebuild that fails leaves one of these behind, INVALID, and
+writes may still maintain it. So both are dropped first, and this can be run again.
 
 Scenario: rebuild a bloated index of a big live table
-Instead of: REINDEX, under which writes wait, and reads too: to plan one, every index is opened
+Instead of: REINDEX, under which writes wait, and reads too: planning a query opens every index
 Locks: documents ShareUpdateExclusiveLock; reads the table twice
 Rollback: lossless
 Deploy: at any time
