@@ -1,4 +1,4 @@
--- Instead of: dropping the old column at the switch, under the code that still uses it
+-- Instead of: dropping the old column at the switch, while code still uses it
 -- claim: breaks old code, 42703: SELECT id, new_email FROM users LIMIT 1
 
 DROP TRIGGER users_sync_email ON users;

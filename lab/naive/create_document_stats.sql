@@ -1,4 +1,4 @@
--- Instead of: WITH NO DATA, after which readers fail until somebody thinks of the first REFRESH
+-- Instead of: WITH NO DATA, after which every SELECT fails until the first REFRESH
 -- claim: refuses, 55000: SELECT documents, total_size FROM document_stats LIMIT 1
 
 CREATE MATERIALIZED VIEW document_stats AS

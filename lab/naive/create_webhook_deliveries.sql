@@ -1,4 +1,4 @@
--- Instead of: one table for ever, whose old rows go by a DELETE that takes hours
+-- Instead of: one table without partitions, whose old rows are removed by a DELETE that takes hours
 -- claim: refuses, 42809: ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_01
 
 CREATE TABLE webhook_deliveries (

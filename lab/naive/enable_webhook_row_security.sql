@@ -1,3 +1,3 @@
--- Instead of: WHERE user_id = … in every query, and one that forgets it
+-- Instead of: WHERE user_id = … in every query, until one query forgets it
 -- claim: answers True: CREATE ROLE lab_application; GRANT SELECT ON webhooks TO lab_application; SET LOCAL
 --     ROLE lab_application; SELECT count(*) > 0 FROM webhooks

@@ -1,4 +1,4 @@
--- Instead of: code that writes both columns, of which the code that still runs knows nothing
+-- Instead of: code that writes both columns, while the old code, which still runs, writes only one
 -- claim: answers None: UPDATE users SET email = 'new@example.com' WHERE id IN (SELECT id FROM users LIMIT 1)
 --     RETURNING new_email
 

@@ -1,4 +1,4 @@
--- Instead of: a revision a month, and the month in which nobody thought of it
+-- Instead of: one revision a month, until a month is forgotten
 -- claim: answers webhook_deliveries_default: INSERT INTO webhook_deliveries (webhook_id, event) SELECT id, 'late'
 --     FROM webhooks LIMIT 1 RETURNING tableoid::regclass
 -- rather: SELECT make_webhook_deliveries_partitions(3); INSERT INTO webhook_deliveries (webhook_id, event) SELECT

@@ -1,20 +1,19 @@
-"""Have the server set updated_at on every UPDATE, from whatever program it comes.
+"""Set updated_at on every UPDATE by a trigger, whatever program sends it.
 
-An ORM's onupdate works for the statements that go through that ORM. It knows nothing of
-psql, of another service, of a backfill, of ON DELETE SET NULL. A trigger on each table that has
-the column sees them all. A backfill that is no edit says so: `SET app.keep_updated_at = 'on'`
-for its session, and the trigger leaves the column alone. current_setting(…, true) gives NULL
-where nobody has set it.
+An ORM's onupdate works only for statements that go through that ORM: not for psql, another
+service, a backfill or ON DELETE SET NULL. A trigger on each table that has the column sees
+them all. A backfill that is no edit can `SET app.keep_updated_at = 'on'` for its session, and
+the trigger leaves the column alone. current_setting(…, true) gives NULL if it was never set.
 
-search_path is fixed to nothing but pg_catalog, so that the names in the function mean the same
-whatever the caller's path: a function now() in a schema that comes first would be called.
-Each statement commits by itself: no table is locked while another one is waited for.
+search_path is empty, so the names in the function are those of pg_catalog. With the caller's
+path, a function now() in a schema before pg_catalog would be called. Each statement commits by
+itself, so no table is locked while the revision waits for another one.
 
 Scenario: keep updated_at true without the application's help
 Instead of: onupdate in the ORM, which statements that bypass it do not call
 Locks: users ShareRowExclusiveLock, documents ShareRowExclusiveLock, webhooks ShareRowExclusiveLock; no scan
 Rollback: lossless
-Deploy: at any time; what code writes into updated_at is overruled from now on
+Deploy: at any time; from now on the trigger overrides what code writes into updated_at
 Needs: users.updated_at is NOT NULL; documents.updated_at is NOT NULL; webhooks.updated_at is NOT NULL
 Adapt: table users, column updated_at, table documents, column updated_at, table webhooks, column
     updated_at

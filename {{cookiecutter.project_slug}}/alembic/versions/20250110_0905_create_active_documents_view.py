@@ -1,11 +1,11 @@
-"""Create the view active_documents: what has not been deleted.
+"""Create the view active_documents: the documents that are not deleted.
 
-A view reads its tables with the rights of its owner, and so past their row security, unless
-it is told security_invoker (PostgreSQL 15). Its columns are settled when it is created:
-`SELECT *` would not take up a later column, only hide which ones it has.
+A view reads its tables with the rights of its owner, and the caller's row security does not
+apply, unless it has security_invoker (PostgreSQL 15). Its columns are fixed when it is
+created. `SELECT *` would not add a later column; it would only hide which ones the view has.
 
-Autogenerate does not see views. It neither writes this revision nor finds that a view has
-changed, and it writes a DROP COLUMN that the view will refuse.
+Autogenerate does not see views. It does not write this revision, does not find a changed view,
+and writes a DROP COLUMN that PostgreSQL refuses because of the view.
 
 Scenario: add a view
 Instead of: a model on the view's name, for which autogenerate writes CREATE TABLE

@@ -1,9 +1,9 @@
 """Add priority to the view active_documents.
 
-CREATE OR REPLACE VIEW keeps the view's privileges and whatever is built on it. It can only
-add columns at the end: another order, name or type, or one column less, is refused, and needs
-DROP VIEW and CREATE VIEW, as the downgrade does here, with the GRANTs given again. Options
-that are not repeated are reset: without the WITH, security_invoker would be off again.
+CREATE OR REPLACE VIEW keeps the view's privileges and what is built on it. It can only add
+columns at the end. For another order, name or type, or one column less, use DROP VIEW and
+CREATE VIEW, as the downgrade does, and give the GRANTs again. Options that are not repeated
+are reset: without the WITH, security_invoker would be off.
 
 Scenario: change a view
 Instead of: DROP VIEW … CASCADE and CREATE VIEW, which loses privileges and dependent views

@@ -1,11 +1,11 @@
 """Drop the view active_documents, when no code reads it any more.
 
-As long as a view reads a column, PostgreSQL refuses to drop that column or to change its
-type, and DROP COLUMN … CASCADE drops the view unasked. A view that is still wanted is dropped
-and created again around such a change, in one transaction.
+While a view reads a column, PostgreSQL refuses to drop that column or to change its type. DROP
+COLUMN … CASCADE drops the view without asking. To keep the view, drop it and create it again
+around the change, in one transaction.
 
 Scenario: drop a view, or change a column that a view reads
-Instead of: DROP COLUMN … CASCADE, which takes every view that reads the column with it
+Instead of: DROP COLUMN … CASCADE, which also drops every view that reads the column
 Locks: none on existing tables
 Rollback: lossless
 Deploy: after the last code that reads it

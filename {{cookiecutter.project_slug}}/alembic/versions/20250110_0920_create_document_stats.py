@@ -1,15 +1,15 @@
 """Create document_stats, a materialized view: what each user stores, counted once an hour.
 
-It holds its rows like a table, as they were at the last REFRESH. A plain REFRESH keeps readers
-waiting. REFRESH MATERIALIZED VIEW CONCURRENTLY lets them go on, compares the new rows with the
-old ones and changes only what differs: for that it needs a unique index on plain columns,
-without WHERE. It also needs rows to compare with: after WITH NO DATA the first REFRESH must be
-a plain one, until which every SELECT fails. So it is filled here.
+It holds its rows like a table, as they were at the last REFRESH. A plain REFRESH blocks
+readers. REFRESH MATERIALIZED VIEW CONCURRENTLY does not: it compares the new rows with the old
+ones and changes only what differs. For that it needs a unique index on plain columns, without
+WHERE, and rows to compare with. After WITH NO DATA the first REFRESH must be a plain one, and
+until then every SELECT fails. So the view is filled here.
 
 The REFRESH is not a revision: let cron or the application's scheduler run it.
 
 Scenario: store the result of an expensive query
-Instead of: WITH NO DATA, after which readers fail until somebody thinks of the first REFRESH
+Instead of: WITH NO DATA, after which every SELECT fails until the first REFRESH
 Locks: documents AccessShareLock; reads the table once
 Rollback: lossless
 Deploy: before the code that reads it; the job that refreshes it right after

@@ -1,7 +1,7 @@
 """Drop the materialized view document_stats, when no code reads it any more.
 
-The job that refreshes it goes first, or it fails every hour. Its rows are no loss: the
-downgrade counts them anew, as of that moment.
+Stop the job that refreshes it first, or that job fails every hour. No data is lost: the
+downgrade counts the rows anew, as of that moment.
 
 Scenario: drop a materialized view
 Locks: none on existing tables

@@ -1,17 +1,17 @@
-"""Let a user see and write their own webhooks only, whatever the query forgets to say.
+"""Let users see and write only their own webhooks, even if a query forgets its WHERE.
 
-The policy goes by a setting, so all users share one role and one pool of connections: each
-transaction begins with `SELECT set_config('app.user_id', :id, true)`, which is over with it.
-(After that the setting is '' rather than unset, hence nullif.) Without the setting no row is
-seen. USING, without a WITH CHECK, also says which rows may be written.
+The policy reads a setting, so all users share one role and one pool of connections. Each
+transaction begins with `SELECT set_config('app.user_id', :id, true)`, which ends with it.
+(After that the setting is '' rather than unset, so nullif() makes it NULL.) Without the
+setting no row is visible. USING without WITH CHECK also decides which rows may be written.
 
-The policy comes before ENABLE: with none, every row is hidden from everybody. But not from
-the table's owner, from superusers and BYPASSRLS: these are exempt, which spares migrations and
-pg_dump, and means that the application must connect as another role. FORCE would bind the
-owner too, whose backfills would then update nothing and report success.
+The policy comes before ENABLE, because row security without a policy hides every row. It does
+not bind the table's owner, superusers and roles with BYPASSRLS. So migrations and pg_dump see
+all rows, and the application must connect as another role. FORCE would bind the owner too, and
+its backfills would update nothing and report success.
 
 Scenario: separate the rows of tenants in the database
-Instead of: WHERE user_id = … in every query, and one that forgets it
+Instead of: WHERE user_id = … in every query, until one query forgets it
 Locks: webhooks AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that sets app.user_id, running as a role that does not own the table

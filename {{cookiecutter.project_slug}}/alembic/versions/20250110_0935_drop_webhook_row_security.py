@@ -1,13 +1,13 @@
-"""Lift row security from webhooks again.
+"""Remove row security from webhooks.
 
-In the opposite order: DISABLE, then DROP POLICY. With the policy gone first, row security
-would hide all rows. From here on each query must name the user itself.
+In the opposite order: DISABLE, then DROP POLICY. Row security without a policy would hide all
+rows. From now on each query must name the user itself.
 
 Scenario: undo row security
 Instead of: dropping the policy alone, which leaves the table looking empty
 Locks: webhooks AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: after the code whose every query names the user
+Deploy: after the code that names the user in every query
 Needs: a policy of this name
 Adapt: table webhooks, key uuid, column user_id
 

@@ -1,22 +1,22 @@
 """Add users.new_email, kept equal to email by a trigger: the expand step.
 
-Five revisions and two deploys of code give the column another type while every version of
-the code goes on reading and writing. The trigger copies in both directions, so that each
-version may know one name only:
+Five revisions and two deploys of code give the column another type, while every version of the
+code reads and writes. Each version knows only one of the names, so the trigger copies in both
+directions:
 
-    expand, backfill, unique  the first code uses email (varchar), as ever
+    expand, backfill, unique  the first code uses email (varchar), as before
     deploy                    the second code uses new_email (text); the first may still run
     switch                    now email is the text column, and new_email the old one
     deploy                    the third code uses email (text); the second may still run
     contract                  now there is one column, email, of type text
 
-Until the contract an email longer than 255 characters is refused, under both names. (From
-varchar to text, one ALTER TABLE … TYPE text would do: it changes the catalogue only. The
-five steps are for types that mean a rewrite, and for columns that change what they mean.
-Put your own conversion into the trigger.)
+Until the contract step, an email longer than 255 characters is refused under both names. (From
+varchar to text, ALTER TABLE … TYPE text alone would do: it changes only the catalogue. The
+five steps are for types that need a rewrite, and for columns that change their meaning. Put
+your own conversion into the trigger.)
 
 Scenario: replace a column with no downtime, first step: new column, trigger in both directions
-Instead of: code that writes both columns, of which the code that still runs knows nothing
+Instead of: code that writes both columns, while the old code, which still runs, writes only one
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.new_email; email has what new code wrote
 Deploy: while the first code runs

@@ -1,8 +1,8 @@
-"""Fill users.new_email for the users who are older than its trigger: the backfill step.
+"""Backfill users.new_email for the users that are older than its trigger: the backfill step.
 
-Batches as in assign_user_roles. A copy is no edit: app.keep_updated_at tells the trigger
-of touch_updated_at to leave the time of the last one alone. It is set for one transaction
-at a time, so that it ends with the batch and is not left behind in the session.
+Batches as in assign_user_roles. A copy is no edit, so app.keep_updated_at tells the trigger of
+touch_updated_at to leave updated_at alone. It is set for one transaction at a time: it ends
+with the batch, and does not stay in the session.
 
 Scenario: replace a column with no downtime, second step: fill the new column
 Instead of: one UPDATE, which locks every row and makes every user look edited today

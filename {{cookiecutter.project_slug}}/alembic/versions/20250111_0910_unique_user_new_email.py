@@ -1,11 +1,11 @@
 """Give users.new_email every rule that email has, before any code relies on it.
 
-The second code finds users by new_email, so the index has to be there first; and the
-switch can only swap two columns that are alike. Each rule is made without stopping writes:
-the index is built beside them and then becomes the constraint, the checks are validated in
-a second step, and SET NOT NULL takes the valid check's word. What an earlier run has
-finished is kept. Another index on email would need its like here: what the old column has
-stays with it, and goes with it.
+The second code finds users by new_email, so the index must exist before that code. And the
+switch can only swap two columns that have the same rules. Each rule is made without stopping
+writes. The index is built concurrently and then becomes the constraint's. The checks are NOT
+VALID first and then validated. SET NOT NULL sees the valid CHECK and skips the scan. What an
+earlier run has finished is kept. If email has another index, build its like on new_email here:
+an index stays with its column, and is dropped with it.
 
 Scenario: replace a column with no downtime, third step: unique, checked and NOT NULL like the old one
 Instead of: CREATE INDEX, under which writes wait, and SET NOT NULL, under which reads wait too

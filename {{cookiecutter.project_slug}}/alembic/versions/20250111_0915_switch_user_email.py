@@ -1,15 +1,15 @@
 """Swap the names of users.email and new_email, and of their rules: the switch.
 
-Nothing but names changes, all in one transaction, so no statement sees a column missing:
-the second code goes on with new_email, now the old column, and the third one can use email,
-now of type text. The trigger names columns, not places, and keeps them equal as before.
+Only names change, in one transaction, so no statement finds a column missing. The second code
+still uses new_email, which is the old column now. The third code can use email, which is of
+type text now. The trigger's function uses the columns by name, and keeps them equal as before.
 The way back is the same swap.
 
-An open session has compiled the trigger's function for the types that the columns had, and
-each of its writes would fail until it connects again: "type of parameter does not match
-that when preparing the plan". Any change to the function makes all sessions compile it
-anew. (A statement that a driver has prepared fails likewise: database.py has it prepare
-none.) PostgreSQL 18 names NOT NULL too, and renaming a column leaves that name behind.
+An open session has compiled that function for the old types of the columns. Each of its writes
+would fail until it connects again: "type of parameter does not match that when preparing the
+plan". So the function is altered, which makes all sessions compile it again. (A statement that
+a driver has prepared fails likewise; database.py lets it prepare none.) PostgreSQL 18 also
+names NOT NULL, and renaming a column does not change that name.
 
 Scenario: replace a column with no downtime, fourth step: swap the old and the new column
 Instead of: dropping email and renaming new_email, which breaks the code that uses new_email
@@ -39,7 +39,7 @@ CONSTRAINTS = [
 
 
 def swap() -> None:
-    """Swap the columns' names and their constraints'."""
+    """Swap the names of the columns and of their constraints."""
     op.execute("ALTER TABLE users RENAME COLUMN email TO old_email")
     op.execute("ALTER TABLE users RENAME COLUMN new_email TO email")
     op.execute("ALTER TABLE users RENAME COLUMN old_email TO new_email")
@@ -61,7 +61,7 @@ def swap() -> None:
         END
         $$
     """)
-    op.execute("ALTER FUNCTION users_sync_email() VOLATILE")  # as it is: it only has to be compiled anew
+    op.execute("ALTER FUNCTION users_sync_email() VOLATILE")  # no change, but sessions compile it again
 
 
 def upgrade() -> None:

@@ -1,14 +1,14 @@
 """Drop users.new_email, which is the old column now, and the trigger: the contract step.
 
-What is left is users.email, of type text, NOT NULL, unique and in lower case. The rules of
-the old column go with it. From now on an email may be longer than 255 characters.
+What is left is users.email, of type text, NOT NULL, unique and in lower case. The rules of the
+old column are dropped with it. From now on an email may be longer than 255 characters.
 
-The way back is the first three revisions again, for the old type: column and trigger, then
-the copies, then the rules. It refuses while an email is longer than the old column holds,
-before it changes anything.
+The way back makes this file long: it is the first three revisions again, for the old type.
+First come the column and the trigger, then the backfill, then the rules. If an email is longer
+than 255 characters, it refuses before it changes anything.
 
 Scenario: replace a column with no downtime, last step: drop the old column and the trigger
-Instead of: dropping the old column at the switch, under the code that still uses it
+Instead of: dropping the old column at the switch, while code still uses it
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while an email is longer than 255 characters
 Deploy: after the second code is gone
@@ -47,7 +47,7 @@ def downgrade() -> None:
             $$
         """)
         op.add_column("users", sa.Column("new_email", sa.String(255)), if_not_exists=True)
-        # As expand_user_email had it, to the blank.
+        # Exactly the function of expand_user_email.
         op.execute("""
         CREATE OR REPLACE FUNCTION users_sync_email() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -60,7 +60,7 @@ def downgrade() -> None:
         END
         $$
         """)
-        # In this order, because the switch swapped the names here too.
+        # The columns in this order, because the switch swapped their names here too.
         op.execute("""
             CREATE OR REPLACE TRIGGER users_sync_email BEFORE INSERT OR UPDATE OF new_email, email
             ON users FOR EACH ROW EXECUTE FUNCTION users_sync_email()

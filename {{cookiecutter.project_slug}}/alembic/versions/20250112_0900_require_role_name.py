@@ -1,13 +1,13 @@
 """Refuse roles without a name: the feature, on the branch "dev".
 
-Two lines of work start at the same revision. `alembic revision --head=<id>
---branch-label=dev --splice` begins one, and from then on the label names it: `alembic
-upgrade dev@head` goes up this branch and no other, and a bare `head` is ambiguous.
+Two branches start at the same revision.
+`alembic revision --head=<id> --branch-label=dev --splice` begins one and gives it a label.
+`alembic upgrade dev@head` then upgrades this branch only, and a bare `head` is ambiguous.
 
-A plain CHECK is right for a table of three rows: the scan is over before anybody notices.
+A plain CHECK is right for a table of three rows: the scan takes no noticeable time.
 
 Scenario: start a feature branch
-Instead of: two revisions on one parent that nobody planned, found when `alembic upgrade head` fails
+Instead of: two revisions on one parent by mistake, found when `alembic upgrade head` fails
 Locks: roles AccessExclusiveLock; scans roles, which is small
 Allow: scan roles, it has three rows
 Rollback: lossless

@@ -1,8 +1,8 @@
-"""Index what one user did, latest first: the hotfix, on the branch "prod".
+"""Index audit_logs by user and time: the hotfix, on the branch "prod".
 
-It starts where the feature starts, so until the merge production gets it by `alembic
-upgrade prod@head`, without waiting for the feature. With the user first, the index reads the
-latest actions of one of them in their order, with no sort.
+It starts where the feature starts. Until the merge, production gets it by
+`alembic upgrade prod@head`, without waiting for the feature. user_id is the first column, so a
+query reads the latest actions of one user in order, without a sort.
 
 Scenario: ship a hotfix beside a feature branch
 Instead of: putting the hotfix on top of a feature that is not ready

@@ -1,9 +1,9 @@
-"""Drop the index on audit_logs.user_id, which the hotfix has made needless.
+"""Drop the index on audit_logs.user_id, which the hotfix has made redundant.
 
-An index on (user_id, timestamp) answers all that one on user_id does. This belongs to the
-branch "dev" and needs a revision of the branch "prod", which is no ancestor of it: that is
-what depends_on is for. `alembic upgrade dev@head` runs the hotfix first, wherever it is
-missing; without it, deleting a user would read all of audit_logs.
+An index on (user_id, timestamp) serves every query that one on user_id serves. This revision
+is on the branch "dev" and needs a revision of the branch "prod", which is not its ancestor.
+depends_on says so: `alembic upgrade dev@head` runs the hotfix first if it is missing. Without
+the hotfix, deleting a user would scan all of audit_logs.
 
 Scenario: need a revision of another branch
 Instead of: hoping that the other branch is deployed first, or merging only for that

@@ -1,12 +1,11 @@
 """Merge the branches "dev" and "prod": one head again.
 
-A merge changes nothing in the database but the version: two rows of alembic_version become
-one. It has two parents, as `alembic merge -m merge_dev_and_prod heads` writes them, and
-each branch may have been applied first. Where both changed one thing, this is the place to
-settle it.
+A merge changes only the version in the database: two rows of alembic_version become one. It
+has two parents, as `alembic merge -m merge_dev_and_prod heads` writes them. Either branch may
+have been applied first. If both changed the same thing, settle it here.
 
 Scenario: merge two branches
-Instead of: editing the down_revision of a revision that somebody has already run
+Instead of: editing the down_revision of a revision that has already run on a database
 Locks: none
 Rollback: lossless
 Deploy: at any time

@@ -1,16 +1,16 @@
 """Create webhook_deliveries, partitioned by month.
 
-Old months can then go as a whole, and a query that names the moment reads only the months
-it asks for. The key of a partitioned table must hold the column that it is partitioned by:
-so it is (id, delivered_at), and an id alone is unique by being random.
+Old months can be dropped as a whole, and a query that names a range of time reads only its
+months. The key of a partitioned table must include the column that it is partitioned by. So it
+is (id, delivered_at), and an id alone is unique only because it is random.
 
-The DEFAULT partition takes what no month takes, so that no INSERT fails because nobody has
-added the next month in time. Partitions are plain tables, made by SQL: Alembic knows only
-the parent, and exclude_tables in alembic.ini tells autogenerate to leave the others alone.
-PostgreSQL names their keys (webhook_deliveries_default_pkey); here they get our names.
+The DEFAULT partition takes rows of months that have no partition, so no INSERT fails because
+the next month is missing. Partitions are plain tables, made by SQL. Alembic knows only the
+parent, and exclude_tables in alembic.ini tells autogenerate to ignore the others. PostgreSQL
+names their keys (webhook_deliveries_default_pkey); here they get our names.
 
 Scenario: create a table that is partitioned by month
-Instead of: one table for ever, whose old rows go by a DELETE that takes hours
+Instead of: one table without partitions, whose old rows are removed by a DELETE that takes hours
 Locks: webhooks ShareRowExclusiveLock (for the foreign key; writes to webhooks wait until the commit)
 Rollback: loses webhook_deliveries
 Deploy: before the code that records deliveries

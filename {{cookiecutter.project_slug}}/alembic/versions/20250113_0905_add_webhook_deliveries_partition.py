@@ -1,14 +1,14 @@
 """Add the partition of February 2025 to webhook_deliveries.
 
-Rows of the new month may be in DEFAULT: all of them are, once the month has begun. ATTACH
-refuses while one is there. So they are moved, and until the commit no other may come: both
-tables are locked first, the parent before the child, as code does that reads a webhook and
-then its deliveries. Readers wait too. ATTACH keeps them from DEFAULT in any case, and a lock
-that grows deadlocks with code that reads the deliveries and then writes one.
+Rows of the new month may be in DEFAULT; once the month has begun, all of them are. ATTACH
+refuses while one is there. So they are moved, and until the commit no other may come. Both
+tables are locked first, the parent before the child: the order of code that reads a webhook
+and then its deliveries. Readers wait too, because ATTACH locks DEFAULT exclusively anyway. And
+a lock raised later could deadlock with code that reads the deliveries and then writes one.
 
-That lasts as long as reading DEFAULT does. So add a month before it begins, when DEFAULT is
-all but empty. Where it is big, give it a CHECK that excludes the month, NOT VALID and then
-VALIDATE: ATTACH reads nothing then, and as no such row can come, this needs no LOCK TABLE.
+The lock lasts as long as the scan of DEFAULT. So add a month before it begins, when DEFAULT is
+almost empty. If DEFAULT is big, give it a CHECK that excludes the month, NOT VALID and then
+VALIDATE. Then ATTACH scans nothing, no such row can come, and no LOCK TABLE is needed.
 
 Scenario: add a partition to a live table
 Instead of: CREATE TABLE … PARTITION OF, which fails on rows that are in DEFAULT
@@ -56,13 +56,13 @@ def upgrade() -> None:
         ALTER TABLE webhook_deliveries ATTACH PARTITION webhook_deliveries_2025_02
         FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00')
     """)
-    # The bounds of the partition say the same from now on.
+    # From now on the bounds of the partition say the same.
     op.execute("ALTER TABLE webhook_deliveries_2025_02 DROP CONSTRAINT ck_webhook_deliveries_2025_02_month")
 
 
 def downgrade() -> None:
     op.execute("LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE")
     op.execute("ALTER TABLE webhook_deliveries DETACH PARTITION webhook_deliveries_2025_02")
-    # The parent puts the rows where they belong now: into DEFAULT.
+    # Through the parent, the rows go into DEFAULT.
     op.execute("INSERT INTO webhook_deliveries SELECT * FROM webhook_deliveries_2025_02")
     op.drop_table("webhook_deliveries_2025_02")

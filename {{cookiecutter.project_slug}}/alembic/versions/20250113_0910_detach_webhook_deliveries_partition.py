@@ -1,15 +1,15 @@
-"""Throw away the deliveries of January 2025, by detaching their partition.
+"""Delete the deliveries of January 2025 by detaching and dropping their partition.
 
-However many rows it has, this is a change of the catalogue, done in an instant; no row is
-read and no space is left to vacuum. To keep them, `pg_dump --table=webhook_deliveries_2025_01`
-first, or leave the DROP out: what was detached is a table of its own.
+This is a catalogue change, however many rows the partition has. No row is read, and nothing is
+left to vacuum. To keep the rows, run `pg_dump --table=webhook_deliveries_2025_01` first, or
+leave the DROP out: a detached partition is a table of its own.
 
-DETACH … CONCURRENTLY would let readers of the parent go on, and is refused while there is a
-DEFAULT partition. To have it, DEFAULT must be detached first and attached again, which
-scans it, and in between an INSERT for no month fails. So this is the plain DETACH: with a
-short lock_timeout, tried again until it gets its lock, it stops nobody for long. Both tables
-are locked first, the parent before the child: the other way round code that reads a webhook
-and then its deliveries would wait for this, and this for that code.
+DETACH … CONCURRENTLY would let readers of the parent go on, but it is refused while there is a
+DEFAULT partition. DEFAULT would have to be detached first and attached again. ATTACH scans it,
+and until then an INSERT for a missing month fails. So this is the plain DETACH. With a short
+lock_timeout and retries it stops no session for long. Both tables are locked first, the parent
+before the child: in the other order it could deadlock with code that reads a webhook and then
+its deliveries.
 
 Scenario: delete old rows, a month at a time
 Instead of: DELETE, which writes a dead version of each row and leaves the table as big as it was
@@ -48,7 +48,7 @@ def downgrade() -> None:
             CONSTRAINT pk_webhook_deliveries_2025_01 PRIMARY KEY (id, delivered_at)
         )
     """)
-    # A late delivery of that month went into DEFAULT meanwhile.
+    # A late delivery of that month may have gone into DEFAULT.
     op.execute("""
         WITH moved AS (
             DELETE FROM webhook_deliveries_default

@@ -1,13 +1,13 @@
-"""Index webhook_deliveries by webhook and moment, while deliveries are recorded.
+"""Index webhook_deliveries by webhook and time, while deliveries are recorded.
 
-A partitioned table has no concurrent build. So the parent gets an index that is ON ONLY it:
-INVALID, and nothing to build. Each partition gets its own, concurrently, and that is
-attached. With the last one the parent's becomes valid, and every partition added later gets
-its index by itself.
+A partitioned table cannot be indexed concurrently. So the parent gets an index ON ONLY itself,
+which is INVALID and builds nothing. Each partition gets its own index concurrently, and that
+is attached. With the last one the parent's index becomes valid. A partition that is added
+later gets its index by itself.
 
-The server says which partitions there are. A script of `--sql` cannot ask, and names those that
-the chain has made: a partition that it does not know makes it fail at the end, with what to do.
-Indexes that an earlier run has built are kept.
+The revision asks the server for the partitions. A script of `--sql` cannot ask, so it names
+those of the chain. If there is another partition, the script fails at the end and says what to
+do. Indexes of an earlier run are kept.
 
 Scenario: index a partitioned table
 Instead of: CREATE INDEX on the parent, under which writes to all partitions wait until all are built

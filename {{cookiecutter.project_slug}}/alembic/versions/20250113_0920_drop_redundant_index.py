@@ -1,10 +1,10 @@
-"""Drop idx_document_pages_document_id, whose work the index of a unique constraint does.
+"""Drop idx_document_pages_document_id: the index of a unique constraint does its work.
 
-uq_document_pages_document_id_page_number begins with document_id: it finds all pages of a
-document, and serves the foreign key when a document is deleted. The shorter index cost every
-INSERT an entry, and room in memory. No count of its use shows it: the planner may take either
-as long as both are there. pg_index does: an index whose columns another one begins with, with
-the same operator classes and no WHERE.
+uq_document_pages_document_id_page_number begins with document_id. So it finds all pages of a
+document, and serves the foreign key when a document is deleted. The shorter index costs every
+INSERT an entry, and memory. No count of its use shows that: while both are there, the planner
+may take either. Look in pg_index for an index whose columns another one begins with, with the
+same operator classes and no WHERE.
 
 Scenario: drop an index that another one makes redundant
 Instead of: keeping it because pg_stat_user_indexes says that it is used

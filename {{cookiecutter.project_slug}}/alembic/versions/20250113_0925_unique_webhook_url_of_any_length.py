@@ -1,17 +1,18 @@
-"""Keep the active webhooks of a user apart by the hash of their url, however long that is.
+"""Make the url of a user's active webhooks unique by its hash, however long it is.
 
-An entry of a B-tree holds some 2,700 bytes. So unique_active_webhook_url refused a longer url,
-which the column and index_webhooks_url_hash take. A hash index cannot be unique; a B-tree over
-a hash can. md5() is immutable, as an index demands. Two urls of one hash can be made on
-purpose; all that this wins is that one's own second webhook is refused.
+An entry of a B-tree holds some 2,700 bytes after compression. So unique_active_webhook_url
+refused longer urls, although the column and index_webhooks_url_hash accept them. A hash index
+cannot be unique, but a B-tree over a hash can. md5() is immutable, as an index requires. Two
+urls with the same hash can be made on purpose, but then only the second webhook of the same
+user is refused.
 
-The new index is complete before the old one goes: there is no moment without the rule.
+The new index is complete before the old one is dropped, so the rule always holds.
 
 Scenario: make long values unique
 Instead of: a UNIQUE over the text itself, which refuses what is longer than a third of a page
 Locks: webhooks ShareUpdateExclusiveLock; reads the table twice, and a sample of it
 Rollback: lossless; refuses while an active url is longer than 2600 bytes
-Deploy: at any time; code that names the index in ON CONFLICT names its expression instead
+Deploy: at any time; code with ON CONFLICT (user_id, url) must use (user_id, md5(url)) from now on
 Needs: uq_webhooks_user_id_url_active on webhooks
 Adapt: table webhooks, columns user_id url is_active
 

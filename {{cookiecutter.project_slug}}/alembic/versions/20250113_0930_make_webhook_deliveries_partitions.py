@@ -1,19 +1,18 @@
-"""Have a function make the partitions of webhook_deliveries, before their months begin.
+"""Create a function that makes the partitions of webhook_deliveries before their months begin.
 
-A revision cannot do that: it runs when somebody deploys, and months begin by themselves. Any
-scheduler can call `SELECT make_webhook_deliveries_partitions(3)`, which makes what is missing of
-this month and the next three, and returns how many it has made. Where all are there it locks
-nothing, so it may run every day; two that run at once wait for each other, and the second one
-finds all there. It gives up where it does not get its lock in a second, and the next run tries
-again. The function names tables, so it keeps the search_path of this session.
+A revision cannot do that: it runs at a deploy, and a month begins without one. Any scheduler
+can call `SELECT make_webhook_deliveries_partitions(3)`. It makes the missing partitions of
+this month and the next three, and returns how many it has made. If all are there it blocks
+nothing, so it may run every day. If two sessions call it at once, the second one waits, and
+then finds all there. If it does not get its lock within a second, it fails, and the next run
+tries again. The function names tables, so it keeps the search_path of this session.
 
-Each partition is made as in add_webhook_deliveries_partition: rows of its month that are in
-DEFAULT move over. The earlier it is made, the fewer these are. Where DEFAULT holds rows afterwards,
-they are of a month that had no partition in time, or none of these: then there is a WARNING, which
-a scheduler's log shows, and which says of which months.
+Each partition is made as in add_webhook_deliveries_partition: rows of its month move over from
+DEFAULT. The earlier it is made, the fewer these are. If DEFAULT still holds rows afterwards,
+they are of other months. Then a WARNING names these months, and a scheduler's log shows it.
 
 Scenario: have a scheduler make the next partitions
-Instead of: a revision a month, and the month in which nobody thought of it
+Instead of: one revision a month, until a month is forgotten
 Locks: none on existing tables
 Rollback: lossless
 Deploy: at any time; then the job that calls it, as a role that owns the table
@@ -51,7 +50,7 @@ def upgrade() -> None:
                 next := first + interval '1 month';
                 partition := 'webhook_deliveries_' || to_char(first, 'YYYY_MM');
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-                -- The parent first, as code does. Another session may have made it meanwhile.
+                -- The parent first, as code does. Then look again: another session may have made it.
                 LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE;
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
                 EXECUTE format('CREATE TABLE %I (
