@@ -1,8 +1,8 @@
 """Allow documents.priority up to 100: change the expression of a CHECK.
 
 The expression of a CHECK cannot be altered. So the new CHECK is added and validated beside the
-old one, and there is always a rule. At the end the new one gets the name. Autogenerate sees
-nothing of this: it compares a CHECK by its name alone.
+old one, and there is always a rule. At the end the new one gets the name. Alembic's own
+autogenerate does not see a changed CHECK. That of this project does.
 
 Scenario: change the expression of a CHECK
 Instead of: drop and create, which scans all rows under the exclusive lock

@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # There is no "unvalidate". Nobody can write between the two.
+    # A constraint cannot become NOT VALID again, so drop it and add it anew, under one lock.
     op.drop_constraint(op.f("ck_documents_new_status_not_null"), "documents", type_="check")
     op.create_check_constraint(
         op.f("ck_documents_new_status_not_null"),

@@ -4,9 +4,8 @@ As in contract_document_file_size: the CHECK is valid by now, so the swap change
 catalogue.
 
 Measured on 500,000 documents that were written all the time: ALTER COLUMN … TYPE to the new
-type stopped all writes for 2.3 s, and that grows with the table. The steps together took 8 s.
-Their two locks stopped no session for more than 10 ms, and a row in a batch of the backfill
-waited 0.5 s.
+type stopped all writes for 2.3 s, and that grows with the table. The two locks of the steps
+stopped no session for more than 10 ms.
 
 Scenario: remove a label from an enum: contract
 Instead of: deleting from pg_enum, which leaves rows and index entries that no query can read

@@ -5,9 +5,9 @@ months. The key of a partitioned table must include the column that it is partit
 is (id, delivered_at), and an id alone is unique only because it is random.
 
 The DEFAULT partition takes rows of months that have no partition, so no INSERT fails because
-the next month is missing. Partitions are plain tables, made by SQL. Alembic knows only the
-parent, and exclude_tables in alembic.ini tells autogenerate to ignore the others. PostgreSQL
-names their keys (webhook_deliveries_default_pkey); here they get our names.
+the next month is missing. Partitions are plain tables, made by SQL. The models know only the
+parent. Autogenerate of this project leaves partitions alone; Alembic's own would drop them.
+PostgreSQL names their keys (webhook_deliveries_default_pkey); here they get our names.
 
 Scenario: create a table that is partitioned by month
 Instead of: one table without partitions, whose old rows are removed by a DELETE that takes hours
