@@ -13,7 +13,7 @@ Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: together with the code that uses title; code that uses name fails from then on (42703), and the
     other way round. If that is too much, use a second column, as in expand_user_email.
-Needs: code that stops while it runs, or knows both names; connections that prepare no statements
+Needs: code that is stopped meanwhile, or knows both names; connections that prepare no statements
 Adapt: table documents, column name, new column title
 
 Revision ID: 2b44e9bc47a8

@@ -11,7 +11,7 @@ Instead of: reading them into Python, from where they get into echoed SQL, trace
 Locks: auth_providers RowExclusiveLock, users RowExclusiveLock; one batch of rows at a time
 Rollback: loses which rows of auth_providers were moved; both places have every hash
 Deploy: after create_auth_providers; before the code that reads auth_providers or deletes from it
-Needs: after create_auth_providers; key uuid, for the ids are made by md5(); users.created_at is
+Needs: after create_auth_providers; key uuid, because the ids are made by md5(); users.created_at is
     timestamp without time zone
 Adapt: table users, key uuid, columns password created_at, table auth_providers, key uuid, columns
     user_id provider credentials created_at, label local

@@ -15,8 +15,8 @@ Instead of: deleting the duplicates, after which ON DELETE SET NULL leaves their
 Locks: categories RowExclusiveLock, documents RowExclusiveLock; one batch of rows at a time
 Rollback: loses categories that were twins, and which of them documents.category_id was
 Deploy: after the code that makes a second category of one name is gone
-Needs: documents.category_id refers to categories; key integer or bigint, for a uuid has no min(); no
-    other table that refers to categories
+Needs: documents.category_id refers to categories; key integer or bigint, because uuid has no min() up to
+    PostgreSQL 18; no other table that refers to categories
 Adapt: table categories, key integer, columns parent_id name, table documents, key uuid, column
     category_id
 

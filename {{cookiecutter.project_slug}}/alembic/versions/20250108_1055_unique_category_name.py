@@ -12,7 +12,7 @@ Locks: categories AccessExclusiveLock; no rewrite, reads this small table under 
 Allow: index categories, it has some hundred rows and is hardly ever written
 Rollback: lossless
 Deploy: after the code that makes a second category of one name is gone
-Needs: after merge_duplicate_categories; PostgreSQL 15; some hundred rows
+Needs: after merge_duplicate_categories; PostgreSQL 15; at most some hundred rows
 Adapt: table categories, columns parent_id name
 
 Revision ID: 985743aa6b7f

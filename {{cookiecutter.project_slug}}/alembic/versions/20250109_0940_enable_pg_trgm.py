@@ -14,7 +14,7 @@ Instead of: enabling it by hand, so that the next database lacks it
 Locks: none on existing tables
 Rollback: lossless; one that was there before goes too
 Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
-Needs: a user who may create an extension
+Needs: a role that may create an extension
 Adapt: nothing
 
 Revision ID: 4ac510b78bdf

@@ -9,7 +9,7 @@ Instead of: one UPDATE, which locks every row and makes every user look edited t
 Locks: users ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which users.new_email were NULL; the copies stay until the column goes
 Deploy: while the first code runs
-Needs: after expand_user_email; triggers that heed app.keep_updated_at, as that of touch_updated_at does
+Needs: after expand_user_email; triggers that obey app.keep_updated_at, as that of touch_updated_at does
 Adapt: table users, key uuid, column email
 
 Revision ID: f3d4dfcebecf

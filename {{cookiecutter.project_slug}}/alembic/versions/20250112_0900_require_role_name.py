@@ -12,7 +12,7 @@ Locks: roles AccessExclusiveLock; scans roles, which is small
 Allow: scan roles, it has three rows
 Rollback: lossless
 Deploy: before the code that lets admins name roles
-Needs: some hundred rows
+Needs: at most some hundred rows
 Adapt: table roles, column name
 
 Revision ID: 71eaeeeae894

@@ -9,7 +9,7 @@ Instead of: editing the down_revision of a revision that has already run on a da
 Locks: none
 Rollback: lossless
 Deploy: at any time
-Needs: two heads: alembic merge makes it for yours
+Needs: two heads, which alembic merge joins by such a revision
 Adapt: nothing
 
 Revision ID: 4cccd73bc039

@@ -18,8 +18,8 @@ Locks: webhook_deliveries ShareLock (an instant), webhook_deliveries_2025_02 Sha
     twice; its readers wait a moment while its index is attached
 Rollback: lossless
 Deploy: before the code that lists the deliveries of a webhook
-Needs: webhook_deliveries is partitioned; names that need neither quotes nor a schema, for it quotes the
-    names of the partitions itself
+Needs: webhook_deliveries is partitioned; names that need neither quotes nor a schema, because it quotes
+    the names of the partitions itself
 Adapt: table webhook_deliveries, columns webhook_id delivered_at
 
 Revision ID: 9bf00ca5ad98

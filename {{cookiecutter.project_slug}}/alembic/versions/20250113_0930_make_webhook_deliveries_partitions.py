@@ -16,8 +16,8 @@ Instead of: one revision a month, until a month is forgotten
 Locks: none on existing tables
 Rollback: lossless
 Deploy: at any time; then the job that calls it, as a role that owns the table
-Needs: webhook_deliveries is partitioned; webhook_deliveries_default exists; names that need neither quotes
-    nor a schema, for the function makes names of them
+Needs: webhook_deliveries is partitioned; webhook_deliveries_default exists; names that need neither
+    quotes nor a schema, because the function makes names of them
 Adapt: table webhook_deliveries, key uuid, columns webhook_id delivered_at, table webhooks, name month
 
 Revision ID: e3a86f1d7c52
