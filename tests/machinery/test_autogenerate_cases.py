@@ -15,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -419,6 +420,47 @@ def test_an_index_that_is_to_be_built_concurrently_is_built_with_its_new_table(b
     backend.there_and_back()
     backend.say(places(index))
     assert backend.there_and_back().count("create_index") == 1
+
+
+def test_the_check_of_an_enum_or_a_boolean_is_one_of_the_table(backend: Backend) -> None:
+    def state(*labels: str, **more: Any) -> Callable[[], Column[Any]]:
+        return lambda: Column(
+            "s", Enum(*labels, name="state", native_enum=False, create_constraint=True, length=9), **more
+        )
+
+    backend.say(
+        table("t", state("a", "b%"), lambda: Column("b", Boolean(create_constraint=True, name="b"))),
+        table("u"),
+    )
+    assert "CheckConstraint(\"s IN ('a', 'b%')\"" in backend.there_and_back()
+    backend.say(table("t", state("a", "b%", ":c")), table("u", state("a", server_default="a")))
+    backend.there_and_back()
+
+
+def test_a_foreign_key_goes_before_the_key_that_it_needs_and_comes_after_it(backend: Backend) -> None:
+    def parent(*, unique: bool) -> Say:
+        return table("parent", lambda: Column("k", Integer, unique=unique))
+
+    def child(*items: Any) -> Say:
+        return table("child", lambda: Column("k", Integer, *(item() for item in items)))
+
+    linked = (parent(unique=True), child(lambda: ForeignKey("parent.k")))
+    for models in (linked, (parent(unique=False), child()), linked, (parent(unique=False),)):
+        backend.say(*models)
+        backend.there_and_back()
+
+
+def test_what_uses_a_column_or_a_table_that_goes_is_named(backend: Backend) -> None:
+    backend.say(table("t", lambda: Column("a", Integer)), table("u"))
+    backend.there_and_back()
+    backend.database.psql("""
+        CREATE VIEW of_t AS SELECT a FROM t; CREATE POLICY of_a ON t USING (a > 0);
+        CREATE VIEW of_u AS SELECT id FROM u; CREATE SCHEMA other; CREATE TABLE other.c (u int REFERENCES u)
+    """)
+    backend.say(table("t"))
+    written = " ".join(backend.revise().split())
+    assert "PostgreSQL drops no column that policy of_a on table t, view of_t uses" in written
+    assert "PostgreSQL drops no table that foreign key c_u_fkey of other.c, view of_u uses" in written
 
 
 def test_ten_parts_and_more_sort_in_their_order(backend: Backend) -> None:

@@ -15,8 +15,9 @@ from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from alembic.util.sqla_compat import _get_constraint_final_name
-from sqlalchemy import Constraint, Dialect, Index, text
+from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
+from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, text
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
 COLUMN = text("""
@@ -113,6 +114,23 @@ def undoubled(dialect: Dialect) -> Dialect:
 def final_name(item: Constraint | Index, dialect: Dialect) -> str | None:
     """Return the name that a constraint or index gets in the database."""
     return _get_constraint_final_name(item, dialect)
+
+
+def made(item: Constraint | Index, dialect: Dialect) -> bool:
+    """Return whether a constraint of a model is one here: the CHECK of a Boolean is not, for one."""
+    rule = getattr(item, "_create_rule", None)
+    return rule is None or bool(rule(dialect.ddl_compiler(dialect, None)))  # type: ignore[arg-type]
+
+
+def is_of_type(item: Constraint) -> bool:
+    """Return whether a constraint comes of the type of a column, as that of an Enum does."""
+    return bool(_is_type_bound(item))
+
+
+def untyped(check: CheckConstraint, dialect: Dialect) -> CheckConstraint:
+    """Return the CHECK of a type as one of its own, in no table."""
+    name = conv(str(final_name(check, dialect)))
+    return CheckConstraint(check.sqltext, name=name, _autoattach=False)
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql.elements import conv
 
-from migrate.alembic_internals import final_name
+from migrate.alembic_internals import final_name, made
 from migrate.autogenerate import trial
 from migrate.autogenerate.catalogue import Definition, Key
 from migrate.autogenerate.operations import Rank, Refused, Statement
@@ -92,7 +92,7 @@ def named(table: Table, connection: Connection) -> dict[Key, Any]:
     item: Any
     for item in (*table.indexes, *table.constraints):
         kind = next((kind for type_, kind in KINDS.items() if isinstance(item, type_)), None)
-        name = final_name(item, connection.dialect) if kind else None
+        name = final_name(item, connection.dialect) if kind and made(item, connection.dialect) else None
         if kind and name:
             found[Key(kind, name)] = item
     return found

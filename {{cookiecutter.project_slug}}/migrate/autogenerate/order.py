@@ -1,9 +1,10 @@
 """In which order a revision does things, so that each finds there what it needs, up and down."""
 
 from alembic.operations import ops
-from sqlalchemy import ForeignKeyConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
+from migrate.alembic_internals import is_of_type, made, untyped
 from migrate.autogenerate.definitions import excluded
 from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.review import Review, table_of
@@ -28,6 +29,10 @@ def ordered(changes: Operations, review: Review) -> Operations:
         elif isinstance(change, ops.DropColumnOp):  # the last one first: they come back as they stood
             names = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
             place = -review.connection.scalar(NUMBER, names)
+        elif isinstance(change, ops.DropConstraintOp | ops.DropIndexOp):  # a foreign key before what it needs
+            place = getattr(change, "constraint_type", None) != "foreignkey"
+        elif isinstance(change, ops.CreateForeignKeyOp):
+            place = 1
         return rank(change, review), place
 
     return sorted(changes, key=key)
@@ -58,11 +63,13 @@ def cut(changes: Operations, review: Review) -> Operations:
     """Return the changes with that on its own which a new table cannot be created with.
 
     That is a foreign key to a table that comes later, or is said to, and an exclusion constraint,
-    of which Alembic writes a part.
+    of which Alembic writes a part. The CHECK of an Enum or a Boolean, which Alembic leaves to the
+    type, becomes one of the table.
     """
     new = [change for change in changes if isinstance(change, ops.CreateTableOp)]
     created = {table_of(change) for change in new}
     there: set[tuple[str | None, str]] = set()
+    dialect = review.connection.dialect
     later: Operations = []
     for change in new:
         there.add(table_of(change))
@@ -71,6 +78,11 @@ def cut(changes: Operations, review: Review) -> Operations:
                 change.columns = [each for each in change.columns if each is not item]
                 added = excluded(review.connection, item, change.schema, change.table_name)
                 later.append(Statement(added.sql, rank=Rank.CREATE_TABLE))
+            elif isinstance(item, CheckConstraint) and is_of_type(item):
+                own = [untyped(item, dialect)] if made(item, dialect) else []
+                change.columns = [
+                    part for each in change.columns for part in (own if each is item else [each])
+                ]
             elif isinstance(item, ForeignKeyConstraint):
                 referred = (review.named(item.referred_table.schema), item.referred_table.name)
                 if item.use_alter or (referred in created and referred not in there):
@@ -84,7 +96,7 @@ def cut(changes: Operations, review: Review) -> Operations:
 def cycles(review: Review) -> Operations:
     """Return what drops the foreign keys of dropped tables that refer to each other."""
     found: Operations = []
-    for table, name, definition in review.cyclic:
+    for table, name, definition in review.held:
         place, key = quoted(review.connection, *table), quoted(review.connection, None, name)
         found.append(
             Statement(

@@ -3,6 +3,7 @@
 A revision imports nothing of the application, which goes on changing after it.
 """
 
+from copy import copy
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
@@ -47,6 +48,10 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
         return primary_key(item)
     if kind != "type" or isinstance(item, ARRAY):
         return False
+    if getattr(item, "create_constraint", False):  # its CHECK stands in the revision by itself
+        plain = copy(item)
+        plain.create_constraint = False
+        return render_type(plain, context)
     assert context.dialect is not None
     type_ = native(item, context.dialect)
     if isinstance(type_, DOMAIN):

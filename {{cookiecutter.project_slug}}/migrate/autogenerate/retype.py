@@ -16,14 +16,15 @@ from migrate.autogenerate import trial
 from migrate.autogenerate.trial import quoted
 from migrate.autogenerate.undo import TYPE
 
-# What keeps a column's type as it is, and no copy of the table has.
+# What keeps a column and its type as they are, and no copy of the table has.
 IN_THE_WAY = text("""
     SELECT DISTINCT pg_describe_object(CASE classid WHEN 'pg_rewrite'::regclass THEN 'pg_class'::regclass
         ELSE classid END, CASE classid WHEN 'pg_rewrite'::regclass THEN ev_class ELSE objid END, 0)
     FROM pg_depend LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
     WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass)
         AND refobjsubid = (SELECT attnum FROM pg_attribute WHERE attrelid = refobjid AND attname = :column)
-        AND classid IN ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass)
+        AND classid IN
+            ('pg_rewrite'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_proc'::regclass)
     UNION
     SELECT 'generated column ' || quote_ident(a.attname)
     FROM pg_depend JOIN pg_attrdef AS d ON classid = 'pg_attrdef'::regclass AND d.oid = objid

@@ -29,9 +29,23 @@ PRESENT = text("""
 
 REFERENCES = text("""
     SELECT conrelid::bigint, confrelid::bigint, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE contype = 'f' AND conrelid = ANY (:tables) AND confrelid = ANY (:tables) AND conrelid <> confrelid
-        AND conparentid = 0
+    WHERE contype = 'f' AND conrelid = ANY (:tables) AND conrelid <> confrelid AND conparentid = 0
+        AND confrelid = ANY (CAST(:tables AS bigint[]) || :changed)
     ORDER BY conname
+""")
+
+# What uses a table, and neither belongs to it nor goes with it.
+USERS = text("""
+    SELECT DISTINCT pg_describe_object(CASE classid WHEN 'pg_rewrite'::regclass THEN 'pg_class'::regclass
+        ELSE classid END, CASE classid WHEN 'pg_rewrite'::regclass THEN ev_class ELSE objid END, 0), NULL
+    FROM pg_depend LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
+    WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass)
+        AND classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass) AND ev_class IS DISTINCT FROM refobjid
+    UNION
+    SELECT format('foreign key %I of %s', conname, conrelid::regclass), conname::text FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = CAST(:table AS regclass) AND conrelid <> confrelid AND conparentid = 0
+        AND conrelid <> ALL (CAST(CAST(:dropped AS text[]) AS regclass[]))
+    ORDER BY 1
 """)
 
 DIALECT = registry.load("postgresql")()
@@ -100,8 +114,11 @@ class Review:
         return self._dropping[0]
 
     @property
-    def cyclic(self) -> list[tuple[Key, str, str]]:
-        """The foreign keys among dropped tables that refer to each other: table, name, definition."""
+    def held(self) -> list[tuple[Key, str, str]]:
+        """The foreign keys that a dropped table cannot keep until it goes: table, name, definition.
+
+        Dropped tables refer to each other, or a key that one refers to goes with a table that stays.
+        """
         return self._dropping[1]
 
     @cached_property
@@ -111,10 +128,16 @@ class Review:
             self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}): key
             for key in sorted(self.dropped, key=str)
         }
-        references = self.connection.execute(REFERENCES, {"tables": list(names)}).all()
+        changed = {
+            self.connection.scalar(oid, {"table": trial.quoted(self.connection, *table_of(op))})
+            for op in self.changes
+            if isinstance(op, ops.DropConstraintOp | ops.DropColumnOp | ops.DropIndexOp) and self.lives(op)
+        }
+        known = {"tables": list(names), "changed": list(changed)}
+        references = self.connection.execute(REFERENCES, known).all()
         left = dict(names)
         order: list[Key] = []
-        cyclic: list[tuple[Key, str, str]] = []
+        held = [(names[child], *key) for child, parent, *key in references if parent in changed]
         cut: set[tuple[int, int]] = set()
         while left:
             pairs = {(child, parent) for child, parent, *_ in references} - cut
@@ -123,11 +146,11 @@ class Review:
                 table = next(iter(left))
                 for child, parent, *key in references:
                     if parent == table and child in left and (child, parent) in pairs:
-                        cyclic.append((names[child], *key))
+                        held.append((names[child], *key))
                         cut.add((child, parent))
                 free = [table]
             order += [left.pop(table) for table in free]
-        return order, cyclic
+        return order, held
 
     def named(self, schema: str | None) -> str | None:
         """Return how a schema of the models is called in operations."""
@@ -195,6 +218,17 @@ class Review:
         for other in self.changes:
             if isinstance(other, ops.CreateTableOp) and alike(op, other):
                 yield self._renamed_table(op, other)
+        gone = {getattr(other, "constraint_name", None) for other in self.changes}
+        names = {
+            "table": trial.quoted(self.connection, *table_of(op)),
+            "dropped": [trial.quoted(self.connection, *key) for key in self.dropped],
+        }
+        users = [user for user, name in self.connection.execute(USERS, names) if not name or name not in gone]
+        if users:
+            yield Remark(
+                f"fails as it stands: PostgreSQL drops no table that {', '.join(users)} uses. Drop that "
+                "before."
+            )
         yield Remark(
             f"drops the table {called(op)} and what it holds{self._rows(op)}. For when and how, "
             f"{scenario('drop a table')}."
@@ -228,6 +262,17 @@ class Review:
                 "It breaks code that is running; for the way that does not, "
                 f"{scenario('replace a column')}.",
                 self._renaming(op, pair),
+            )
+        gone = {
+            f"generated column {trial.quoted(self.connection, None, other.column_name)}"
+            for other in self.changes
+            if isinstance(other, ops.DropColumnOp) and self.same_table(op, other)
+        }
+        place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
+        if users := [user for user in self.connection.scalars(IN_THE_WAY, place) if user not in gone]:
+            yield Remark(
+                f"fails as it stands: PostgreSQL drops no column that {', '.join(users)} uses. Drop that "
+                "before, or change it to do without."
             )
         yield Remark(
             f"drops the column {called(op)}.{op.column_name} and what it holds{self._rows(op)}. For when "

@@ -107,7 +107,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.AlterColumnOp():
                 altered(change, rest, review)
             case _:
-                back = undo(review.connection, change, without=[name for _, name, _ in review.cyclic])
+                back = undo(review.connection, change, without=[name for _, name, _ in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)

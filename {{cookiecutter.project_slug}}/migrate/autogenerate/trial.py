@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement
 
-from migrate.alembic_internals import undoubled
+from migrate.alembic_internals import made, undoubled
 from migrate.autogenerate.catalogue import Definition, Key, State, state
 
 SCHEMA = "pg_temp"
@@ -261,7 +261,8 @@ def _defined(connection: Connection, table: Table) -> Iterator[str]:
     """Yield the statements that make the constraints of a table, but for foreign keys, and its indexes."""
     key = table.primary_key
     for item in [*([key] if key.columns else []), *table.constraints]:
-        if item is key or not isinstance(item, ForeignKeyConstraint | PrimaryKeyConstraint):
+        other = not isinstance(item, ForeignKeyConstraint | PrimaryKeyConstraint)
+        if item is key or (other and made(item, connection.dialect)):
             yield sql(connection, AddConstraint(item, isolate_from_table=False))
     for index in table.indexes:
         yield sql(connection, CreateIndex(index))
