@@ -65,9 +65,6 @@ OPERATIONS = {
     r"DROP INDEX CONCURRENTLY (?:IF EXISTS )?(\w+)": 'op.drop_index("{0}", postgresql_concurrently=True)',
 }
 
-# What the ledger says first of what it finds, and what the policy calls it.
-ACTS = {"reads": "scan", "builds": "index", "rewrites": "rewrite", "leaves": "left", "fails": "fails"}
-
 # By file: the rules by which each judge finds fault with it.
 Findings = dict[str, dict[str, list[str]]]
 
@@ -158,8 +155,8 @@ def of_the_naive(shown: Sequence[Twin], trials: Mapping[str, Any]) -> Findings:
         for rule, name, _ in zdm(versions):
             _add(found[name]["zdm"], rule)
     for name in found:
-        for words in trials["ledger"][name]:
-            _add(found[name]["ledger"], ACTS[words.removeprefix("the downgrade ").split()[0]])
+        for fault in trials["ledger"][name]:
+            _add(found[name]["ledger"], fault["kind"])
     return found
 
 
@@ -213,6 +210,8 @@ this file.
 Of {len(every)} twins {idle} have no statement, as the naive way is to do nothing: no judge sees them, and
 they are left out. Any finding counts as a catch, also one that is not about what goes wrong. Taste does not
 count (squawk's rules prefer-…), nor what zdm says of the ways back, which the others are not shown.
+A twin has no docstring: Deploy and Rollback say that one would have to tell what is taken from running code,
+and what is lost. That all of it is empty does not count.
 
 """
     return f"{head}{summary(shown, naive, right)}\n{_naive_table(shown, naive)}\n{_right_table(right)}"

@@ -34,7 +34,8 @@ from migrate.chain import Revision
 from migrate.ledger import record as records
 from migrate.ledger.locks import blocked_by
 from migrate.ledger.measure import Entry, MeasureError, Run, Session
-from migrate.ledger.policy import Policy, findings
+from migrate.ledger.policy import Policy
+from migrate.review import Fault, failed, judged
 from migrate.run.failures import first_cause, one_line
 from migrate.target import scratch_server
 from postgres.client import parameters
@@ -81,7 +82,7 @@ class Trial:
         before: what the claims' SQL gave before.
         counts: how many rows a table had, by claim.
         secrets: values that must not be in a statement, by claim.
-        found: what the ledger finds fault with.
+        faults: what a review finds.
     """
 
     twin: Twin
@@ -96,7 +97,7 @@ class Trial:
     before: dict[str, "Answer"] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     secrets: dict[str, list[str]] = field(default_factory=dict)
-    found: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -204,13 +205,13 @@ def observe(done: Trial, revision: Revision) -> None:
                 done.run = session.move(naive, way)
             except MeasureError as error:
                 done.state = sqlstate(error.__cause__)
-                done.found = [f"fails on sample rows: {done.state}"]
+                done.faults = [failed(error)]
                 return
         measured = (
             Entry(naive, done.run, None) if way == "upgrade" else Entry(naive, Run("upgrade"), done.run)
         )
-        policy = Policy(downgrade=twin.downgrade)
-        done.found = [found.what for found in findings([measured], done.run.left, policy)]
+        faults = judged(measured, done.run.left, Policy(downgrade=twin.downgrade))
+        done.faults = [fault for fault in faults if fault.kind != "docstring"]  # it has none
 
 
 @contextmanager
@@ -444,7 +445,7 @@ CHECKS = {
 
 
 def main() -> int:
-    """Print, as JSON, what came of each claim and what the ledger finds.
+    """Print, as JSON, what came of each claim and what a review by the ledger finds.
 
     Returns:
         The exit code: 1 where a claim does not hold, 2 where the lab itself cannot work.
@@ -461,7 +462,7 @@ def main() -> int:
     try:
         for done in trials(arguments.slug):
             found["verdicts"] += map(asdict, verdicts(done))
-            found["ledger"][str(done.twin)] = done.found
+            found["ledger"][str(done.twin)] = [asdict(fault) for fault in done.faults]
             print(f"{time.monotonic() - begun:5.1f} s  {done.twin}", file=sys.stderr)
     except (CommandError, TwinError, psycopg.Error) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,6 +115,51 @@ def test_what_is_claimed_comes_true_and_not_of_the_right_way(trials: Any) -> Non
     assert not wrong, "\n" + "\n".join(wrong)
     tried = {(each["twin"], each["claim"]) for each in trials["verdicts"]}
     assert tried == {(str(twin), claim.words) for twin in TWINS for claim in twin.claims}
+
+
+# Prints what a review finds in each revision of the chain, in one walk.
+REVIEWED = """
+import json
+from migrate.ledger.measure import measure
+from migrate.review import judged
+entries, unfinished = measure(compare=True)
+print(json.dumps({e.revision.slug: [fault.what for fault in judged(e, unfinished)] for e in entries}))
+"""
+
+
+@pytest.mark.slow
+def test_a_review_passes_every_revision_of_the_chain(backend: Project) -> None:
+    (backend / "reviewed.py").write_text(REVIEWED)
+    found = json.loads(backend.run("PYTHONPATH=. python reviewed.py"))
+    (backend / "reviewed.py").unlink()
+    assert found.keys() == instead_of().keys()
+    assert {slug: faults for slug, faults in found.items() if faults} == {}
+
+
+@pytest.mark.slow
+def test_a_review_refuses_the_naive_way_and_names_the_right_one(trials: Any) -> None:
+    groups = tomllib.loads((BACKEND / "alembic/versions/scenarios.toml").read_text(encoding="utf-8"))
+    refused, named = set(), set()
+    for twin in TWINS:
+        faults = trials["ledger"][str(twin)]
+        seen = {scenario["slug"] for fault in faults for scenario in fault["scenarios"]}
+        steps = [group.get("steps", [slug]) for slug, group in groups.items()]
+        right = {twin.slug}.union(*(group for group in steps if twin.slug in group))
+        refused |= {str(twin)} if faults else set()
+        named |= {str(twin)} if right & seen else set()
+    print(f"{len(refused)} of {len(TWINS)} refused; not the right way named of {sorted(refused - named)}")
+    assert len(named) >= 60
+    assert named <= refused
+
+
+def test_what_a_review_names_is_in_the_chain() -> None:
+    table = tomllib.loads((BACKEND / "migrate/review.toml").read_text(encoding="utf-8"))
+    entries = [entry for kind in table.values() for entry in kind]
+    assert {slug for entry in entries for slug in entry["see"]} <= instead_of().keys()
+    for kind in table.values():  # only the last of a kind may be for all others
+        assert all("says" in entry for entry in kind[:-1])
+    for entry in entries:
+        assert entry["instead"]
 
 
 @pytest.mark.slow

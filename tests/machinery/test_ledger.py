@@ -292,7 +292,7 @@ NAIVE = [
     ("CREATE INDEX t_b ON t (b)", f"t {S}", f"builds t_b on t under {S}", "index t"),
     ("ALTER TABLE t ALTER COLUMN a SET NOT NULL", f"t {AX}", f"reads all of t under {AX}", "scan t"),
     (
-        "ALTER TABLE p ADD COLUMN z integer; UPDATE t SET a = 0",
+        "ALTER TABLE p ADD COLUMN z integer; UPDATE t SET a = 0 WHERE a = 1",
         f"p {AX}, t {RX}",
         f"reads all of t under {AX} on p",
         "scan t",
@@ -304,7 +304,7 @@ NAIVE = [
         "unvalidated c",
     ),
     (
-        'ALTER TABLE "Order line (new), old" ADD COLUMN a integer; UPDATE sales.t SET "order" = 0',
+        'ALTER TABLE "Order line (new), old" ADD a integer; UPDATE sales.t SET "order" = 0 WHERE "order" = 1',
         f'"Order line (new), old" {AX}, sales.t {RX}',
         f'reads all of sales.t under {AX} on "Order line (new), old"',
         "scan sales.t",

@@ -45,6 +45,9 @@ GONE = {"doc_pages", "full_name", "legacy_exports", "legacy_status", "new_email"
 MODELS = "".join(path.read_text(encoding="utf-8") for path in sorted((BACKEND / "models").glob("*.py")))
 TABLES = {*re.findall(r'__tablename__ = "(\w+)"', MODELS)} - {"roles"}  # the database's, too
 
+# It names revisions of the chain, for backends that do not have them too.
+SCENARIOS = "migrate/review.toml"
+
 # What only a backend has that was asked for it, by the choices that bring it.
 TRACES = {
     ("history", "worked"): rf"test_worked|parts\.toml$|\b({'|'.join(SLUGS | IDS | GONE)})\b",
@@ -97,7 +100,7 @@ def test_what_was_not_chosen_leaves_no_trace(choices: Choices, complete: Path, t
             found = [
                 f"{name}: {words[0]}"
                 for name, text in texts.items()
-                if (words := re.search(trace, name) or re.search(trace, text))
+                if name != SCENARIOS and (words := re.search(trace, name) or re.search(trace, text))
             ]
             assert found == [], f"{asked} was not chosen"
     for name, text in texts.items():

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 from database import ROOT, database_url
-from migrate import copying, ledger
+from migrate import copying, ledger, review
 from migrate.chain import project_config, revisions
 from migrate.errors import clear_errors
 from migrate.find import find
@@ -101,6 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output.add_argument("--time", action="store_true", help="print how long upgrades take and locks are held")
     command.add_argument("--rows", type=_count, help="rows, for --time (default: 100,000)")
     command.set_defaults(run=measure)
+
+    command = commands.add_parser("review", help="judge one revision, measured, and name the right way")
+    command.add_argument(
+        "revision", metavar="FILE|REV", nargs="?", default="", help="which (default: the head)"
+    )
+    command.add_argument("--json", action="store_true", help="print it for a program")
+    command.set_defaults(run=review_revision)
 
     command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
     command.add_argument("--to", metavar="REV", default="head", help="the revision to reach (%(default)s)")
@@ -240,6 +247,11 @@ def measure(options: argparse.Namespace) -> None:
         print(ledger.as_json(entries))
     else:
         ledger.update(options.start, check=options.check)
+
+
+def review_revision(options: argparse.Namespace) -> int:
+    """Print the verdict on one revision."""
+    return review.show(options.revision, as_json=options.json)
 
 
 def squash_chain(options: argparse.Namespace) -> None:

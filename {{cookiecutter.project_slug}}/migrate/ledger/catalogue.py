@@ -23,7 +23,8 @@ _STATE = f"""
         pg_stat_get_{{kind}}numscans(c.oid), pg_stat_get_{{kind}}tuples_returned(c.oid),
         pg_stat_get_{{kind}}tuples_inserted(c.oid) - pg_stat_get_{{kind}}tuples_deleted(c.oid),
         pg_stat_get_{{kind}}tuples_inserted(c.oid) + pg_stat_get_{{kind}}tuples_updated(c.oid)
-            + pg_stat_get_{{kind}}tuples_deleted(c.oid)
+            + pg_stat_get_{{kind}}tuples_deleted(c.oid),
+        pg_stat_get_{{kind}}tuples_updated(c.oid) + pg_stat_get_{{kind}}tuples_deleted(c.oid)
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
     LEFT JOIN pg_inherits AS h ON h.inhrelid = c.oid AND c.relispartition
@@ -41,6 +42,10 @@ _UNFINISHED = f"""
     SELECT 'invalid ' || {_PREFIX} || quote_ident(c.relname)
     FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE NOT indisvalid AND {_OURS}
+    UNION ALL
+    SELECT 'unpopulated ' || {_PREFIX} || quote_ident(c.relname)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE NOT relispopulated AND {_OURS}
     ORDER BY 1
 """
 _COLUMNS = f"""
@@ -49,7 +54,12 @@ _COLUMNS = f"""
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND {_OURS}
 """
-_LABELS = "SELECT enumtypid::bigint, enumlabel FROM pg_enum"
+_LABELS = "SELECT enumtypid::bigint, enumlabel, format_type(enumtypid, NULL) FROM pg_enum"
+_VIEWS = f"""
+    SELECT {_PREFIX} || quote_ident(c.relname)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('v', 'm') AND {_OURS}
+"""
 
 Driver = psycopg.Connection[tuple[Any, ...]]
 
@@ -69,6 +79,7 @@ class Relation(NamedTuple):
     rows_read: int
     rows_added: int
     rows_written: int
+    rows_changed: int  # updated or deleted
 
     @property
     def is_table(self) -> bool:
@@ -85,11 +96,15 @@ class Holdings(NamedTuple):
         tables: the names of tables and partitions.
         columns: name and type by table and number; of partitions none.
         labels: those of enum types.
+        types: the names of these.
+        views: the names of views, materialized ones too.
     """
 
     tables: Mapping[int, Relation]
     columns: Mapping[tuple[int, int], tuple[str, object]]
     labels: frozenset[tuple[int, str]]
+    types: Mapping[int, str]
+    views: frozenset[str]
 
 
 class Catalogue:
@@ -116,7 +131,7 @@ class Catalogue:
         return found
 
     def unfinished(self) -> list[str]:
-        """Return which constraints and indexes are not valid: "unvalidated fk_…", "invalid idx_…"."""
+        """Return what cannot be relied on yet: "unvalidated fk_…", "invalid idx_…", "unpopulated v"."""
         return [name for (name,) in self._query(_UNFINISHED)]
 
     def holdings(self, tables: State) -> Holdings:
@@ -130,7 +145,14 @@ class Catalogue:
             for oid, number, name, *type_ in self._query(_COLUMNS)
             if oid in tables
         }
-        return Holdings(tables, columns, frozenset((type_, label) for type_, label in self._query(_LABELS)))
+        labels = self._query(_LABELS)
+        return Holdings(
+            tables,
+            columns,
+            frozenset((type_, label) for type_, label, _ in labels),
+            {type_: name for type_, _, name in labels},
+            frozenset(name for (name,) in self._query(_VIEWS)),
+        )
 
     def _query(self, query: str, **parts: sql.Composable) -> list[tuple[Any, ...]]:
         composed = sql.SQL(query).format(default=sql.Literal(self.default_schema), **parts)

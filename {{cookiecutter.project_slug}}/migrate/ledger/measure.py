@@ -25,8 +25,9 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,7 @@ from sqlalchemy import URL, NullPool, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
-from migrate.chain import Revision, project_config, revisions
+from migrate.chain import Revision, project_config, revisions, with_ancestors
 from migrate.ledger.catalogue import Catalogue, Holdings, Relation, State, whole
 from migrate.ledger.holders import Pool, Watch
 from migrate.ledger.locks import MODES, WRITING, blocked_by, stronger
@@ -63,7 +64,7 @@ TEXT = 100
 # An index is not known to be read from end to end by fewer rows than these.
 FEW_ROWS = 10
 
-NOTHING = Holdings({}, {}, frozenset())
+NOTHING = Holdings({}, {}, frozenset(), {}, frozenset())
 
 # No waits of ours are cut short, and no worker reads rows that are not counted as ours.
 SESSION = """
@@ -92,7 +93,18 @@ ROLLS_BACK = re.compile(r"\bEXCEPTION\s+WHEN\b", re.I)
 
 
 class MeasureError(CommandError):
-    """A revision cannot be measured. The message is one line and says which and why."""
+    """A revision cannot be measured. The message is one line and says which and why.
+
+    Attributes:
+        revision: the one that failed, where it is one.
+    """
+
+    def __init__(self, message: str, revision: Revision | None = None) -> None:
+        super().__init__(message)
+        self.revision = revision
+
+
+Rows = dict[str, Counter[str]]
 
 
 @dataclass
@@ -108,6 +120,10 @@ class Statement:
         built: the table of each index that was built, other than by a rewrite.
         written: tables of which rows were written.
         indexes: the table of each index in `locks`.
+        changed: how many rows it updated or deleted, by table; those of partitions are their table's.
+        removed: by how many rows it left a table smaller.
+        dropped: the table of each index that is gone, where the table itself is there.
+        commits: whether it is not one transaction.
         text: its beginning, in one line.
     """
 
@@ -118,6 +134,10 @@ class Statement:
     built: dict[str, str] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
     indexes: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    commits: bool = False
     text: str = ""
 
     @property
@@ -137,15 +157,21 @@ class Run:
         seconds: how long it took.
         blocked_seconds: the longest time for which a lock was held that blocks reads or writes.
         parents: the partitioned table of each partition.
+        rows: how many rows a table had before it.
+        sql: the statements as they were sent.
         before: what held rows before it; after: and after it.
+        held: the rows before an upgrade and after a downgrade, where they are to be compared.
     """
 
     direction: Literal["upgrade", "downgrade"]
     statements: list[Statement] = field(default_factory=list)
     autocommit: bool = False
     parents: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    sql: list[str] = field(default_factory=list)
     before: Holdings = NOTHING
     after: Holdings = NOTHING
+    held: Rows = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
     seconds: float = 0.0
     blocked_seconds: float = 0.0
@@ -225,6 +251,7 @@ def measure(
     start: str | None = None,
     rows: int = SAMPLE_ROWS,
     timed: bool = False,
+    compare: bool = False,
     server: URL | None = None,
     progress: Callable[[int, int, Revision | None], None] = lambda *_: None,
 ) -> tuple[list[Entry], list[str]]:
@@ -237,6 +264,7 @@ def measure(
         rows: how many sample rows a table gets.
         timed: measure how long upgrades take and locks are held. Then the planner is left
             alone, nothing is told about scans, and downgrades are left out.
+        compare: note the rows before each upgrade, and after its downgrade.
         server: where to create the database; by default `migrate.target.scratch_server()`.
         progress: called before each revision with how many are done, of how many, and itself; None
             at the end.
@@ -257,31 +285,65 @@ def measure(
         ids = [revision.id for revision in chain]
         first = ids.index(script.revision) if script else 0
     entries = []
-    server = server or scratch_server()
-    with connect(make_engine(server, poolclass=NullPool)):
-        pass  # or one clear line says why not
-    with (
-        scratch_database(server) as url,
-        closing(Session(url, scripts, config, rows, timed)) as session,
-    ):
+    with _session(scripts, config, server, rows, timed=timed) as session:
         for number, revision in enumerate(chain):
             progress(number, len(chain), revision)
             if number < first:
                 session.move(revision, "upgrade", observed=False)
                 session.fill()
                 continue
-            upgrade = session.move(revision, "upgrade")
-            session.fill()
-            downgrade = None
-            if not timed and revision.reversible:
-                if revision.autocommit("downgrade"):
-                    downgrade = session.move(revision, "downgrade")
-                    session.move(revision, "upgrade", observed=False)
-                else:
-                    downgrade = session.move(revision, "downgrade", keep=False)
-            entries.append(Entry(revision, upgrade, downgrade))
+            entries.append(session.both_ways(revision, compare=compare))
         progress(len(chain), len(chain), None)
         return entries, session.unfinished()
+
+
+def measure_one(
+    revision: Revision, scripts: ScriptDirectory, config: Config | None = None
+) -> tuple[Entry, list[str]]:
+    """Run a chain up to one revision, and measure that one.
+
+    Args:
+        revision: which.
+        scripts: the chain that it is in.
+        config: Alembic's; by default that of `alembic.ini`.
+
+    Returns:
+        What was measured, with the rows before it and after its downgrade; and what of it is not valid
+        at head.
+
+    Raises:
+        MeasureError: it failed, or one before it.
+        CommandError: there is no server.
+    """
+    chain = {each.id: each for each in revisions(scripts)}
+    below = with_ancestors(revision, chain)
+    with _session(scripts, config) as session:
+        for each in (each for id_, each in chain.items() if id_ in below and id_ != revision.id):
+            session.move(each, "upgrade", observed=False)
+            session.fill()
+        entry = session.both_ways(revision, compare=True)
+        if entry.upgrade.left:  # does a later revision finish it?
+            for each in (each for id_, each in chain.items() if id_ not in below):
+                session.move(each, "upgrade", observed=False)
+                session.fill()
+        return entry, session.unfinished()
+
+
+@contextmanager
+def _session(
+    scripts: ScriptDirectory,
+    config: Config | None,
+    server: URL | None = None,
+    rows: int = SAMPLE_ROWS,
+    *,
+    timed: bool = False,
+) -> Iterator["Session"]:
+    """Yield a session on a scratch database. Raises CommandError where there is no server."""
+    server = server or scratch_server()
+    with connect(make_engine(server, poolclass=NullPool)):
+        pass  # or one clear line says why not
+    with scratch_database(server) as url, closing(Session(url, scripts, config, rows, timed)) as session:
+        yield session
 
 
 class Session:
@@ -300,6 +362,7 @@ class Session:
         self._driver: psycopg.Connection[tuple[Any, ...]] = driver
         self._catalogue = Catalogue(driver)
         self._run: Run | None = None
+        self._compare = False
         self._version_table: tuple[str | None, str] = (None, "")
         self._tables: State = {}
         self._indexes: State = {}
@@ -317,6 +380,31 @@ class Session:
         """End the connections."""
         self._pool.close()
         self._connection.close()
+
+    def both_ways(self, revision: Revision, *, compare: bool = False) -> Entry:
+        """Measure a revision, and have it applied at the end.
+
+        Args:
+            revision: whose parents the database is at.
+            compare: note the rows before it, and after its downgrade.
+
+        Raises:
+            MeasureError: it failed.
+        """
+        self._compare = compare
+        held = self._all_rows() if compare else {}
+        self._driver.rollback()  # it keeps no lock
+        upgrade = self.move(revision, "upgrade")
+        upgrade.held = held
+        self.fill()
+        downgrade = None
+        if not self._timed and revision.reversible:
+            if revision.autocommit("downgrade"):
+                downgrade = self.move(revision, "downgrade")
+                self.move(revision, "upgrade", observed=False)
+            else:
+                downgrade = self.move(revision, "downgrade", keep=False)
+        return Entry(revision, upgrade, downgrade)
 
     def move(
         self,
@@ -355,12 +443,13 @@ class Session:
         except (SQLAlchemyError, CommandError, psycopg.Error) as error:
             reason = one_line(first_cause(error))
             raise MeasureError(
-                f"{direction} of {revision.path.name} failed while it was measured: {reason}"
+                f"{direction} of {revision.path.name} failed while it was measured: {reason}", revision
             ) from error
         except Exception as error:  # code of the revision: its author wants to know where
             raise MeasureError(
                 f"{direction} of {revision.path.name}{_line_in(revision.path, error)} failed while it was "
-                f"measured: {type(error).__name__}: {one_line(error)}"
+                f"measured: {type(error).__name__}: {one_line(error)}",
+                revision,
             ) from error
         finally:
             self._run = None
@@ -416,6 +505,7 @@ class Session:
                 for table in self._tables.values()
                 if table.parent in self._tables
             }
+            run.rows = self._by_table(self._rows_of)
             run.before = self._catalogue.holdings(self._tables)
             self._run, self._started, self._blocked_since = run, time.monotonic(), None
             function(**options)
@@ -424,6 +514,8 @@ class Session:
             self._run = None
             run.left = [name for name in self._catalogue.unfinished() if name not in unfinished]
             run.after = self._catalogue.holdings(self._user_tables())
+            if self._compare:
+                run.held = self._all_rows()
 
         return observed
 
@@ -489,7 +581,8 @@ class Session:
             self._blocked_since = started  # it was not longer, though it may have been shorter
             self._end_of_transaction(run)
         written = {oid for oid, mode in watch.asked.items() if mode == WRITING}
-        self._note(run, statement, watch.asked, written, before, self._catalogue.state(flush=True))
+        found = self._note(run, statement, watch.asked, written, before, self._catalogue.state(flush=True))
+        found.commits = True
 
     def _add_indexes(self, found: Statement, locks: Mapping[int, str]) -> None:
         """Add the indexes for which traffic waits that does not wait for their tables."""
@@ -517,8 +610,10 @@ class Session:
             {self._tables[oid].name: mode for oid, mode in locks.items()}, text=_beginning(text)
         )
         run.statements.append(found)
+        run.sql.append(text)
         files = {relation.file for relation in before.values()}
         rewritten, read, scanned = set(), set(), set()
+        changed, removed = {}, {}
         for oid in self._tables.keys() & before.keys() & after.keys():
             was, is_ = before[oid], after[oid]
             indexes = [relation for relation in after.values() if relation.table == oid]
@@ -537,12 +632,31 @@ class Session:
                     scanned.add(oid)
             if is_.rows_written > was.rows_written:
                 written = written | {oid}
+            changed[oid] = is_.rows_changed - was.rows_changed
+            removed[oid] = was.rows_added - is_.rows_added
+            found.dropped.update(
+                (index.name, is_.name)
+                for index in before.values()
+                if index.table == oid and index.oid not in after
+            )
         found.rewritten, found.read = self._names(rewritten), self._names(read)
         found.scanned, found.written = self._names(scanned), self._names(written)
+        found.changed, found.removed = self._by_table(changed), self._by_table(removed)
         return found
 
     def _names(self, oids: set[int]) -> list[str]:
         return sorted(self._tables[oid].name for oid in whole(oids, self._tables))
+
+    def _by_table(self, counts: Mapping[int, int]) -> dict[str, int]:
+        """Return how many rows these are by the names of tables, those of partitions with their table's."""
+        found: Counter[str] = Counter()
+        for oid, count in counts.items():
+            table = self._tables.get(oid)
+            while table and table.parent in self._tables:
+                table = self._tables[table.parent]
+            if table:
+                found[table.name] += count
+        return {name: count for name, count in sorted(found.items()) if count > 0}
 
     def _end_of_transaction(self, run: Run) -> None:
         if self._blocked_since is not None:
@@ -571,6 +685,16 @@ class Session:
     def _user_indexes(self, state: State) -> State:
         """Return the indexes of the tables that were there before the revision."""
         return {oid: relation for oid, relation in state.items() if relation.table in self._tables}
+
+    def _all_rows(self) -> Rows:
+        """Return the rows of each table, whatever the order of rows and columns, not of its partitions."""
+        found = {}
+        for table in self._user_tables().values():
+            if not table.parent:
+                name = sql.Identifier(table.schema, table.plain_name)
+                query = sql.SQL("SELECT to_jsonb(t)::text FROM {} AS t").format(name)
+                found[table.name] = Counter(row for (row,) in self._driver.execute(query))
+        return found
 
     def _count_rows(self) -> None:
         """Count the rows of each table, not of its partitions."""

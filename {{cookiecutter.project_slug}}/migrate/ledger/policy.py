@@ -1,10 +1,12 @@
-"""What a revision may not do unless its docstring allows it, and gives the reason.
+"""What a revision may not do unless its docstring allows it, and what that may not keep to itself.
 
-An `Allow:` line gives one permission: `Allow: scan countries, it has a few hundred rows`.
+An `Allow:` line gives one permission: `Allow: scan countries, it has a few hundred rows`. What code
+can no longer name has a place in `Deploy:`, and rows that are gone have one in `Rollback:`.
 """
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +15,29 @@ from alembic.util import CommandError
 
 from migrate.chain import NAME, Revision
 from migrate.ledger.locks import MODES, blocked_by
-from migrate.ledger.measure import Entry, Run, Statement
+from migrate.ledger.losses import dropped
+from migrate.ledger.measure import FEW_ROWS, Entry, Run, Statement
+from migrate.ledger.names import cascaded, gone
 
 # What can be forbidden: the first word of an `Allow:` line, and what the second one names.
 KINDS = {
     "rewrite": "table",
     "scan": "table",
     "index": "table",
+    "rows": "table",
+    "rescan": "table",
+    "cascade": "table or view",
     "unvalidated": "constraint",
     "invalid": "index",
+    "unpopulated": "view",
 }
+# What changes this share of a table in one transaction is a backfill, and belongs into batches.
+MANY = 0.5
+# How `Deploy:` says that code which knows a name is not running any more.
+AFTER = re.compile(r"\b(after|together)\b")
+
+DROP_INDEX = re.compile(r"\bDROP\s+INDEX\b", re.IGNORECASE)
+CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
 ALLOW = re.compile(rf"({'|'.join(KINDS)}) ({NAME}), (\S.*)")
 
 # What stands in quotes is a name, whatever it holds.
@@ -66,10 +81,19 @@ class Policy:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a revision, in one line, and what to do about it."""
+    """What is wrong with a revision, and what to do about it.
+
+    Attributes:
+        revision: which.
+        what: both, in one line.
+        kind: one of `KINDS`; else the field of the docstring that is not so.
+        statement: the beginning of the one that does it, where it is one.
+    """
 
     revision: Revision
     what: str
+    kind: str
+    statement: str = ""
 
     def __str__(self) -> str:
         return f"{self.revision.path.name} ({self.revision.id}): {self.what}"
@@ -82,6 +106,7 @@ class Act:
     kind: str
     name: str
     words: str
+    statement: str = field(default="", compare=False)
 
 
 def findings(entries: Iterable[Entry], unfinished: Iterable[str], policy: Policy) -> list[Finding]:
@@ -94,29 +119,32 @@ def findings(entries: Iterable[Entry], unfinished: Iterable[str], policy: Policy
     """
     unfinished = set(unfinished)
     return [
-        Finding(entry.revision, what)
+        found
         for entry in entries
-        for what in (*_forbidden(entry, unfinished, policy), *_untrue(entry))
+        for found in (*_forbidden(entry, unfinished, policy), *_unsaid(entry), *_untrue(entry))
     ]
 
 
-def _forbidden(entry: Entry, unfinished: set[str], policy: Policy) -> Iterator[str]:
+def _forbidden(entry: Entry, unfinished: set[str], policy: Policy) -> Iterator[Finding]:
     acts = dict.fromkeys(act for act in _acts(entry, unfinished, policy) if act.kind in policy.forbid)
     allowed = set()
     for line in allow_lines(entry.revision):
         match = ALLOW.fullmatch(line)
         if not match:
-            yield (
+            what = (
                 f"Allow: {line}: cannot be read; write Allow: {'|'.join(KINDS)}, the name of the table, "
                 "constraint or index, a comma, and why"
             )
+            yield Finding(entry.revision, what, "Allow")
             continue
         allowed.add((match[1], match[2]))
         if not any((act.kind, act.name) == (match[1], match[2]) for act in acts):
-            yield f"Allow: {match[1]} {match[2]}: allows nothing, it does no such thing; take the line out"
+            what = f"Allow: {match[1]} {match[2]}: allows nothing, it does no such thing; take the line out"
+            yield Finding(entry.revision, what, "Allow")
     for act in acts:
         if (act.kind, act.name) not in allowed:
-            yield f"{act.words}; if it has to, say so: Allow: {act.kind} {act.name}, and why"
+            what = f"{act.words}; if it has to, say so: Allow: {act.kind} {act.name}, and why"
+            yield Finding(entry.revision, what, act.kind, act.statement)
 
 
 def allow_lines(revision: Revision) -> list[str]:
@@ -132,27 +160,103 @@ def _acts(entry: Entry, unfinished: set[str], policy: Policy) -> Iterator[Act]:
     for left in entry.upgrade.left:
         if left in unfinished:
             state, name = left.split(" ", 1)
-            yield Act(state, name, f"leaves {name} {state} at head")
+            yield Act(state, name, f"leaves {name} {state} at head", _naming(entry.upgrade, name))
 
 
 def _acts_of(run: Run) -> Iterator[Act]:
     verb = "" if run.direction == "upgrade" else "the downgrade "
     for statement in run.statements:
         for table in statement.rewritten:
-            yield Act("rewrite", table, f"{verb}rewrites {table} under {_lock(statement, table)}")
+            words = f"{verb}rewrites {table} under {_lock(statement, table)}"
+            yield Act("rewrite", table, words, statement.text)
         for index, table in statement.built.items():
             lock = _lock(statement, table)
             if blocked_by(lock):
-                yield Act("index", table, f"{verb}builds {index} on {table} under {lock}")
+                yield Act("index", table, f"{verb}builds {index} on {table} under {lock}", statement.text)
+        for index, table in statement.dropped.items():
+            lock = _lock(statement, table)
+            if blocked_by(lock) and DROP_INDEX.search(statement.text):
+                yield Act("index", table, f"{verb}drops {index} of {table} under {lock}", statement.text)
         for table in statement.scanned:
             strongest = statement.strongest
             if strongest and blocked_by(strongest):
                 held = ", ".join(name for name, mode in statement.locks.items() if mode == strongest)
                 on = "" if held == table else f" on {held}"
-                yield Act("scan", table, f"{verb}reads all of {table} under {strongest}{on}")
+                words = f"{verb}reads all of {table} under {strongest}{on}"
+                yield Act("scan", table, words, statement.text)
+    yield from _backfills(run, verb)
+    if not run.autocommit:
+        yield from _read_again(run, verb)
+    for name in cascaded(run):
+        words = f"{verb}takes {name} along, which no statement names"
+        yield Act("cascade", name, words, next((s for s in run.sql if CASCADE.search(s)), ""))
 
 
-def _untrue(entry: Entry) -> Iterator[str]:
+def _backfills(run: Run, verb: str) -> Iterator[Act]:
+    """Yield the tables of which one transaction changes many rows.
+
+    What commits on its way is taken to work in batches, and so is a statement that is sent again and
+    again, each time in a transaction of its own.
+    """
+    sent = Counter(run.sql)
+    changed: Counter[str] = Counter()
+    by: dict[str, str] = {}
+    for statement, sql in zip(run.statements, run.sql, strict=True):
+        if statement.commits or (run.autocommit and sent[sql] > 1):
+            continue
+        for table, count in statement.changed.items():
+            changed[table] = max(changed[table], count) if run.autocommit else changed[table] + count
+            by.setdefault(table, statement.text)
+    for table, count in changed.items():
+        rows = run.rows.get(table, 0)
+        if rows >= FEW_ROWS and count >= rows * MANY:
+            words = f"{verb}changes {min(count, rows)} of {rows} rows of {table} in one transaction"
+            yield Act("rows", table, f"{words}, and has them locked until it ends", by[table])
+
+
+def _read_again(run: Run, verb: str) -> Iterator[Act]:
+    """Yield the tables that are read from end to end before a lock on them that a try may give up."""
+    scanned: list[str] = []
+    waits: set[str] = set()
+    for statement in run.statements:
+        now = {table for table, mode in statement.locks.items() if blocked_by(mode) == "reads"}
+        for table in sorted((now - waits).intersection(scanned)):
+            words = f"{verb}reads all of {table}, then asks for {MODES[-1]}: each try for that reads it again"
+            yield Act("rescan", table, words, statement.text)
+        scanned += statement.scanned
+        waits |= now
+
+
+def _naming(run: Run, *names: str) -> str:
+    """Return the beginning of the statement that names one of these."""
+    plain = [re.escape(name.partition(" of ")[0].rpartition(".")[2].strip("\"'")) for name in names]
+    pattern = re.compile(rf"(?<!\w)({'|'.join(plain)})(?!\w)")
+    statements = zip(run.statements, run.sql, strict=True)
+    return next((each.text for each, sql in statements if pattern.search(sql)), "")
+
+
+def _unsaid(entry: Entry) -> Iterator[Finding]:
+    """Say what is gone without a word in the docstring."""
+    revision, run = entry.revision, entry.upgrade
+    names = list(gone(run))
+    if names and not AFTER.search(revision.fields.get("Deploy", "")):
+        what = f"takes {', '.join(names)} from code that runs: Deploy: has to say after which code"
+        yield Finding(revision, what, "Deploy", _naming(run, *names))
+    said = revision.fields.get("Rollback", "")
+    if said.startswith(("lossless", "irreversible")):
+        return  # the first is tried on rows, and the second gives nothing back
+    removed: Counter[str] = Counter()
+    for statement in run.statements:
+        removed.update(statement.removed)
+    lost = {table: f"{count} rows of {table}" for table, count in removed.items() if table in run.rows}
+    lost |= {name.partition(" (")[0]: name for name in dropped(run)}
+    for name, words in lost.items():
+        if name.rpartition(".")[2] not in said:
+            what = f"does away with {words}: Rollback: has to say loses {name}, where they do not come back"
+            yield Finding(revision, what, "Rollback", _naming(run, name))
+
+
+def _untrue(entry: Entry) -> Iterator[Finding]:
     """Say where the docstring's `Locks:` is not what was measured."""
     said = entry.revision.fields.get("Locks")
     if not said:
@@ -161,13 +265,15 @@ def _untrue(entry: Entry) -> Iterator[str]:
     measured = {" ".join(table.split()): mode for table, mode in entry.upgrade.locks.items()}
     claims = _claims(said)
     words = said[len(claims) :]
+    wrong = []
     if claimed_locks(said) != measured:
         right = ", ".join(f"{table} {mode}" for table, mode in measured.items()) or "none on existing tables"
-        yield f"Locks: says {claims!r}, measured: {right}"
+        wrong.append(f"{claims!r}, measured: {right}")
     if re.search(r"\bno rewrite\b", words) and entry.upgrade.rewritten:
-        yield f"Locks: says no rewrite, measured: rewrites {', '.join(entry.upgrade.rewritten)}"
+        wrong.append(f"no rewrite, measured: rewrites {', '.join(entry.upgrade.rewritten)}")
     if re.search(r"\bno scan\b(?! (under|for))", words) and entry.upgrade.read:
-        yield f"Locks: says no scan, measured: reads all of {', '.join(entry.upgrade.read)}"
+        wrong.append(f"no scan, measured: reads all of {', '.join(entry.upgrade.read)}")
+    yield from (Finding(entry.revision, f"Locks: says {what}", "Locks") for what in wrong)
 
 
 def claimed_locks(text: str) -> dict[str, str]:
