@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, inspect, select, text, update
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import InternalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from database import ROOT, Base
@@ -20,18 +20,19 @@ PASSWORD = "p@ss 'word\" %$"
 
 
 class Roles:
-    """Two roles of one database."""
+    """The roles of one database."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
         suffix = uuid4().hex[:12]
-        self.names = {kind: f"{kind.title()}-{suffix}" for kind in ("owner", "app", "admin")}
+        self.names = {kind: f"{kind.title()}-{suffix}" for kind in ("owner", "app", "plan", "admin")}
 
     def grant(self, monkeypatch: pytest.MonkeyPatch, admin: Database | None = None) -> None:
         """Run the script, as the page says."""
         monkeypatch.setenv("OWNER_PASSWORD", PASSWORD)
         monkeypatch.setenv("APP_PASSWORD", PASSWORD)
-        names = [f"--set={kind}={self.names[kind]}" for kind in ("owner", "app")]
+        monkeypatch.setenv("PLAN_PASSWORD", PASSWORD)
+        names = [f"--set={kind}={self.names[kind]}" for kind in ("owner", "app", "plan")]
         names.append("--set=append_only=visits")
         client.output("psql", (admin or self.database).url, "--no-psqlrc", f"--file={SCRIPT}", *names)
 
@@ -93,9 +94,9 @@ def test_the_owner_takes_an_empty_database_to_head_and_the_application_fills_it(
     assert PASSWORD not in errors
 
 
-def test_neither_role_may_more_than_its_database(roles: Roles) -> None:
+def test_no_role_may_more_than_its_database(roles: Roles) -> None:
     attributes = "rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
-    for kind in ("owner", "app"):
+    for kind in ("owner", "app", "plan"):
         name = roles.names[kind]
         assert not roles.database.value(f"SELECT {attributes} FROM pg_roles WHERE rolname = :n", n=name)
 
@@ -177,6 +178,25 @@ def test_the_application_is_refused_all_else(roles: Roles) -> None:
     before = roles.database.snapshot()
     app, owner = roles.as_("app"), f'"{roles.names["owner"]}"'
     assert [statement for statement in REFUSED if not refused(app, statement.format(owner=owner))] == []
+    assert roles.database.snapshot() == before
+
+
+def test_who_plans_may_not_even_read_a_row(roles: Roles) -> None:
+    before = roles.database.snapshot()
+    plan, owner = roles.as_("plan"), f'"{roles.names["owner"]}"'
+    rows = ["TABLE repairs", "INSERT INTO repairs DEFAULT VALUES", "UPDATE repairs SET title = ''"]
+    with plan.engine.connect() as connection:
+        with pytest.raises(InternalError, match="in a read-only transaction"):
+            connection.execute(text("CREATE TABLE t (n integer)"))
+        connection.rollback()
+    # Nor where it takes off what its sessions begin with.
+    read_write = plan.url.update_query_dict({"options": "-c default_transaction_read_only=off"})
+    allowed = [
+        statement
+        for statement in [*rows, *REFUSED]
+        if not refused(Database(read_write), statement.format(owner=owner))
+    ]
+    assert allowed == []
     assert roles.database.snapshot() == before
 
 

@@ -1,12 +1,14 @@
--- Two roles for one database, each with no more than it needs:
+-- Roles for one database, each with no more than it needs:
 --
---   owner  owns the tables and migrates them          MIGRATION_DATABASE_URL
---   app    reads and writes rows, and nothing else    DATABASE_URL
+--   owner  owns the tables and migrates them            MIGRATION_DATABASE_URL
+--   app    reads and writes rows, and nothing else      DATABASE_URL
+--   plan   where it has a password: plans a deploy, and may neither change anything nor read a row
+--          (deploy --dry-run)                           MIGRATION_DATABASE_URL of who plans
 --
 -- Run it with psql 15 or later, in the database, as a superuser or as the role that owns the
 -- database and has CREATEROLE:
 --
---   OWNER_PASSWORD=… APP_PASSWORD=… psql --file=docs/roles.sql
+--   OWNER_PASSWORD=… APP_PASSWORD=… PLAN_PASSWORD=… psql --file=docs/roles.sql
 --
 -- once before the first migration and once after it: the tables that the application may not
 -- write everything in must be there to be taken from it. It can be run at any time, and again.
@@ -16,7 +18,7 @@
 -- Tables that the application may add to and read, but not change, such as a log:
 -- --set=append_only='log, billing.entries', or the line below, so that each run knows them.
 --
--- Other names: --set=owner=… --set=app=…. Without a password in the environment a role keeps
+-- Other names: --set=owner=… --set=app=… --set=plan=…. Without a password in the environment a role keeps
 -- the one it has, and psql's \password sets one. It may be a SCRAM verifier instead, where the
 -- server logs statements (log_statement = ddl).
 
@@ -29,12 +31,17 @@
 \else
     \set app {{ cookiecutter.database_name }}_app
 \endif
+\if :{?plan}
+\else
+    \set plan {{ cookiecutter.database_name }}_plan
+\endif
 \if :{?append_only}
 \else
     \set append_only ''
 \endif
 \getenv owner_password OWNER_PASSWORD
 \getenv app_password APP_PASSWORD
+\getenv plan_password PLAN_PASSWORD
 
 BEGIN;
 SET LOCAL lock_timeout = '2s';
@@ -125,6 +132,28 @@ SELECT format('REVOKE UPDATE, DELETE ON %s FROM %I', relid, :'app')
 FROM regexp_split_to_table(:'append_only', '\s*,\s*') AS name, to_regclass(nullif(name, '')) AS log,
     LATERAL (SELECT log UNION SELECT relid FROM pg_partition_tree(log)) AS whole (relid)
 WHERE relid IS NOT NULL \gexec
+
+-- Who plans sees the catalogue, which everybody does, and where the database is.
+SELECT :{?plan_password} OR EXISTS (SELECT FROM pg_roles WHERE rolname = :'plan') AS plans \gset
+\if :plans
+    SELECT format('CREATE ROLE %I', :'plan')
+    WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'plan') \gexec
+    ALTER ROLE :"plan" LOGIN;
+    ALTER ROLE :"plan" SET default_transaction_read_only = on;
+    \if :{?plan_password}
+        ALTER ROLE :"plan" PASSWORD :'plan_password';
+    \endif
+    REVOKE ALL ON DATABASE :"DBNAME" FROM :"plan";
+    GRANT CONNECT ON DATABASE :"DBNAME" TO :"plan";
+    SELECT format(statement, name, :'plan') FROM schemas, (VALUES
+        (1, 'REVOKE ALL ON SCHEMA %1$I FROM %2$I'),
+        (2, 'REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM %2$I'),
+        (3, 'GRANT USAGE ON SCHEMA %1$I TO %2$I')
+    ) AS grants (number, statement) ORDER BY oid, number \gexec
+    SELECT format('GRANT SELECT ON %s TO %I', pg_class.oid::regclass, :'plan')
+    FROM pg_class JOIN schemas ON schemas.oid = relnamespace
+    WHERE relname IN ('alembic_version', 'migrate_history') AND relkind = 'r' \gexec
+\endif
 
 DROP VIEW schemas;
 REVOKE :"owner" FROM CURRENT_USER;

@@ -111,7 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
     command.add_argument("--to", metavar="REV", default="head", help="the revision to reach (%(default)s)")
-    command.add_argument("--dry-run", action="store_true", help="end before the first change")
+    command.add_argument("--dry-run", action="store_true", help="end before the first change, print the plan")
+    command.add_argument("--json", action="store_true", help="with --dry-run: print the plan for a program")
+    command.add_argument(
+        "--plan", default="", metavar="PLAN", help="do what a dry run has planned, or nothing"
+    )
     command.add_argument(
         "--no-backup", nargs="?", const="", metavar="DATABASE",
         help="make no backup; its name here, or typed when asked, confirms that",
@@ -165,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if getattr(options, "run", None) is measure and options.rows and not options.time:
         parser.error("--rows is for --time: what else is measured does not depend on how many there are")
+    if options.run is deploy and options.json and not options.dry_run:
+        parser.error("--json is for --dry-run: it prints the plan")
     try:
         with clear_errors():
             return int(options.run(options) or 0)
@@ -300,6 +306,8 @@ def deploy(options: argparse.Namespace) -> int:
             yes=options.yes,
             to=options.to,
             dry_run=options.dry_run,
+            plan=options.plan,
+            as_json=options.json,
             no_backup=options.no_backup,
         )
     ).run()
