@@ -1,4 +1,4 @@
-"""The guard in a project of `alembic init`: copied, and three lines changed in env.py."""
+"""The guard in a project of `alembic init` or Flask-Migrate: copied, and three lines changed in env.py."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import pytest
 from database import ROOT
 from tests.machinery.support import Database, environment, wait_for
 
-# What docs/PROGRAMS.md says: the import, and what takes the place of these in Alembic's two templates.
+# What docs/PROGRAMS.md says: the import, and what takes the place of these in the three templates.
 IMPORTED, *NEW = re.findall(
     r"^```python\n(.*?)^```",
     (ROOT / "docs/PROGRAMS.md").read_text(encoding="utf-8").split("## The guard in another project")[1],
@@ -32,7 +32,28 @@ OLD = {
             context.run_migrations()
 """,
     "async": "    asyncio.run(run_async_migrations())\n",
+    "flask": """\
+    with connectable.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=get_metadata(),
+            **conf_args
+        )
+
+        with context.begin_transaction():
+            context.run_migrations()
+""",
 }
+APPLICATION = """
+import os
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["APPLICATION_URL"]
+migrate = Migrate(app, SQLAlchemy(app))
+"""
 IMPORT = "from alembic import context\n"
 REVISION = '''"""Say {slug}."""
 
@@ -55,40 +76,41 @@ Alembic = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(params=OLD)
 def alembic(request: pytest.FixtureRequest, tmp_path: Path, empty: Database) -> Alembic:
-    """The command `alembic` in such a project, whose chain takes some seconds."""
-    environ = environment(empty.url) | {"PYTHONPATH": str(tmp_path)}
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "init", "-t", request.param, "alembic"],
-        cwd=tmp_path, env=environ, check=True, capture_output=True,
-    )  # fmt: skip
+    """The command `alembic`, or `flask db`, in such a project, whose chain takes some seconds."""
+    flask = request.param == "flask"
+    url = empty.url.render_as_string(hide_password=False)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environ = environment(empty.url) | {"PYTHONPATH": path, "APPLICATION_URL": url}
+    if flask:
+        (tmp_path / "app.py").write_text(APPLICATION)
+    program = [sys.executable, "-m", *(("flask", "db") if flask else ("alembic",))]
+    init = ["init"] if flask else ["init", "-t", request.param, "alembic"]
+    subprocess.run([*program, *init], cwd=tmp_path, env=environ, check=True, capture_output=True)
+    folder = tmp_path / ("migrations" if flask else "alembic")
     shutil.copytree(ROOT / "migrate/run", tmp_path / "migrate/run")
     for name in ("__init__.py", "alembic_internals.py"):
         shutil.copy(ROOT / "migrate" / name, tmp_path / "migrate")
-    env = tmp_path / "alembic/env.py"
+    env = folder / "env.py"
     text = env.read_text()
     new = textwrap.indent(dict(zip(OLD, NEW, strict=True))[request.param], "    ")
     for old, line in ((IMPORT, IMPORT + IMPORTED), (OLD[request.param], new)):
         assert old in text
         text = text.replace(old, line, 1)
     env.write_text(text)
-    ini = tmp_path / "alembic.ini"
-    url = empty.url.render_as_string(hide_password=False).replace("%", "%%")
-    settings = ini.read_text().replace(
-        "level = WARNING\nhandlers = console", "level = INFO\nhandlers = console"
+    ini = (folder if flask else tmp_path) / "alembic.ini"
+    settings = re.sub(
+        "level = WARN(ING)?\nhandlers = console", "level = INFO\nhandlers = console", ini.read_text()
     )
-    ini.write_text(
-        re.sub(r"^sqlalchemy.url = .*$", lambda _: f"sqlalchemy.url = {url}", settings, flags=re.M)
-    )
+    line = f"sqlalchemy.url = {url.replace('%', '%%')}"
+    ini.write_text(re.sub(r"^sqlalchemy.url = .*$", lambda _: line, settings, flags=re.M))
     chain = ("CREATE TABLE t (n integer)", "SELECT pg_sleep(1)", "INSERT INTO t VALUES (1)")
     for number, sql in enumerate(chain):
         down = f"r{number - 1}" if number else None
-        (tmp_path / f"alembic/versions/r{number}.py").write_text(
-            REVISION.format(slug=f"r{number}", down=down, sql=sql)
-        )
+        (folder / f"versions/r{number}.py").write_text(REVISION.format(slug=f"r{number}", down=down, sql=sql))
 
     def start(*arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "alembic", *arguments], cwd=tmp_path, env=environ,
+            [*program, *arguments], cwd=tmp_path, env=environ,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
