@@ -84,8 +84,11 @@ lock: install  ## refresh the locked requirements of both layers
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	rm -rf build/lock
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/lock
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir build/lock/async sessions=async
 	$(MAKE) -C build/lock/ocr_backend lock
+	$(MAKE) -C build/lock/async/ocr_backend lock
 	cp build/lock/ocr_backend/requirements*.txt '$(BACKEND)/'
+	cp build/lock/async/ocr_backend/requirements*.txt '$(BACKEND)/choices/sessions/async/'
 	$(BIN)/uv pip compile pyproject.toml build/lock/ocr_backend/requirements-dev.txt --group=dev \
 		--universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 		--custom-compile-command "make lock" --upgrade --output-file=requirements.txt

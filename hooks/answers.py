@@ -123,18 +123,19 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
         which.
     """
     table = manifest()
-    python = table.pop("oldest_python")
+    python, words = table.pop("oldest_python"), table.pop("words")
     brought: dict[bool, set[str]] = {True: set(), False: set()}
     for question, choices in table.items():
         for choice, files in choices.items():
             brought[answers[question] == choice].update(files["paths"])
-    return {
-        "remove": sorted(brought[False] - brought[True]),
-        "replace": {
-            path: {word: _for_python(word, answers["python_version"]) for word in words}
-            for path, words in python.items()
-        },
+    replace = {
+        path: {word: _for_python(word, answers["python_version"]) for word in said}
+        for path, said in python.items()
     }
+    for question, choices in words.items():
+        for path, others in choices.get(answers[question], {}).items():
+            replace.setdefault(path, {}).update(others)
+    return {"remove": sorted(brought[False] - brought[True]), "replace": replace}
 
 
 def _for_python(words: str, version: str) -> str:

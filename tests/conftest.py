@@ -152,7 +152,7 @@ def files_of(choices: Mapping[str, str], names: Iterable[str]) -> dict[str, str]
         For each name in the project, the one in the template.
     """
     table = manifest()
-    del table["oldest_python"]
+    del table["oldest_python"], table["words"]
     brought: dict[bool, set[str]] = {True: set(), False: set()}
     for question, by_choice in table.items():
         for choice, files in by_choice.items():

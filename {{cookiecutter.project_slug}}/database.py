@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -53,6 +53,9 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB(),
     }
 
+
+# When a relationship loads what it leads to: when that is first looked at.
+LOADING: Final = "select"
 
 # What str(url) has in the place of a password.
 HIDDEN = "***"
@@ -157,6 +160,10 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
 
 def make_engine(url: URL, **options: Any) -> Engine:
     """Return an engine for `url`; `options` go to `sqlalchemy.create_engine`."""
+    return _prepared(create_engine(url, connect_args=_connect_args(url), **options))
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
     # A server-side prepared statement dies when a migration changes the type of what it
     # returns ("cached plan must not change result type"), and does not survive a
     # transaction pooler: psycopg prepares none.
@@ -166,11 +173,15 @@ def make_engine(url: URL, **options: Any) -> Engine:
     # In that of a database in SQL_ASCII psycopg would return text as bytes.
     if "client_encoding" not in url.query:
         connect_args["client_encoding"] = "UTF8"
-    engine = create_engine(url, connect_args=connect_args, **options)
+    return connect_args
+
+
+def _prepared(engine: Engine) -> Engine:
+    """Have an engine's connections be at UTC, and those to an embedded server its own."""
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
-        with embedded.connecting(url):
+        with embedded.connecting(engine.url):
             return dialect.connect(*arguments, **parameters)
 
     @event.listens_for(engine, "connect")
@@ -178,7 +189,8 @@ def make_engine(url: URL, **options: Any) -> Engine:
         # Not by the startup parameter "options": PgBouncer rejects it.
         autocommit = connection.autocommit
         connection.autocommit = True
-        connection.execute("SET TIME ZONE 'UTC'")
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
         connection.autocommit = autocommit
 
     return engine

@@ -197,7 +197,7 @@ def test_who_presses_enter_at_every_question_gets_the_defaults(tmp_path: Path, d
             sys.executable, "-m", "cookiecutter", str(TEMPLATE),
             "--config-file", str(config(tmp_path)), "--output-dir", str(tmp_path),
         ],
-        input="\n" * 10,
+        input="\n" * len(QUESTIONS["__prompts__"]),
         capture_output=True,
         text=True,
     )  # fmt: skip

@@ -34,7 +34,14 @@ def in_pairs(combinations: list[Choices]) -> list[Choices]:
     return few
 
 
-COMBINATIONS = [dict(zip(CHOICES, chosen, strict=True)) for chosen in itertools.product(*CHOICES.values())]
+# Each of all combinations comes with one kind of sessions, in turn: both would take twice as long, and what
+# they bring depends on no other answer.
+OTHERS = {name: choices for name, choices in CHOICES.items() if name != "sessions"}
+COMBINATIONS = [
+    {name: choices[place] for (name, choices), place in zip(OTHERS.items(), places, strict=True)}
+    | {"sessions": CHOICES["sessions"][sum(places) % 2]}
+    for places in itertools.product(*(range(len(choices)) for choices in OTHERS.values()))
+]
 FEW = in_pairs(COMBINATIONS)
 CHAIN = sorted((BACKEND / "alembic/versions").glob("*.py"))
 FUNCTIONS = {"touch_updated_at", "make_webhook_deliveries_partitions"}  # what these make stays
@@ -53,6 +60,7 @@ TRACES = {
     ("history", "worked"): rf"test_worked|parts\.toml$|\b({'|'.join(SLUGS | IDS | GONE)})\b",
     ("history", "baseline"): r"20250113_0915_baseline",
     ("history", "worked baseline"): rf"test_orm|\b({'|'.join(TABLES)})\b|(?i:webhook)",
+    ("sessions", "async"): r"async_session|AsyncSession|test_async|\ngreenlet==",
     ("ci", "github"): r"\.github/|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"(?i)gitlab",
     ("containers", "yes"): r"(?i)\bdocker|\bcompose\b|kubernetes|test_containers",
@@ -78,6 +86,7 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def manifest_paths() -> set[str]:
     table = manifest()
     python = table.pop("oldest_python")
+    del table["words"]
     return {*python} | {
         path for choices in table.values() for each in choices.values() for path in each["paths"]
     }
@@ -147,7 +156,7 @@ def test_a_mention_of_the_chain_or_of_a_table_would_be_found() -> None:
 
 def test_there_are_files_only_for_choices_that_there_are() -> None:
     table = manifest()
-    del table["oldest_python"]
+    del table["oldest_python"], table["words"]
     named = {(question, choice) for question, choices in table.items() for choice in choices}
     folders = {tuple(Path(name).parts[1:3]) for name in tracked_files() if name.startswith("choices/")}
     known = {(question, choice) for question, choices in CHOICES.items() for choice in choices}
@@ -160,6 +169,11 @@ def test_the_manifest_names_only_files_that_there_are() -> None:
 
 
 def test_the_words_that_the_manifest_looks_for_are_there() -> None:
-    for name, words in manifest()["oldest_python"].items():
+    table = manifest()
+    looked_for = [*table["oldest_python"].items()]
+    looked_for += [
+        item for choices in table["words"].values() for files in choices.values() for item in files.items()
+    ]
+    for name, words in looked_for:
         text = (BACKEND / name).read_text(encoding="utf-8")
         assert [word for word in words if word not in text] == [], name

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from database import Base, new_id
+from database import LOADING, Base, new_id
 
 if TYPE_CHECKING:
     from models.documents import Document
@@ -37,7 +37,7 @@ class Role(Base):
     name: Mapped[str] = mapped_column(String(50), unique=True)
 
     # A role that a user has cannot be deleted, and is not taken from them.
-    users: Mapped[list[User]] = relationship(back_populates="role", passive_deletes="all")
+    users: Mapped[list[User]] = relationship(back_populates="role", passive_deletes="all", lazy=LOADING)
 
 
 class User(Base):
@@ -64,15 +64,15 @@ class User(Base):
         server_onupdate=FetchedValue(),  # by a trigger
     )
 
-    role: Mapped[Role] = relationship(back_populates="users")
+    role: Mapped[Role] = relationship(back_populates="users", lazy=LOADING)
     auth_providers: Mapped[list[AuthProvider]] = relationship(
-        back_populates="user", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="user", cascade="all, delete-orphan", passive_deletes=True, lazy=LOADING
     )
     documents: Mapped[list[Document]] = relationship(
-        back_populates="user", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="user", cascade="all, delete-orphan", passive_deletes=True, lazy=LOADING
     )
     webhooks: Mapped[list[Webhook]] = relationship(
-        back_populates="user", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="user", cascade="all, delete-orphan", passive_deletes=True, lazy=LOADING
     )
 
     @validates("email")
@@ -93,4 +93,4 @@ class AuthProvider(Base):
     credentials: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
-    user: Mapped[User] = relationship(back_populates="auth_providers")
+    user: Mapped[User] = relationship(back_populates="auth_providers", lazy=LOADING)

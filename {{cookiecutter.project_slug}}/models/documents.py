@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import Base, new_id
+from database import LOADING, Base, new_id
 
 if TYPE_CHECKING:
     from models.auth import User
@@ -48,10 +48,16 @@ class Category(Base):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
     name: Mapped[str] = mapped_column(String(100))
 
-    parent: Mapped[Category | None] = relationship(back_populates="children", remote_side="Category.id")
+    parent: Mapped[Category | None] = relationship(
+        back_populates="children", remote_side="Category.id", lazy=LOADING
+    )
     # Not set to NULL with their parent, but a reason to refuse.
-    children: Mapped[list[Category]] = relationship(back_populates="parent", passive_deletes="all")
-    documents: Mapped[list[Document]] = relationship(back_populates="category", passive_deletes=True)
+    children: Mapped[list[Category]] = relationship(
+        back_populates="parent", passive_deletes="all", lazy=LOADING
+    )
+    documents: Mapped[list[Document]] = relationship(
+        back_populates="category", passive_deletes=True, lazy=LOADING
+    )
 
 
 class Document(Base):
@@ -110,13 +116,14 @@ class Document(Base):
         server_onupdate=FetchedValue(),  # by a trigger
     )
 
-    user: Mapped[User] = relationship(back_populates="documents")
-    category: Mapped[Category | None] = relationship(back_populates="documents")
+    user: Mapped[User] = relationship(back_populates="documents", lazy=LOADING)
+    category: Mapped[Category | None] = relationship(back_populates="documents", lazy=LOADING)
     pages: Mapped[list[DocumentPage]] = relationship(
         back_populates="document",
         cascade="all, delete-orphan",
         passive_deletes=True,
         order_by="DocumentPage.page_number",
+        lazy=LOADING,
     )
 
 
@@ -132,4 +139,4 @@ class DocumentPage(Base):
     page_number: Mapped[int]
     text: Mapped[str | None]
 
-    document: Mapped[Document] = relationship(back_populates="pages")
+    document: Mapped[Document] = relationship(back_populates="pages", lazy=LOADING)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import FetchedValue, ForeignKey, Index, String, func, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from database import Base, new_id
+from database import LOADING, Base, new_id
 
 if TYPE_CHECKING:
     from models.auth import User
@@ -43,9 +43,9 @@ class Webhook(Base):
         server_onupdate=FetchedValue(),  # by a trigger
     )
 
-    user: Mapped[User] = relationship(back_populates="webhooks")
+    user: Mapped[User] = relationship(back_populates="webhooks", lazy=LOADING)
     deliveries: Mapped[list[WebhookDelivery]] = relationship(
-        back_populates="webhook", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="webhook", cascade="all, delete-orphan", passive_deletes=True, lazy=LOADING
     )
 
 
@@ -66,4 +66,4 @@ class WebhookDelivery(Base):
     # In the key, because the table is partitioned by it.
     delivered_at: Mapped[datetime] = mapped_column(primary_key=True, server_default=func.now())
 
-    webhook: Mapped[Webhook] = relationship(back_populates="deliveries")
+    webhook: Mapped[Webhook] = relationship(back_populates="deliveries", lazy=LOADING)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from models import Document, DocumentPage, Role, User, Webhook
 from tests.support import Database
@@ -19,7 +19,7 @@ def session(head: Database) -> Iterator[Session]:
 
 
 def test_a_thousand_pages_are_one_statement_or_two(session: Session) -> None:
-    document = session.scalars(select(Document)).first()
+    document = session.scalars(select(Document).options(selectinload(Document.pages))).first()
     assert document
     document.pages += [DocumentPage(page_number=number) for number in range(1000, 2000)]
     statements: list[str] = []

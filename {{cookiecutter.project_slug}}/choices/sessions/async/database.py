@@ -1,0 +1,239 @@
+"""Where the database is, and how the application talks to it."""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    URL,
+    DateTime,
+    Engine,
+    MetaData,
+    Text,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import Uuid
+
+from postgres import embedded, environment
+from postgres.errors import PostgresError
+
+ROOT = Path(__file__).resolve().parent
+
+# Every constraint and index has a name, so that a downgrade can always drop it and
+# autogenerate can always recognise it.
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ix": "idx_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The parent of every model; `Base.metadata` is what Alembic compares."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar = {
+        str: Text(),
+        UUID: Uuid(),
+        datetime: DateTime(timezone=True),
+        list[str]: ARRAY(Text()),
+        dict[str, Any]: JSONB(),
+    }
+
+
+# When a relationship loads what it leads to: where a query asks for it, by selectinload() or joinedload().
+# Else it raises, for what loads as one looks at it cannot be awaited.
+LOADING: Final = "raise"
+
+# What str(url) has in the place of a password.
+HIDDEN = "***"
+
+
+def new_id() -> UUID:
+    """Return an id for a new row: one that grows with time where Python has it (3.14), else a random one.
+
+    With an id from the client the ORM inserts many rows in one statement. The default of the
+    server stays, for SQL by hand.
+    """
+    make: Callable[[], UUID] = getattr(uuid, "uuid7", uuid.uuid4)
+    return make()
+
+
+class DatabaseURLError(PostgresError):
+    """There is no usable database URL. The message is one line, without the password."""
+
+
+def database_url(*, for_migrations: bool = False) -> URL:
+    """Return the URL of the database: from the environment, else `.env`, else embedded.
+
+    Args:
+        for_migrations: as for `configured_url`.
+
+    Raises:
+        DatabaseURLError: the URL cannot be used.
+        SettingsError: there is a `.env` that cannot be read.
+        EmbeddedServerError: there is none, and no embedded server.
+    """
+    return configured_url(for_migrations=for_migrations) or embedded.url()
+
+
+def configured_url(*, for_migrations: bool = False) -> URL | None:
+    """Return the URL that the environment or else `.env` gives, None where neither does.
+
+    Args:
+        for_migrations: prefer `MIGRATION_DATABASE_URL` over `DATABASE_URL`. The nearer
+            source still wins: a `DATABASE_URL` in the environment beats a
+            `MIGRATION_DATABASE_URL` in `.env`.
+
+    Raises:
+        DatabaseURLError: the URL cannot be used.
+        SettingsError: there is a `.env` that cannot be read.
+    """
+    names = ["MIGRATION_DATABASE_URL", "DATABASE_URL"] if for_migrations else ["DATABASE_URL"]
+    for where, values in zip(("", " in .env"), environments(), strict=True):
+        for name in names:
+            if value := values.get(name):
+                return parse_url(value, source=name + where)
+    return None
+
+
+def environments() -> tuple[Mapping[str, str | None], ...]:
+    """Return where settings are looked for: the environment, then `.env`.
+
+    Raises:
+        SettingsError: there is a `.env` that cannot be read.
+    """
+    return environment.environments(ROOT)
+
+
+def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
+    """Return `text` as a URL for psycopg 3.
+
+    Args:
+        text: `postgresql://user:password@host:port/name`; `postgres://` and
+            `postgresql+psycopg://` mean the same. Special characters in the password
+            are percent-encoded.
+        source: the setting's name, for the error.
+
+    Raises:
+        DatabaseURLError: not a URL, or one of another database product or driver.
+    """
+    expected = "expected postgresql://user:password@host:port/database"
+    try:
+        url = make_url(text.strip())
+    except (ArgumentError, ValueError):
+        raise DatabaseURLError(f"{source} is not a database URL: {expected}") from None
+    if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        # Only a well-formed name is repeated: anything else could be part of a secret.
+        name = url.drivername if re.fullmatch(r"[a-z0-9+_]+", url.drivername) else "something else"
+        raise DatabaseURLError(f"{source} is for {name}, this application needs PostgreSQL: {expected}")
+    if password := url.query.get("password"):
+        # Where everything that shows a URL knows to leave it out.
+        url = url.difference_update_query(["password"])
+        url = url.set(password=password if isinstance(password, str) else password[-1])
+    if "@" in (url.host or ""):
+        raise DatabaseURLError(
+            f"{source} has a special character in the user or password: "
+            "percent-encode it (@ is %40, : is %3A, / is %2F, % is %25)"
+        )
+    if url.password == HIDDEN:
+        raise DatabaseURLError(
+            f"{source} has *** in the place of the password, as str(url) gives it: "
+            "url.render_as_string(hide_password=False) gives all of it"
+        )
+    if not url.database:
+        raise DatabaseURLError(f"{source} names no database: {expected}")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def make_engine(url: URL, **options: Any) -> Engine:
+    """Return an engine for `url`; `options` go to `sqlalchemy.create_engine`."""
+    return _prepared(create_engine(url, connect_args=_connect_args(url), **options))
+
+
+def make_async_engine(url: URL, **options: Any) -> AsyncEngine:
+    """Return an engine for `url` whose connections are awaited; else as `make_engine`."""
+    engine = create_async_engine(url, connect_args=_connect_args(url), **options)
+    _prepared(engine.sync_engine)
+    return engine
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    # A server-side prepared statement dies when a migration changes the type of what it
+    # returns ("cached plan must not change result type"), and does not survive a
+    # transaction pooler: psycopg prepares none.
+    connect_args: dict[str, Any] = {"prepare_threshold": None}
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+        connect_args["connect_timeout"] = 10  # seconds
+    # In that of a database in SQL_ASCII psycopg would return text as bytes.
+    if "client_encoding" not in url.query:
+        connect_args["client_encoding"] = "UTF8"
+    return connect_args
+
+
+def _prepared(engine: Engine) -> Engine:
+    """Have an engine's connections be at UTC, and those to an embedded server its own."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
+        with embedded.connecting(engine.url):
+            return dialect.connect(*arguments, **parameters)
+
+    @event.listens_for(engine, "connect")
+    def use_utc(connection: Any, _record: Any) -> None:
+        # Not by the startup parameter "options": PgBouncer rejects it.
+        autocommit = connection.autocommit
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = autocommit
+
+    return engine
+
+
+@cache
+def engine() -> Engine:
+    """Return the application's engine, made on first use."""
+    return make_engine(database_url(), pool_pre_ping=True)
+
+
+@cache
+def session_factory() -> sessionmaker[Session]:
+    """Return the application's session factory.
+
+    For a transaction: `with session_factory().begin() as session:`.
+    """
+    return sessionmaker(engine())
+
+
+@cache
+def async_engine() -> AsyncEngine:
+    """Return the application's engine whose connections are awaited, made on first use.
+
+    It belongs to one event loop: `await async_engine().dispose()` before that ends.
+    """
+    return make_async_engine(database_url(), pool_pre_ping=True)
+
+
+@cache
+def async_session_factory() -> async_sessionmaker[AsyncSession]:
+    """Return the application's factory of sessions that are awaited.
+
+    For a transaction: `async with async_session_factory().begin() as session:`. What it has loaded can be
+    looked at after the commit too, when nothing could be loaded any more.
+    """
+    return async_sessionmaker(async_engine(), expire_on_commit=False)
