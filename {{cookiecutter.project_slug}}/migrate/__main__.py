@@ -9,8 +9,9 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic.util import CommandError
+from sqlalchemy import NullPool
 
-from database import ROOT, database_url
+from database import ROOT, database_url, make_engine
 from migrate import copying, ledger, review
 from migrate.chain import project_config, revisions
 from migrate.errors import clear_errors
@@ -18,13 +19,20 @@ from migrate.find import find
 from migrate.ledger import FOLDER, readme
 from migrate.operate.history import accept as accept_file
 from migrate.operate.history import show as show_history
-from migrate.operate.operation import confirmed, default_config, development_config, must_be_able_to_ask
+from migrate.operate.operation import (
+    confirmed,
+    default_config,
+    development_config,
+    must_be_able_to_ask,
+    quiet,
+    read_config,
+)
 from migrate.operate.rollback import Downgrade, DowngradeOptions, Restore, RestoreOptions
 from migrate.rebase import rebase
 from migrate.run.connection import connect
 from migrate.sample import fill
 from migrate.squash import squash
-from migrate.target import migration_engine
+from migrate.target import allowed_url, migration_engine
 from postgres import client, embedded
 
 
@@ -98,8 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = command.add_mutually_exclusive_group()
     output.add_argument("--check", action="store_true", help="write nothing; fail where it is not true")
     output.add_argument("--json", action="store_true", help="print it all, and write nothing")
-    output.add_argument("--time", action="store_true", help="print how long upgrades take and locks are held")
-    command.add_argument("--rows", type=_count, help="rows, for --time (default: 100,000)")
+    command.add_argument(
+        "--time", action="store_true", help="print how long upgrades take and locks are held"
+    )
+    command.add_argument(
+        "--snapshot", type=Path, metavar="FILE",
+        help="with --time: on a database of this size, as python -m migrate snapshot has written it",
+    )  # fmt: skip
+    command.add_argument("--rows", type=_count, help=f"rows, for --time (default: {ledger.ROWS:,})")
     command.set_defaults(run=measure)
 
     command = commands.add_parser("review", help="judge one revision, measured, and name the right way")
@@ -108,6 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument("--json", action="store_true", help="print it for a program")
     command.set_defaults(run=review_revision)
+    command = commands.add_parser("snapshot", help="write how large the tables are, by statistics; no data")
+    command.add_argument("file", type=Path, metavar="FILE", nargs="?", help="where to (standard output)")
+    command.add_argument(
+        "--config", type=Path, default=development_config(), help="the ini file (%(default)s)"
+    )
+    command.set_defaults(run=take_snapshot)
 
     command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
     command.add_argument("--to", metavar="REV", default="head", help="the revision to reach (%(default)s)")
@@ -167,8 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.rest = rest
     if rest and options.run is not psql:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if getattr(options, "run", None) is measure and options.rows and not options.time:
-        parser.error("--rows is for --time: what else is measured does not depend on how many there are")
+    if options.run is measure:
+        _refuse_a_mixture(parser, options)
     if options.run is deploy and options.json and not options.dry_run:
         parser.error("--json is for --dry-run: it prints the plan")
     try:
@@ -244,8 +264,13 @@ def copy_scenario(options: argparse.Namespace) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Measure the chain, and write, check or print the ledger."""
-    if options.time:
-        rows = options.rows or 100_000
+    if options.snapshot:
+        size = ledger.Snapshot.load(options.snapshot)
+        rows = options.rows or ledger.ROWS
+        found = ledger.predict(size, start=options.start, rows=rows, progress=ledger.show_progress)
+        print(ledger.predictions_as_json(found) if options.json else ledger.predictions(found))
+    elif options.time:
+        rows = options.rows or ledger.ROWS
         entries, _ = ledger.measure(start=options.start, rows=rows, timed=True, progress=ledger.show_progress)
         print(ledger.timings(entries, rows))
     elif options.json:
@@ -258,6 +283,19 @@ def measure(options: argparse.Namespace) -> None:
 def review_revision(options: argparse.Namespace) -> int:
     """Print the verdict on one revision."""
     return review.show(options.revision, as_json=options.json)
+
+
+def take_snapshot(options: argparse.Namespace) -> None:
+    """Write how large the tables of the database are, and say which were never counted."""
+    engine = make_engine(allowed_url(read_config(options.config)), poolclass=NullPool)
+    with quiet(), connect(engine) as connection:
+        taken = ledger.Snapshot.take(connection)
+    for table in taken.uncounted:
+        print(f"warning: {table} was never analyzed, and counts as empty: ANALYZE it first", file=sys.stderr)
+    if options.file:
+        options.file.write_text(taken.dump(), encoding="utf-8")
+    else:
+        print(taken.dump(), end="")
 
 
 def squash_chain(options: argparse.Namespace) -> None:
@@ -342,6 +380,18 @@ def history(options: argparse.Namespace) -> None:
         accept_file(options.config, options.accept)
     else:
         show_history(options.config, as_json=options.json)
+
+
+def _refuse_a_mixture(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with one line where options of `ledger` do not go together."""
+    if options.rows and not options.time:
+        parser.error("--rows is for --time: what else is measured does not depend on how many there are")
+    if options.snapshot and not options.time:
+        parser.error("--snapshot is for --time")
+    if options.time and options.check:
+        parser.error("--time writes and checks nothing: leave out --check")
+    if options.time and options.json and not options.snapshot:
+        parser.error("--time prints JSON with --snapshot")
 
 
 def _reading(command: argparse.ArgumentParser) -> None:

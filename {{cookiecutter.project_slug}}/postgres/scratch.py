@@ -11,14 +11,15 @@ from postgres import client
 
 
 @contextmanager
-def scratch_database(server: URL) -> Iterator[URL]:
-    """Create an empty database, and drop it at the end.
+def scratch_database(server: URL, template: str = "template0") -> Iterator[URL]:
+    """Create a database, and drop it at the end.
 
     Args:
         server: where, by a database that exists there.
+        template: the database that it is a copy of, which nobody is connected to; an empty one by default.
     """
     name = f"{(server.database or '')[:20]}_scratch_{uuid4().hex[:12]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with client.connect(server) as connection:
         connection.execute(create)

@@ -2,7 +2,8 @@
 
 measure.py measures, with catalogue.py, holders.py and locks.py. record.py is ledger.json, what
 is committed; readme.py renders it, in the words.py that a person reads. policy.py says what a
-revision may not do; docstring.py fills in what it leaves unsaid, with losses.py.
+revision may not do; docstring.py fills in what it leaves unsaid, with losses.py. predict.py says how long
+revisions would take on a database of which a snapshot.py is there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,15 @@ from migrate.ledger import docstring, readme, words
 from migrate.ledger import record as records
 from migrate.ledger.measure import Entry, measure
 from migrate.ledger.policy import Policy, findings
+from migrate.ledger.predict import ROWS, predict
 from migrate.ledger.record import LedgerError, Record
-from migrate.ledger.report import as_json, show_progress, timings
+from migrate.ledger.report import as_json, predictions, predictions_as_json, show_progress, timings
+from migrate.ledger.snapshot import Snapshot
 
-__all__ = ["LedgerError", "as_json", "measure", "recorded", "show_progress", "timings", "update"]
+__all__ = [
+    "ROWS", "LedgerError", "Snapshot", "as_json", "measure", "predict", "predictions", "predictions_as_json",
+    "recorded", "show_progress", "timings", "update",
+]  # fmt: skip
 
 FOLDER = ROOT / "alembic" / "versions"
 PYPROJECT = ROOT / "pyproject.toml"

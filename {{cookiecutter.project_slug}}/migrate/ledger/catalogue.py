@@ -48,6 +48,20 @@ _UNFINISHED = f"""
     WHERE NOT relispopulated AND {_OURS}
     ORDER BY 1
 """
+# Rows by the planner's statistics, and of a table that was never analyzed by the counters.
+_SIZES = f"""
+    SELECT c.oid::bigint, n.nspname, c.relname, coalesce(i.indrelid, 0)::bigint,
+        coalesce(h.inhparent, 0)::bigint, coalesce(pg_table_size(c.oid), 0),
+        CASE WHEN c.relkind = 'p' THEN 0 WHEN c.reltuples >= 0 AND c.relpages > 0
+        THEN c.reltuples / c.relpages * coalesce(pg_relation_size(c.oid), 0)
+            / current_setting('block_size')::integer
+        ELSE pg_stat_get_live_tuples(c.oid) END::bigint
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
+    LEFT JOIN pg_inherits AS h ON h.inhrelid = c.oid AND c.relispartition
+    WHERE c.relkind IN ('r', 'p', 'i') AND {_OURS}
+    ORDER BY 2, 3
+"""
 _COLUMNS = f"""
     SELECT c.oid::bigint, a.attnum, quote_ident(a.attname), a.atttypid::bigint, a.atttypmod
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -87,6 +101,18 @@ class Relation(NamedTuple):
 
 
 State = dict[int, Relation]
+
+
+class Size(NamedTuple):
+    """How large a table or an index is, by statistics."""
+
+    oid: int
+    schema: str
+    name: str
+    table: int  # an index's; 0 for a table
+    parent: int  # that it is a partition of, or 0
+    bytes: int
+    rows: int
 
 
 class Holdings(NamedTuple):
@@ -134,6 +160,10 @@ class Catalogue:
         """Return what cannot be relied on yet: "unvalidated fk_…", "invalid idx_…", "unpopulated v"."""
         return [name for (name,) in self._query(_UNFINISHED)]
 
+    def sizes(self) -> list[Size]:
+        """Return how large tables and indexes are, in the order of their names; no row is read."""
+        return [Size(*row) for row in self._query(_SIZES)]
+
     def holdings(self, tables: State) -> Holdings:
         """Return what there is to lose.
 
@@ -157,6 +187,13 @@ class Catalogue:
     def _query(self, query: str, **parts: sql.Composable) -> list[tuple[Any, ...]]:
         composed = sql.SQL(query).format(default=sql.Literal(self.default_schema), **parts)
         return self._driver.execute(composed).fetchall()
+
+
+def root(relation: Relation, state: State) -> Relation:
+    """Return the table of an index, and of a partition the table that it is a part of."""
+    while found := state.get(relation.table) or state.get(relation.parent):
+        relation = found
+    return relation
 
 
 def whole(oids: set[int], tables: State) -> set[int]:

@@ -46,7 +46,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
 from migrate.chain import Revision, project_config, revisions, with_ancestors
-from migrate.ledger.catalogue import Catalogue, Holdings, Relation, State, whole
+from migrate.ledger.catalogue import Catalogue, Holdings, Relation, State, root, whole
 from migrate.ledger.holders import Pool, Watch
 from migrate.ledger.locks import MODES, WRITING, blocked_by, stronger
 from migrate.run.connection import connect
@@ -145,6 +145,37 @@ class Statement:
         return max(self.locks.values(), key=MODES.index, default=None)
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How long one statement took, and over how many rows it went.
+
+    Attributes:
+        seconds: without what measures it.
+        rows: how many were read or written, of each table; those of partitions are their table's.
+        sorts: whether it built an index, if only by a rewrite.
+        alone: whether it is a transaction of its own, or more than one.
+    """
+
+    seconds: float
+    rows: dict[Relation, int]
+    sorts: bool
+    alone: bool
+
+    @classmethod
+    def of(cls, seconds: float, before: State, after: State, *, alone: bool) -> "Timing":
+        """Return the timing of a statement, by what was counted before and after it."""
+        rows: Counter[Relation] = Counter()
+        for oid, relation in after.items():
+            read, written = relation.rows_read, relation.rows_written
+            if was := before.get(oid):
+                read, written = read - was.rows_read, written - was.rows_written
+            if read + written:
+                rows[root(relation, after)] += read + written
+        files = {relation.file for relation in before.values()}
+        sorts = any(each.kind == "i" and each.file not in files for each in after.values())
+        return cls(seconds, dict(rows), sorts, alone)
+
+
 @dataclass
 class Run:
     """What one direction of a revision did.
@@ -152,6 +183,7 @@ class Run:
     Attributes:
         direction: "upgrade" or "downgrade".
         statements: what each one did.
+        timings: how long each one took.
         autocommit: whether it ran outside a transaction, or in more than one.
         left: what was not valid any more, or not yet: "unvalidated fk_…", "invalid idx_…".
         seconds: how long it took.
@@ -165,6 +197,7 @@ class Run:
 
     direction: Literal["upgrade", "downgrade"]
     statements: list[Statement] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
     autocommit: bool = False
     parents: dict[str, str] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
@@ -561,12 +594,16 @@ class Session:
             held = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
             with self._watch(self._tables, held) as watch:
                 execute()
+                took = time.monotonic() - started
             locks = watch.asked
         else:
             execute()
+            took = time.monotonic() - started
             locks = {oid: max(modes, key=MODES.index) for oid, modes in self._held().items()}
         written = {oid for oid, modes in self._held().items() if WRITING in modes}
-        found = self._note(run, statement, locks, written, before, self._catalogue.state("xact_"))
+        after = self._catalogue.state("xact_")
+        run.timings.append(Timing.of(took, before, after, alone=self._driver.autocommit))
+        found = self._note(run, statement, locks, written, before, after)
         self._add_indexes(found, locks)
         if self._blocked_since is None and any(map(blocked_by, found.locks.values())):
             self._blocked_since = started
@@ -577,11 +614,14 @@ class Session:
         started = time.monotonic()
         with self._watch({oid: before[oid] for oid in self._tables if oid in before}, {}) as watch:
             execute()  # holds nothing yet: what went before is committed
+            took = time.monotonic() - started
         if any(map(blocked_by, watch.asked.values())):
             self._blocked_since = started  # it was not longer, though it may have been shorter
             self._end_of_transaction(run)
         written = {oid for oid, mode in watch.asked.items() if mode == WRITING}
-        found = self._note(run, statement, watch.asked, written, before, self._catalogue.state(flush=True))
+        after = self._catalogue.state(flush=True)
+        run.timings.append(Timing.of(took, before, after, alone=True))
+        found = self._note(run, statement, watch.asked, written, before, after)
         found.commits = True
 
     def _add_indexes(self, found: Statement, locks: Mapping[int, str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from migrate.chain import Revision
 from migrate.ledger.locks import blocked_by
 from migrate.ledger.measure import Entry, Run
+from migrate.ledger.predict import Predicted, Prediction
 from migrate.ledger.record import did
 
 
@@ -39,6 +40,46 @@ def timings(entries: Iterable[Entry], rows: int) -> str:
     return "\n".join(lines)
 
 
+def predictions(found: Predicted) -> str:
+    """Return for how long upgrades would hold locks that traffic waits for, and what that leaves out."""
+    few, many = found.sizes
+    return "\n".join([
+        f"{'upgrade, predicted':<50} {'takes':>10} {'held for':>10}  lock",
+        *(line for each in found.predictions for line in _prediction(each)),
+        "",
+        f"Measured on this machine with up to {few:,} and {many:,} rows of a table, and continued to those",
+        "of the snapshot. At the end of a line stands what grows with the rows and takes longest. Another",
+        "machine is faster or slower. The wait for a lock, the traffic meanwhile, and tables that do not",
+        "fit into memory are not in it.",
+        *(
+            f"{table}: a row is {times:.1f} times as wide as in the sample: it takes longer."
+            for table, times in found.wider.items()
+        ),
+    ])  # fmt: skip
+
+
+def predictions_as_json(found: Predicted) -> str:
+    """Return the same for a program: every lock, and every statement."""
+    return json.dumps(
+        {
+            "measured_with": found.sizes,
+            "wider_rows": found.wider,
+            "revisions": [
+                {
+                    "revision": each.revision.id,
+                    "file": each.revision.path.name,
+                    "seconds": each.seconds,
+                    "locks": [vars(lock) for lock in each.locks],
+                    "statements": [vars(statement) for statement in each.statements],
+                }
+                for each in found.predictions
+            ],
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
 def show_progress(number: int, count: int, revision: Revision | None) -> None:
     """Draw a bar on a terminal; elsewhere nothing.
 
@@ -59,6 +100,20 @@ def _timing(entry: Entry) -> str:
     modes = [f"{table} {mode}" for table, mode in run.locks.items() if blocked_by(mode)]
     blocked = f"{_duration(run.blocked_seconds):>12}  {', '.join(modes)}" if modes else f"{'-':>12}"
     return f"{entry.revision.slug:<50} {_duration(run.seconds):>10} {blocked}"
+
+
+def _prediction(prediction: Prediction) -> Iterable[str]:
+    blocking = [lock for lock in prediction.locks if lock.blocks]
+    longest = max(prediction.statements, key=lambda step: step.seconds, default=None)
+    why = f": {longest.work}" if longest and longest.work != "nothing" else ""
+    head = f"{prediction.revision.slug:<50} {_duration(prediction.seconds):>10}"
+    if not blocking:
+        yield f"{head} {'-':>10}  nothing that traffic waits for{why}"
+    for number, lock in enumerate(blocking):
+        yield (
+            f"{'' if number else head:<61} {_duration(lock.seconds):>10}  {lock.mode} on {lock.table}, "
+            f"blocks {lock.blocks}{'' if number else why}"
+        )
 
 
 def _duration(seconds: float) -> str:
