@@ -10,6 +10,7 @@ import argparse
 import ast
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -26,9 +27,9 @@ KEYS = {
 }
 
 
-def block() -> str:
-    """Return the batches of the revision, as PostgreSQL gets them."""
-    [path] = ROOT.glob("alembic/versions/*_assign_user_roles.py")
+def block(backend: Path, slug: str) -> str:
+    """Return the batches of a revision, as PostgreSQL gets them."""
+    [path] = backend.glob(f"alembic/versions/*_{slug}.py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     [found] = [text for text in texts if isinstance(text, str) and "LOOP" in text]
@@ -64,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="lab.backfill", description=__doc__.split("\n\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     rows = parser.parse_args().rows
-    batches = block()
+    batches = block(ROOT, "assign_user_roles")
     print(f"{rows:,} rows             one UPDATE            batches")
     with (
         scratch_database(configured_url(for_migrations=True) or embedded.url()) as url,

@@ -213,21 +213,42 @@ class Server:
 
 
 @contextmanager
-def server_of_ones_own() -> Iterator[OwnServer]:
-    """Run one more embedded server, which loses nothing, and remove it at the end."""
+def server_of_ones_own(
+    name: str = "own", *, options: str = "", binaries: Path | None = None, standby_of: OwnServer | None = None
+) -> Iterator[OwnServer]:
+    """Run one more embedded server, which loses nothing, and remove it at the end.
+
+    Args:
+        name: of its folder; two at a time need two.
+        options: settings, such as "-c wal_level=logical".
+        binaries: the folder of its programs, where they are not the embedded package's.
+        standby_of: the server that it is a copy of, and that it follows through a slot.
+    """
     with embedded._server("test") as shared:
-        home = shared.home.with_name(f"own_{os.getpid()}")
+        home = shared.home.with_name(f"{name}_{os.getpid()}")
         home.mkdir(mode=0o700)
-        server = replace(shared, home=home, options="")
+        server = replace(shared, home=home, options=f" {options}", binaries=binaries or shared.binaries)
         if server.user:
             shutil.chown(home, server.user)
     try:
+        if standby_of:
+            follow(server, standby_of)
         server.start()
         yield server
     finally:
         if server.port():
             server.stop()
         shutil.rmtree(home)
+
+
+def follow(standby: OwnServer, primary: OwnServer) -> None:
+    """Give a standby a copy of a server's data, what to follow it by, and its password."""
+    shutil.copy2(primary.home / "password", standby.home)
+    address = client.libpq_url(database_of(primary).url)
+    standby.execute(
+        "pg_basebackup", "--pgdata=data", f"--dbname={address}", "--checkpoint=fast",
+        "--write-recovery-conf", "--create-slot", f"--slot={standby.home.name}",
+    )  # fmt: skip
 
 
 def database_of(server: OwnServer) -> Database:

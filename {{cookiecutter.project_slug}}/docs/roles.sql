@@ -63,6 +63,14 @@ GRANT :"owner" TO CURRENT_USER;
 -- A migration sees the sessions of the application that hold it up, and may end them.
 GRANT :"app" TO :"owner";
 
+-- A backfill slows down while a replica is far behind, and only who may read the statistics of all
+-- sees that. Where there is a replica, and this role may give it:
+SELECT format('GRANT pg_read_all_stats TO %I', :'owner') FROM pg_roles
+WHERE rolname = current_user AND EXISTS (SELECT FROM pg_stat_replication) AND (
+    pg_has_role('pg_read_all_stats', 'MEMBER WITH ADMIN OPTION')
+    OR rolcreaterole AND current_setting('server_version_num')::integer < 160000
+) \gexec
+
 -- What PUBLIC has is for everybody on the server: other roles (backups, monitoring) need a
 -- GRANT CONNECT of their own from here on. CREATE is for schemas and for trusted extensions
 -- such as pg_trgm, TEMPORARY for backfills that keep notes.

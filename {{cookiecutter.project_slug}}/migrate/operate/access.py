@@ -24,6 +24,10 @@ MAY = text("""
     FROM unnest(CAST(:schemas AS text[])) AS name
     LEFT JOIN pg_namespace ON nspname = name LEFT JOIN pg_roles ON rolname = :role ORDER BY 1
 """)
+# A role that may not look into others' statistics sees of a replica that it is there, and nothing else.
+BLIND = text("""
+    SELECT EXISTS (SELECT FROM pg_stat_replication) AND NOT pg_has_role('pg_read_all_stats', 'USAGE')
+""")
 MAY_CREATE_SCHEMAS = text("SELECT has_database_privilege(current_database(), 'CREATE')")
 
 
@@ -63,6 +67,11 @@ def closed(connection: Connection, config: Config, role: str | None) -> list[str
     """Return the schemas of the models that a role may not use."""
     places = _places(connection, config)
     return [schema for schema, may in _may(connection, places, role, "USAGE") if may is False]
+
+
+def is_blind(connection: Connection) -> bool:
+    """Whether a replica follows, and the connection's role does not see how far it is behind."""
+    return bool(connection.scalar(BLIND))
 
 
 def _may(

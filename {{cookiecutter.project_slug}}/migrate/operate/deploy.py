@@ -188,6 +188,11 @@ class Deploy(Operation):
                 "the server takes no changes: it is a standby, or read-only; deploy to the primary"
             )
         access.check(connection, self.config, to_head=self.target in ("head", "heads"))
+        if access.is_blind(connection):
+            log.warning(
+                "    a replica follows, and the role %s does not see how far it is behind, so no backfill "
+                "slows down for it: GRANT pg_read_all_stats TO the role", role,
+            )  # fmt: skip
         return major_version(connection)
 
     def _name_changed_files(self, start: tuple[str, ...]) -> None:
