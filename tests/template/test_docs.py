@@ -43,6 +43,23 @@ for words in json.load(sys.stdin):
 sys.exit("\\n".join(wrong) or 0)
 """
 
+# Prints the tables of the models with the names and columns of what Citus has a rule for.
+KEYS = """
+import json
+from sqlalchemy import ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint
+from database import Base
+import models
+tables = {}
+for table in Base.metadata.sorted_tables:
+    keys = {c.name: list(c.columns.keys()) for c in table.constraints
+        if isinstance(c, PrimaryKeyConstraint | UniqueConstraint)}
+    keys |= {i.name: list(i.columns.keys()) for i in table.indexes if i.unique}
+    references = {c.name: [c.referred_table.name, [[e.parent.name, e.column.name] for e in c.elements]]
+        for c in table.constraints if isinstance(c, ForeignKeyConstraint)}
+    tables[table.name] = [keys, references]
+print(json.dumps(tables))
+"""
+
 
 def anchors(path: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a Markdown file."""
@@ -172,3 +189,27 @@ def test_migrate_understands_every_command_that_is_for_it(default: Project) -> N
         [sys.executable, "-c", PARSE], input=json.dumps(words), cwd=default, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_citus_refuses_of_the_sample_is_all_that_it_refuses(default: Project) -> None:
+    section = default.read("docs/SCALE.md").split("\n## Citus\n")[1].split("\n## ")[0]
+    table, refused = section.split("\nIt refuses")
+    by: dict[str, str] = {}  # the column of each table; none of a reference table
+    for row in re.findall(r"^\| (`.*) \| (.*) \|$", table, re.M):
+        column = re.search(r"by (?:a )?`(\w+)`", row[1])
+        by |= dict.fromkeys(re.findall(r"`(\w+)`", row[0]), column[1] if column else "")
+    printed = subprocess.run(
+        [sys.executable, "-c", KEYS], cwd=default, capture_output=True, text=True, check=True
+    ).stdout
+    tables = json.loads(printed)
+    assert set(by) == set(tables)
+    found = set()
+    for name, (keys, references) in tables.items():
+        if by[name]:
+            found |= {key for key, columns in keys.items() if by[name] not in columns}
+            found |= {
+                key
+                for key, (other, pairs) in references.items()
+                if by[other] and [by[name], by[other]] not in pairs
+            }
+    assert set(re.findall(r"`((?:pk|uq|fk)_\w+)`", refused.partition("An email")[0])) == found
