@@ -1,11 +1,11 @@
-"""Who holds what a session waits for, as far as the session's role may know."""
+"""Which sessions block another session, as far as its role may see."""
 
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, Row, text
 
-# Of a session that the role may not look into, the server tells whose it is, its name and its
-# locks; state, kind and query are hidden. Whose autovacuum is, is nobody.
+# Of a session that the role may not look into, the server shows the role, the application's name and
+# the locks; state, kind and query are hidden. Autovacuum has no role.
 SESSIONS = text("""
     SELECT b.pid, usename AS role, coalesce(nullif(application_name, ''), 'no name') AS name,
         coalesce(state, backend_type) AS doing, regexp_replace(query, '\\s+', ' ', 'g') AS query,
@@ -21,8 +21,8 @@ SESSIONS = text("""
         ) AS vacuumed
     ORDER BY b.pid
 """)
-# A prepared transaction has no session: pg_blocking_pids calls each of them 0. Its locks are those
-# without a pid of who holds the lock on its number.
+# A prepared transaction has no session: pg_blocking_pids shows each of them as 0. Its locks have no pid.
+# They have the same virtual transaction as the lock on its transaction id.
 PREPARED = text("""
     SELECT DISTINCT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::integer AS seconds
     FROM pg_prepared_xacts JOIN pg_locks AS own ON own.transactionid = transaction AND own.pid IS NULL
@@ -37,11 +37,11 @@ PREPARED = text("""
 
 
 def blockers(connection: Connection, pid: int, *, show_queries: bool) -> Iterator[str]:
-    """Yield what blocks a session, each in a few words.
+    """Yield each blocker of a session, in a few words.
 
     Args:
         connection: another session of the same database.
-        pid: whom it is about.
+        pid: the blocked session.
         show_queries: show the queries of blocking sessions, which may hold data.
     """
     for session in connection.execute(SESSIONS, {"pid": pid}):

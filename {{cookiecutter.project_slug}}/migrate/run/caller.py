@@ -1,4 +1,4 @@
-"""The transaction that a program has begun before it calls Alembic, and that it ends itself."""
+"""A transaction that a program begins before it calls Alembic, and ends itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,12 +22,12 @@ def guarded(connection: Connection, version_table: str, settings: Settings) -> I
     Args:
         connection: in a transaction.
         version_table: Alembic's, as for `single_runner`.
-        settings: how long to wait. The limits that the caller has set are back at the end.
+        settings: how long to wait. At the end, the caller's own limits are set again.
 
     Raises:
         CommandError: another run did not end in time.
     """
-    # The transaction's lock: with any other, the next run would begin before this one is committed.
+    # A transaction lock: with a session lock, the next run could begin before this one commits.
     with lost_is_explained():
         wait_for_turn(connection, "pg_try_advisory_xact_lock", lock_key(version_table), settings.runner_wait)
     lock, statement = connection.execute(LIMITS).one()

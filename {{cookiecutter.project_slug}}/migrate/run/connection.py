@@ -27,8 +27,8 @@ ADVICE = (
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
-# What somebody may have set on the role or the database, and what a session of ours needs
-# in its place: it waits for locks, pauses between tries, and may build an index for hours.
+# Limits that may be set on the role or the database, and the values that our sessions need
+# instead: they wait for locks, pause between tries, and may build an index for hours.
 # An older server does not know transaction_timeout, and would refuse to set it.
 UNLIMITED = (
     "DO $$ BEGIN PERFORM set_config(name, value, false) FROM pg_settings JOIN (VALUES "
@@ -39,7 +39,7 @@ UNLIMITED = (
     ") AS wanted (name, value) USING (name); END $$"
 )
 
-# What names the database where nobody says otherwise.
+# The settings that name the database, unless a program gives a connection or a URL.
 URL_SETTINGS = "DATABASE_URL or MIGRATION_DATABASE_URL"
 
 BACKEND_PID = text("SELECT pg_backend_pid()")
@@ -50,8 +50,8 @@ def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection
     """Connect to the database that is to be migrated.
 
     Args:
-        engine: where.
-        named_by: what says where, for an error.
+        engine: the database.
+        named_by: the setting that names the database, for an error message.
 
     Raises:
         CommandError: the server is out of reach, refuses, is older than PostgreSQL 15, or
@@ -69,16 +69,16 @@ def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection
 
 
 def free(connection: Connection) -> None:
-    """Free a session of the limits that somebody has set on its role or database."""
+    """Remove from a session the limits that are set on its role or database."""
     connection.execute(text(UNLIMITED))
     connection.commit()
 
 
 def check_server(connection: Connection) -> None:
-    """Make sure that the server is one that the migrations are written for.
+    """Refuse a server that is too old for the migrations.
 
     Raises:
-        CommandError: it is older.
+        CommandError: the server is older than `MINIMUM_VERSION`.
     """
     version = connection.dialect.server_version_info or (0,)
     if version < MINIMUM_VERSION:
@@ -89,23 +89,23 @@ def check_server(connection: Connection) -> None:
 
 
 def check_session(connection: Connection) -> None:
-    """Make sure that the session is one, and not a share in a pooler's sessions.
+    """Refuse a connection pooler in transaction mode.
 
-    A pooler in transaction mode gives every transaction another server session: no lock
-    and no setting of a run outlives its first statement there.
+    Such a pooler may run every transaction in another server session. So a run would lose its
+    locks and settings after its first transaction.
 
     Raises:
-        CommandError: there is such a pooler in between.
+        CommandError: the connection goes through such a pooler.
     """
     driver = connection.connection.driver_connection
     pid = connection.scalar(BACKEND_PID)
     connection.rollback()
-    # PgBouncer makes up the pid that a client is told when it connects.
+    # The pid that PgBouncer reports when a client connects is not the server's.
     if driver is None or driver.info.backend_pid == pid:
         return
     with connection.engine.connect() as other:
-        # Our session is idle. In session mode it stays ours; in transaction mode it is the
-        # one that the pooler gives away first, or else the one that we do not get back.
+        # Our session is idle. In session mode it stays ours. In transaction mode the pooler
+        # gives it to the next client, or gives us another one afterwards.
         taken = other.scalar(BACKEND_PID)
         again = connection.scalar(BACKEND_PID)
         connection.rollback()
@@ -118,7 +118,7 @@ def check_session(connection: Connection) -> None:
 
 
 def beside(connection: Connection) -> Engine:
-    """Return an engine for further sessions like this one, which another thread may use."""
+    """Return an engine for more sessions like this one, for use in another thread."""
     if not connection.dialect.is_async:
         return connection.engine
     driver = connection.connection.driver_connection
@@ -129,7 +129,7 @@ def beside(connection: Connection) -> Engine:
 
 
 def pause(connection: Connection, seconds: float) -> None:
-    """Wait, and let the event loop of an async connection go on meanwhile."""
+    """Wait, and let the event loop of an async connection run meanwhile."""
     if connection.dialect.is_async:
         await_(asyncio.sleep(seconds))
     else:
@@ -142,13 +142,13 @@ def major_version(connection: Connection) -> int:
 
 
 def address(engine: Engine) -> str:
-    """Return the URL without what must not be shown: no password, no options."""
+    """Return the URL without its secrets: no password, no options."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
 
 def cannot_connect(error: DBAPIError, engine: Engine, named_by: str = URL_SETTINGS) -> str:
-    """Return one line: which server, what it answered, what to do. Never the password."""
-    # libpq says the same for every address that it tried, and adds hints: its first line does.
+    """Return one line: the server, its answer, and what to do. Never the password."""
+    # libpq repeats the message for every address that it tried, and adds hints: take its first line.
     reason = str(error.orig).strip().splitlines()[0]
     reason = reason.rsplit("FATAL:", 1)[-1].rsplit("failed:", 1)[-1].strip()
     advice = next((what for sign, what in ADVICE if sign in reason.lower()), "check the URL")

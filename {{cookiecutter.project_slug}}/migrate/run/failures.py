@@ -1,16 +1,16 @@
-"""What has failed, in one line: the reason, and what to do about it."""
+"""A failure in one line: the reason, and what to do."""
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-# What ends a revision with a reason that one line can say. Any other exception is a fault of its
-# code, which its author wants to see.
+# Failures of a revision that one line can explain. Any other exception is a bug in the revision's
+# code, so its traceback is shown.
 EXPECTED = (SQLAlchemyError, psycopg.Error, KeyboardInterrupt, SystemExit)
 
 # lock_not_available, deadlock_detected, serialization_failure
 TRY_AGAIN = {"55P03", "40P01", "40001"}
 
-# What to do, by SQLSTATE or its class, where the server's message does not say.
+# What to do, by SQLSTATE or its class, if the server's message does not say it.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 ADVICE = {
     "53100": "make room on the server's disk, and run again",
@@ -23,7 +23,7 @@ ADVICE = {
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """Return what happened first: leaving an autocommit block on a lost connection fails too."""
+    """Return the first error of a chain: on a lost connection, leaving an autocommit block fails too."""
     found = error
     while (earlier := found.__context__) and isinstance(earlier, SQLAlchemyError | KeyboardInterrupt):
         found = earlier
@@ -31,14 +31,14 @@ def first_cause(error: BaseException) -> BaseException:
 
 
 def sqlstate(error: BaseException) -> str:
-    """Return the server's code for an error, empty where it has sent none."""
+    """Return the server's code for an error; empty if it sent none."""
     of = error.orig if isinstance(error, DBAPIError) else error
     return str(getattr(of, "sqlstate", None) or "")
 
 
 def advice(error: BaseException) -> str:
-    """Return what to do about an error, to be added to a line; empty where the message says it."""
-    # A connection that breaks has no SQLSTATE: nobody was left to send one.
+    """Return what to do about an error, as the end of a line; empty if the message says it already."""
+    # A broken connection has no SQLSTATE: the server could not send one.
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     state = sqlstate(error) or ("08" if lost else "")
     return next((f"; {what}" for sign, what in ADVICE.items() if state.startswith(sign)), "")

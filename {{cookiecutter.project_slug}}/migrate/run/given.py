@@ -1,4 +1,4 @@
-"""What a program may give in place of a URL: connections and engines, sync and async."""
+"""What a program may give instead of a URL: a connection or an engine, sync or async."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from migrate.run.connection import URL_SETTINGS, check_server, check_session, connect, free
 
 DRIVERS = {("postgresql", "psycopg"), ("postgresql", "psycopg_async")}
-# Pools that give one connection to all who ask.
+# Pools that give the same connection to every caller.
 ONE_FOR_ALL = (AssertionPool, SingletonThreadPool, StaticPool)
 
 SETTINGS = text("SELECT name, setting FROM pg_settings WHERE context IN ('user', 'superuser')")
@@ -25,19 +25,20 @@ SET = text("SELECT set_config(:name, :value, false)")
 def use(place: object, work: Callable[[Connection], None], named_by: str = URL_SETTINGS) -> None:
     """Work on a connection that is given, or on one of an engine that is given.
 
-    A connection is left open, and as it was: its settings, its isolation level, and in its
-    transaction if it is in one. One of an engine is closed, and does not come back to its pool.
+    A given connection stays open. Its settings and its isolation level are restored, and its
+    transaction stays open if it is in one. An engine's connection is closed, and does not go back
+    to the pool.
 
     Args:
-        place: a Connection or Engine of psycopg, or what has a `connect()` like an engine's
-            (pytest-alembic's). An AsyncEngine gets an event loop of its own, where none is
-            running. In a function that `run_sync()` runs, it and an AsyncConnection are as
-            good as their sync sides.
-        work: what to do.
-        named_by: what says where the database is, for an error.
+        place: a Connection or Engine with psycopg, or an object that has a `connect()` like an
+            engine's (pytest-alembic's). An AsyncEngine gets an event loop of its own if none is
+            running. An AsyncEngine or AsyncConnection also works in a function that `run_sync()`
+            runs.
+        work: called with the connection.
+        named_by: the setting that names the database, for an error message.
 
     Raises:
-        CommandError: the place is nothing of that, cannot be used from here, or its server
+        CommandError: the place is of another kind, cannot be used from here, or its server
             cannot be reached or used (see `connect`).
     """
     asynchronous = getattr(place, "sync_connection", None) or getattr(place, "sync_engine", None)
@@ -59,7 +60,7 @@ def use(place: object, work: Callable[[Connection], None], named_by: str = URL_S
             )
         try:
             asyncio.run(greenlet_spawn(use, there, work, named_by))
-        except KeyboardInterrupt as error:  # the loop has cancelled the run, which can say no more
+        except KeyboardInterrupt as error:  # the loop has cancelled the run, so it cannot report itself
             raise CommandError(
                 "stopped on request: alembic current says where the database is, and the same command goes on"
             ) from error
@@ -77,7 +78,7 @@ def use(place: object, work: Callable[[Connection], None], named_by: str = URL_S
 
 @contextmanager
 def _engine_like(place: object, named_by: str) -> Iterator[Connection]:
-    # A driver's own connection has connect() too, and would connect to who knows where.
+    # A driver's own connection has connect() too, and would connect to another database.
     given = place.connect() if hasattr(place, "dialect") and hasattr(place, "connect") else None
     if isinstance(given, AbstractContextManager):
         with given as connection:
@@ -100,7 +101,7 @@ def _loop_is_running() -> bool:
 
 @contextmanager
 def _own(engine: Engine, named_by: str) -> Iterator[Connection]:
-    """Take a connection from an engine, for good: what a run sets is not for the program's pool."""
+    """Take a connection from an engine. It does not go back to the pool: the run changes its settings."""
     _refuse_one_for_all(engine, named_by)
     with connect(engine, named_by) as connection:
         if _is_autocommit(connection):
@@ -114,7 +115,7 @@ def _own(engine: Engine, named_by: str) -> Iterator[Connection]:
 
 @contextmanager
 def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
-    """Give a connection back as it was."""
+    """Restore a given connection at the end."""
     if connection.closed:
         raise CommandError(f"{named_by} is closed: give an open connection")
     autocommit = _is_autocommit(connection)

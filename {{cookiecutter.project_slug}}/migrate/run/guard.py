@@ -33,26 +33,26 @@ log = logging.getLogger("migrate")
 
 
 def run(migration: MigrationContext, settings: Settings) -> None:
-    """Do what the command is for, guarded.
+    """Run the steps of Alembic's command, with the guard.
 
-    Only a command that has something to change waits for other runs. On a connection that is
-    in a transaction, all of it happens in there, and the caller ends it.
+    Only a command that changes something waits for other runs. If the connection is in a
+    transaction, all steps run in that transaction, and the caller ends it.
 
     Raises:
-        CommandError: the database is at a revision that is not there, another run did not end
-            in time, a revision got no lock in so many tries, or it failed; the message says
-            where the database is now.
+        CommandError: the database is at a revision that has no file, another run did not end
+            in time, or a revision failed or did not get its locks; the message says where the
+            database is now.
     """
     with unknown_is_explained(migration):
         try:
             run_guarded(migration, settings)
-        except DBAPIError as error:  # between the steps, or where there are none
+        except DBAPIError as error:  # between two steps, or without any step
             first = first_cause(error)
             raise CommandError(f"{one_line(first)}{advice(first)}") from first
 
 
 def run_guarded(migration: MigrationContext, settings: Settings) -> None:
-    """Do what the command is for, alone, with limits and another try, where it changes something."""
+    """Run the steps alone, with limits and further tries, if the command changes something."""
     if in_callers_transaction(migration):
         run_inside(migration, settings)
         return
@@ -73,18 +73,18 @@ def run_guarded(migration: MigrationContext, settings: Settings) -> None:
 
 
 def is_over(migration: MigrationContext) -> bool:
-    """Whether a command that has no step to take has nothing to do.
+    """Whether a command without steps has nothing to do at all.
 
-    It leads to a revision, and is there. Alembic must not look again: what has come in between
-    it would do without the lock that keeps other runs away.
+    Its target is a revision, and the database is there. Alembic must not look again: it would run
+    a step that has appeared meanwhile, without the lock that keeps other runs away.
     """
     return "destination_rev" in migration.opts and not migration.purge
 
 
 def run_inside(migration: MigrationContext, settings: Settings) -> None:
-    """Do what the command is for in the transaction that the caller has begun, and leave it open.
+    """Run the steps in the transaction that the caller has begun, and leave it open.
 
-    Nothing is tried again, because what it has locked stays locked until the caller ends it.
+    No step is tried again, because its locks are held until the caller ends the transaction.
 
     Raises:
         CommandError: another run did not end in time, a revision cannot run in a transaction,
@@ -110,7 +110,7 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
                 yield step
 
         replace_plan(migration, next_steps)
-        # The usual limits are the transaction's here, and hold for each statement.
+        # Here the limits are set for the transaction, not around each statement.
         migration.opts["settings"] = None
         migration.autocommit_block = refuse_block  # type: ignore[method-assign]
         event.listen(migration.connection, "commit", refuse_commit)
@@ -130,7 +130,7 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
 
 
 def refuse_autocommit(steps: Sequence[RevisionStep]) -> None:
-    """Make sure that every step can run in a transaction.
+    """Refuse a step that cannot run in a transaction.
 
     Raises:
         CommandError: one cannot.
@@ -143,7 +143,7 @@ def refuse_autocommit(steps: Sequence[RevisionStep]) -> None:
 
 
 def refuse_block(what: str = "this revision") -> NoReturn:
-    """Refuse to leave the caller's transaction.
+    """Refuse an autocommit block in the caller's transaction.
 
     Raises:
         CommandError: always.
@@ -155,7 +155,7 @@ def refuse_block(what: str = "this revision") -> NoReturn:
 
 
 def refuse_commit(_connection: Connection) -> NoReturn:
-    """Refuse to commit what the caller has begun.
+    """Refuse to commit the caller's transaction.
 
     Raises:
         CommandError: always.
@@ -172,19 +172,19 @@ def version_table(migration: MigrationContext) -> str:
 
 
 def write(migration: MigrationContext) -> None:
-    """Write what a command would do as SQL (`--sql`)."""
+    """Write the steps of a command as SQL (`--sql`)."""
     replace_plan(migration)
     run_steps(migration)
 
 
 def run_steps(migration: MigrationContext) -> None:
-    """Do what `context.run_migrations()` does in an `env.py`."""
+    """Run the steps, as `context.run_migrations()` does in an `env.py`."""
     with Operations.context(migration), migration.begin_transaction():
         migration.run_migrations()
 
 
 def pending(migration: MigrationContext) -> list[RevisionStep]:
-    """Return the steps that a command would take from where the database is."""
+    """Return the steps that a command would take from the database's present revision."""
     steps = planned(migration)
     if steps:
         assert migration.connection is not None
@@ -206,7 +206,7 @@ class Run:
 
     def go(self) -> None:
         """Take every step."""
-        # After a failed try, go on with what is left, whatever "+2" would mean from there.
+        # After a failed try, take the steps that are left: from there "+2" would lead too far.
         replace_plan(self.migration, self._left)
         with Progress(self.connection, self.settings) as self.progress, self.outcome.watched():
             failures = 0
@@ -231,8 +231,8 @@ class Run:
             self.outcome.clear()
             step, started = self.plan[self.done], time.monotonic()
             yield step
-            # Alembic comes back for the next one when this one is committed. It knows nothing of
-            # the transaction that has begun after a revision's own commit.
+            # Alembic asks for the next step when this one is committed. It does not know of the
+            # transaction that began after a revision's own commit.
             if self.connection.in_transaction():
                 self.connection.commit()
             self.done += 1
@@ -240,10 +240,10 @@ class Run:
             log.info("%s took %.1f s", name(step), time.monotonic() - started)
 
     def _recover(self, error: BaseException, failures: int) -> None:
-        """Return where the step that has failed is worth another try.
+        """Pause before the next try of the failed step, or give up.
 
         Raises:
-            CommandError: it is not.
+            CommandError: another try cannot help, or the last one has failed, or it was told to stop.
         """
         self.progress.erase()
         first = first_cause(error)
@@ -267,7 +267,7 @@ class Run:
                 f"{reason}, {failures} times, blocked by {blockers}: {state}; end what blocks it, "
                 "or run again when there is less traffic"
             ) from first
-        # Jitter, so that two who met will not meet again.
+        # Jitter, so that two programs do not try at the same moments.
         seconds = min(self.settings.longest_pause, self.settings.pause * 2 ** (failures - 1))
         seconds *= random.uniform(0.5, 1)
         step, attempts = name(self.plan[self.done]), f"try {failures + 1} of {self.settings.attempts}"
@@ -279,7 +279,7 @@ class Run:
             raise CommandError(f"stopped on request: {state}") from None
 
     def _state(self) -> str:
-        """Return where the database is after a failure, and what the step that failed has left."""
+        """Return where the database is after a failure, and what the failed step has left."""
         committed = self.outcome.committed(self.done)
         if committed:
             self.done += 1
@@ -296,7 +296,7 @@ class Run:
 
 
 def in_autocommit(script: Script, direction: str) -> bool:
-    """Whether a revision runs outside a transaction, and must stand being run again from any point.
+    """Whether a revision runs outside of a transaction, so that it must be safe to run again from any point.
 
     Args:
         script: the revision.
@@ -306,7 +306,7 @@ def in_autocommit(script: Script, direction: str) -> bool:
 
 
 def name(step: RevisionStep) -> str:
-    """Return what a step does, to which revision."""
+    """Return what a step does, and to which revision."""
     if isinstance(step, RevisionStep):
         return f"{'upgrade to' if step.is_upgrade else 'downgrade of'} {step.revision.revision}"
     return "stamp"

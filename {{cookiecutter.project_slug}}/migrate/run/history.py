@@ -1,6 +1,6 @@
-"""What has been done to a database: a row for each revision that ran, in a table beside Alembic's own.
+"""The history of a database: a row for each revision that ran, in a table beside Alembic's own.
 
-A script of `--sql` writes none: nobody knows yet who will run it, or where.
+A script of `--sql` writes no row: it is not known who will run it, or where.
 """
 
 import getpass
@@ -27,14 +27,14 @@ log = logging.getLogger("migrate")
 
 TABLE = "migrate_history"
 
-# The table as SQL writes it, in the schema of Alembic's, and whether it is there.
+# The table's name as SQL, in the schema of Alembic's table, and whether it exists.
 PLACE = text("""
     SELECT name, to_regclass(name) IS NOT NULL
     FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace,
         format('%I.%I', nspname, CAST(:table AS text)) AS name
     WHERE pg_class.oid = to_regclass(:version_table)
 """)
-# What default privileges give away is taken back: the history is the migrations' alone.
+# Default privileges may grant rights on the new table: only the migrations may write to it.
 CREATE = """
     CREATE TABLE {table} (
         revision text NOT NULL,
@@ -69,15 +69,15 @@ class Entry:
     """One row.
 
     Attributes:
-        revision: its id; several, with commas, where a stamp wrote several; "base" for none.
-        parents: the ids of those that it comes after, with commas.
+        revision: its id; after a stamp of several, their ids with commas; "base" for none.
+        parents: the ids of its parents, with commas.
         direction: "upgrade", "downgrade", "stamp" or "accept".
-        began: when.
-        took: how long.
-        role: who was logged in to the server.
-        os_user: who ran the program, on its machine; None where the machine has no name for it.
-        host: that machine.
-        sha256: of the revision's file as it was then; None for a stamp, which runs no file.
+        began: when it began.
+        took: how long it took.
+        role: the role that was logged in to the server.
+        os_user: the user that ran the program on its machine; None if that user has no name.
+        host: the name of that machine.
+        sha256: the hash of the revision's file when it ran; None for a stamp, which runs no file.
     """
 
     revision: str
@@ -93,15 +93,15 @@ class Entry:
 
 @contextmanager
 def recorded(migration: MigrationContext, *, create: bool = True) -> Iterator[None]:
-    """Write down each step that a run takes, in the step's own transaction.
+    """Write a row for each step that a run takes, in the step's own transaction.
 
-    After a revision that commits as it goes that is the one that writes the version. Where the
+    If a revision commits as it goes, the row is in the transaction that writes the version. If the
     role may not create or write the table, the run says so and goes on.
 
     Args:
-        migration: what takes the steps.
-        create: create the table where there is none. In a caller's transaction it would be a table
-            that the caller has not asked for.
+        migration: the context that takes the steps.
+        create: create the table if it does not exist. Not in a caller's transaction: the caller has
+            not asked for a table.
     """
     steps, callbacks = plan(migration), migration.on_version_apply_callbacks
     recorder = Recorder(create=create)
@@ -129,7 +129,7 @@ class Recorder:
         self._refused = False
 
     def write(self, *, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
-        """Write down a step that has been taken: Alembic's `on_version_apply`."""
+        """Write the row of a step that was taken: Alembic's `on_version_apply`."""
         assert ctx.connection is not None
         if self._refused:
             return
@@ -141,7 +141,7 @@ class Recorder:
             assert isinstance(script, Script)
             row |= of(script) | {"direction": "upgrade" if step.is_upgrade else "downgrade"}
         try:
-            # What fails in here takes nothing else with it.
+            # A failure in here rolls back only this savepoint.
             with ctx.connection.begin_nested():
                 add(ctx.connection, row, version_table(ctx), create=self._create)
         except DBAPIError as error:
@@ -153,7 +153,7 @@ class Recorder:
 
 
 def of(script: Script) -> dict[str, str]:
-    """Return what a row says of a revision, whatever is done with it."""
+    """Return the values of a row that depend only on the revision."""
     parents = ", ".join(to_tuple(script.down_revision, ()))
     return {"revision": script.revision, "parents": parents, "sha256": digest_of(script.path)}
 
@@ -165,16 +165,16 @@ def add(
     *,
     create: bool = True,
 ) -> None:
-    """Add a row, and create the table where there is none.
+    """Add a row, and create the table if it does not exist.
 
     Args:
         connection: in the transaction that the row belongs to.
-        row: its values, as `Entry` names them, less what is the same for every row.
-        version_table: Alembic's, as SQL writes it, which must be there.
-        create: or add none where there is no table.
+        row: its values, by the names of `Entry`'s attributes. The server and this function give the rest.
+        version_table: Alembic's table as SQL; it must exist.
+        create: if false and the table does not exist, add no row.
 
     Raises:
-        DBAPIError: the role may not do that, or the server cannot.
+        DBAPIError: the role may not do that, or the server failed.
     """
     table, is_there = _place(connection, version_table)
     if not (is_there or create):
@@ -188,7 +188,7 @@ def add(
 
 
 def entries(connection: Connection, version_table: str = "alembic_version") -> list[Entry]:
-    """Return the rows, oldest first; none where there is no such table, or the role may not read it."""
+    """Return the rows, oldest first; none if there is no table, or the role may not read it."""
     table, is_there = _place(connection, version_table)
     with suppress(ProgrammingError), connection.begin_nested():
         query = text(SELECT.format(table=table.replace(":", "\\:")))
@@ -197,13 +197,13 @@ def entries(connection: Connection, version_table: str = "alembic_version") -> l
 
 
 def changed(history: Iterable[Entry], heads: Iterable[str], scripts: ScriptDirectory) -> list[Script]:
-    """Return the applied revisions whose files are not what they were when they ran.
+    """Return the applied revisions whose files have changed since they ran.
 
-    Not a squash: a file that comes first now and in whose place others ran, is new on purpose.
+    A squash is not among them: it is the first revision now, and the ones that it replaced have run.
 
     Args:
         history: the rows.
-        heads: where the database is; those that have no file are passed over.
+        heads: the revisions that the database is at; one without a file is ignored.
         scripts: the files.
     """
     known = {script.revision: script for script in scripts.walk_revisions()}
@@ -223,7 +223,7 @@ def changed(history: Iterable[Entry], heads: Iterable[str], scripts: ScriptDirec
 
 
 def applied_revisions(scripts: ScriptDirectory, heads: Iterable[str]) -> set[str]:
-    """Return the revisions that a database at these has, as far as there are files of them."""
+    """Return the revisions that are applied at these heads; one without a file is ignored."""
     known = {script.revision for script in scripts.walk_revisions()}
     found: set[str] = set()
     wanted = [head for head in heads if head in known]
@@ -236,12 +236,12 @@ def applied_revisions(scripts: ScriptDirectory, heads: Iterable[str]) -> set[str
 
 
 def digest_of(path: str | Path) -> str:
-    """Return the SHA-256 of a file; how its lines end, which Windows has another way, does not count."""
+    """Return the SHA-256 of a file. The line endings, which differ on Windows, do not count."""
     return sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def version_table(migration: MigrationContext) -> str:
-    """Return the name of Alembic's table, as SQL writes it."""
+    """Return the name of Alembic's table as SQL."""
     assert migration.connection is not None
     quote = migration.connection.dialect.identifier_preparer.quote_identifier
     return ".".join(quote(part) for part in (migration.version_table_schema, migration.version_table) if part)
@@ -255,5 +255,5 @@ def _place(connection: Connection, version_table: str) -> tuple[str, bool]:
 def _os_user() -> str | None:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may be a number only
+    except (KeyError, OSError):  # in a container the user may be only a number
         return None

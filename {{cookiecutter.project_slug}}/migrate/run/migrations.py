@@ -1,7 +1,6 @@
-"""What an `env.py` calls in place of `context.run_migrations()`, in this project or any other.
+"""The function that an `env.py` calls instead of `context.run_migrations()`.
 
-Elsewhere it takes a copy of this folder, of `migrate/__init__.py` and of
-`migrate/alembic_internals.py`, and nothing else of the project.
+It works in any project: copy this folder, `migrate/__init__.py` and `migrate/alembic_internals.py`.
 """
 
 import os
@@ -18,12 +17,12 @@ from migrate.run.settings import Settings
 def run_migrations(
     place: object, settings: Settings | None = None, named_by: str = "sqlalchemy.url", **options: Any
 ) -> None:
-    """Run what Alembic's command asks for: one run at a time, with limits and another try.
+    """Run the steps of Alembic's command: one run at a time, with limits and further tries.
 
     Args:
         place: an engine or a connection, sync or async.
         settings: by default those of `alembic -x`, the environment and the ini file.
-        named_by: what says where the database is, for an error.
+        named_by: the setting that names the database, for an error message.
         options: those of `context.configure()`.
 
     Raises:
@@ -33,8 +32,8 @@ def run_migrations(
     chosen = settings or Settings.load(context.config, context.get_x_argument(as_dictionary=True), os.environ)
 
     def work(connection: Connection) -> None:
-        # Nothing may run on it before this and stay uncommitted: Alembic would take the
-        # transaction for somebody else's, and leave it open at the end.
+        # No statement may run on it before this and stay uncommitted: Alembic would take the
+        # transaction for the caller's, and leave it open at the end.
         context.configure(connection=connection, settings=chosen, transaction_per_migration=True, **options)
         guard.run(context.get_context(), chosen)
 

@@ -1,4 +1,4 @@
-"""What a revision has made of its transaction, however it is written."""
+"""What a failed revision has left: nothing, or what it has committed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from migrate.run.signals import stop_if_told
 
 
 class Outcome:
-    """Watches the statements of one revision after the other, on the connection of a run."""
+    """Watches the statements of a run's revisions, one revision after the other."""
 
     def __init__(self, migration: MigrationContext) -> None:
         assert migration.connection is not None
         self._migration, self._connection = migration, migration.connection
-        self._applied = 0  # revisions of which all but the commit is done
-        self._heads: set[str] = set()  # where the last of them leads
+        self._applied = 0  # revisions that have finished, except for their commit
+        self._heads: set[str] = set()  # the heads after the last of them
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was: another revision begins."""
+        """Forget the last revision: another one begins."""
         self._transactions = int(self._status() != TransactionStatus.IDLE)
         self._autocommit = False
 
@@ -58,12 +58,12 @@ class Outcome:
         return status
 
     def committed(self, done: int) -> bool | None:
-        """Roll back what is open; return whether one more revision was committed, None if not known.
+        """Roll back the open transaction; return whether one more revision was committed, None if not known.
 
-        What ends a COMMIT says nothing about what the server has done with it.
+        If a COMMIT fails in the client, the server may still have committed: so ask the server.
 
         Args:
-            done: how many are known to be.
+            done: the number of revisions that are known to be committed.
         """
         asked = self._applied > done
         self._applied = done
@@ -77,16 +77,16 @@ class Outcome:
         except SQLAlchemyError:
             return None if asked else False
         finally:
-            self._transactions = begun  # the question's own is none of the revision's
+            self._transactions = begun  # without the transaction of this question
         return heads == self._heads
 
     @property
     def can_be_tried_again(self) -> bool:
-        """Whether another try would find what this one has found."""
+        """Whether another try may begin: the failed one was rolled back, or is safe to run again."""
         return self._autocommit or self._transactions < 2
 
     def __str__(self) -> str:
-        """What a revision that failed has left."""
+        """What the failed revision has left."""
         if self._autocommit:
             return "stopped half-way, and can be run again as it is"
         if self._transactions > 1:

@@ -1,4 +1,4 @@
-"""What a run is doing, and what holds it up, while one statement takes long."""
+"""What a run does and what blocks it, while one statement takes long."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
 
-LINE_SECONDS = 5.0  # between two lines in a log; a terminal has one that moves
+LINE_SECONDS = 5.0  # between two lines in a log; a terminal has one line that changes
 
 INDEX_BUILD = text("""
     SELECT coalesce(index_relid::regclass::text, relid::regclass::text), phase,
@@ -68,25 +68,25 @@ class Progress:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was: another revision begins."""
+        """Forget the last revision: another one begins."""
         self._started = self._said = time.monotonic()
         self._blockers = ""
-        self.waited_for_itself = False  # a second connection of a revision, for its first
+        self.waited_for_itself = False  # a revision's second connection waited for its first
         self.erase()
 
     def erase(self) -> None:
-        """Take the moving line back, so that another can be written."""
+        """Erase the changing line, so that another line can be written."""
         if self._live:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
     def blockers(self) -> str:
-        """Return who blocked the statement that has just failed."""
-        return self._blockers or "nobody that is still there"
+        """Return what blocked the statement that has just failed."""
+        return self._blockers or "a session that has ended since"
 
     def _watch(self) -> None:
         engine = self._beside.execution_options(isolation_level="AUTOCOMMIT")
-        with suppress(SQLAlchemyError, psycopg.Error):  # what is only for show must not end the run
+        with suppress(SQLAlchemyError, psycopg.Error):  # a failure to show progress must not end the run
             if self._stop.wait(self._interval):
                 return
             with engine.connect() as connection:
@@ -97,7 +97,7 @@ class Progress:
         other = waiting(self._works_in)
         if other and other.info.backend_pid != self._pid:
             if connection.scalar(WAITS_FOR, {"pid": self._pid, "other": other.info.backend_pid}):
-                # The server sees no deadlock: the first one waits here, for the thread.
+                # The server detects no deadlock: the first connection waits in this program, for the thread.
                 self.waited_for_itself = True
                 other.cancel_safe()
             return
@@ -110,7 +110,7 @@ class Progress:
 
     def _notice(self, notice: Diagnostic) -> None:
         message = notice.message_primary or ""
-        if not notice.context:  # only code has one; "… does not exist, skipping" has none
+        if not notice.context:  # a notice of PL/pgSQL code has one; "… does not exist, skipping" has none
             return
         match = DONE_OF.fullmatch(message)
         if not match:
@@ -124,7 +124,7 @@ class Progress:
 
     def _say(self, line: str) -> None:
         if self._live:
-            # A line that wraps could not be taken back.
+            # A line that wraps could not be erased.
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(f"\r\x1b[K{line[:width]}")
             sys.stderr.flush()
@@ -134,7 +134,7 @@ class Progress:
 
 
 def waiting(thread: int) -> psycopg.Connection | None:
-    """Return the connection whose answer a thread waits for, None where it does something else."""
+    """Return the connection whose answer a thread waits for; None if it does something else."""
     frame = sys._current_frames().get(thread)
     while frame:
         if isinstance(connection := frame.f_locals.get("self"), psycopg.Connection):

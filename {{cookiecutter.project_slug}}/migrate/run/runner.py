@@ -36,7 +36,7 @@ class Runner:
         self._connection = connection
 
     def check(self) -> None:
-        """Make sure that the right is still held.
+        """Check that the right is still held.
 
         Raises:
             CommandError: the connection, and with it the lock, is gone.
@@ -51,14 +51,14 @@ class Runner:
 
 @contextmanager
 def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[Runner]:
-    """Hold the lock of the runs on this database, or wait for it.
+    """Hold the lock that only one run on this database can have; wait for it.
 
-    It is tried for, never waited for inside pg_advisory_lock(): a session that waits there
-    holds a snapshot, which another's CREATE INDEX CONCURRENTLY would wait for in turn.
+    It uses pg_try_advisory_lock(), and never waits inside pg_advisory_lock(): a session that waits there
+    holds a snapshot, and another run's CREATE INDEX CONCURRENTLY would wait for that snapshot.
 
     Args:
         engine: the database.
-        version_table: Alembic's; a database may have more than one, each with its runs.
+        version_table: Alembic's table; a database may have several, each with its own runs.
         wait: how long to wait for another run to end, in seconds.
 
     Raises:
@@ -82,10 +82,10 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
             try:
                 yield Runner(connection)
             finally:
-                with suppress(SQLAlchemyError):  # a lost connection has lost the lock too
+                with suppress(SQLAlchemyError):  # a lost connection has released the lock
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
         finally:
-            connection.invalidate()  # its name and limits are not for the program's pool
+            connection.invalidate()  # not back to the program's pool, with this name and these limits
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def lost_is_explained() -> Iterator[None]:
     """Explain the error of a session that waits for another run.
 
     Raises:
-        CommandError: it was ended, or the server is gone.
+        CommandError: the session was terminated, or the server is gone.
     """
     try:
         yield
@@ -104,18 +104,18 @@ def lost_is_explained() -> Iterator[None]:
 
 
 def lock_key(version_table: str) -> int:
-    """Return the number of the lock that runs on a version table hold."""
+    """Return the number of the advisory lock for a version table."""
     return int.from_bytes(sha256(version_table.encode()).digest()[:8], signed=True)
 
 
 def wait_for_turn(connection: Connection, function: str, key: int, wait: float) -> None:
-    """Try for the lock until it is there.
+    """Try until the lock is held.
 
     Args:
-        connection: what is to hold it.
-        function: the server's, which tries once.
+        connection: the one that will hold it.
+        function: the server's function that tries once.
         key: the number of the lock.
-        wait: for how long, in seconds.
+        wait: how long to try, in seconds.
 
     Raises:
         CommandError: another run holds it for longer.

@@ -1,4 +1,4 @@
-"""How migrations run: what can be set, and where."""
+"""The settings of a run, and where they are set."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ class Settings:
 
     Attributes:
         lock_timeout: how long a statement waits for a lock that traffic would queue behind.
-        patient_lock_timeout: the same, for statements whose waiting holds up nothing but DDL.
-        statement_timeout: how long a statement runs.
-        attempts: how often a revision is tried that does not get its locks.
-        pause: the pause after the first try; it doubles with every further one.
-        longest_pause: what the pauses grow to.
+        patient_lock_timeout: the same, for a statement that makes only other DDL wait.
+        statement_timeout: how long a statement may run.
+        attempts: how often a revision is tried if it does not get its locks.
+        pause: the pause after the first try; it doubles after each further try.
+        longest_pause: the longest pause between two tries.
         runner_wait: how long to wait for another run of the migrations to end.
         show_queries: show the queries of blocking sessions, which may hold data.
     """
@@ -41,15 +41,15 @@ class Settings:
     def load(
         cls, config: Config, arguments: Mapping[str, str], *environments: Mapping[str, str | None]
     ) -> "Settings":
-        """Return the settings from `-x`, else from the environments in turn, else the ini file.
+        """Return the settings: each from `-x`, else from the first environment that has it, else the ini file.
 
         Args:
-            config: its file's section `[migrate]` is read.
+            config: the section `[migrate]` of its file is read.
             arguments: what was given as `-x name=value`.
-            environments: hold `MIGRATE_LOCK_TIMEOUT` and so on, such as `os.environ`.
+            environments: mappings with `MIGRATE_LOCK_TIMEOUT` and so on, such as `os.environ`.
 
         Raises:
-            CommandError: a value does not fit its setting, or `-x` names none.
+            CommandError: a value does not fit its setting, or `-x` names an unknown setting.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
         if unknown := set(arguments) - set(kinds):
@@ -69,7 +69,7 @@ class Settings:
 
 
 def yes_or_no(text: str, name: str) -> bool:
-    """Return the value of a setting that is either.
+    """Return the value of a setting that is yes or no.
 
     Raises:
         CommandError: it is neither.

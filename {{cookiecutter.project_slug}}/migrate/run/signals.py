@@ -1,4 +1,4 @@
-"""Being told to stop: by Ctrl-C, by SIGTERM, or by a terminal that closes."""
+"""Requests to stop: Ctrl-C, SIGTERM, or a terminal that closes."""
 
 import signal
 import threading
@@ -10,10 +10,10 @@ from types import FrameType
 class Told:
     """How often a run was told to stop, and what that does.
 
-    The first signal raises KeyboardInterrupt, where the run is. Python drops an exception in
-    some places, a destructor for one, so that each step of the run asks too (`stop_if_told`).
-    The second one is only counted: it would end what cleans up after the first. The third
-    raises again, for somebody whose cleaning up does not end.
+    The first signal raises KeyboardInterrupt. Python drops an exception in some places, such as a
+    destructor, so each step of the run also asks (`stop_if_told`). The second signal is only
+    counted, because it would stop the cleanup after the first. The third raises again, in case the
+    cleanup does not end.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Told:
             raise KeyboardInterrupt
 
     def clean_up(self) -> None:
-        """Take what has come until now as heard, and the next one as not for what cleans up."""
+        """Mark the signals until now as handled, and let the next one only be counted."""
         self.heard = self.times
         self._only_counted = True
 
@@ -43,16 +43,16 @@ _told = Told()
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Have SIGTERM, and a terminal that closes, do what Ctrl-C does.
+    """Handle SIGTERM and a terminal that closes like Ctrl-C.
 
-    That is to cancel the statement, and let the run end in order. Only the main thread of a
-    program gets signals; in another one this does nothing.
+    Each cancels the statement, and lets the run end cleanly. Only the main thread of a program gets
+    signals; in another thread this does nothing.
     """
     if _told.listens or threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # nohup has SIGHUP ignored, and means it. An event loop has its own way with Ctrl-C.
+    # Under nohup, SIGHUP is ignored on purpose. An event loop handles Ctrl-C itself.
     heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         heard.append(signal.SIGINT)
@@ -68,17 +68,17 @@ def interruptible() -> Iterator[None]:
 
 
 def stop_if_told() -> None:
-    """Stop, where a signal has come whose exception was dropped.
+    """Stop if the exception of a signal was dropped.
 
     Raises:
-        KeyboardInterrupt: one has.
+        KeyboardInterrupt: there is such a signal.
     """
     if _told.listens and _told.times > _told.heard:
         raise KeyboardInterrupt
 
 
 def clean_up() -> None:
-    """Take what has come until now as heard: what follows cleans up, and the next signal is only counted."""
+    """Mark the signals until now as handled. The next signal is only counted, so the cleanup can end."""
     _told.clean_up()
 
 

@@ -1,4 +1,4 @@
-"""What stands around each statement of a revision: a time limit, and autovacuum out of its way."""
+"""The guard around each statement of a revision: a limit for lock waits, and autovacuum gives way."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from migrate.run.connection import UNLIMITED
 from migrate.run.settings import Settings
 from migrate.run.tables import CODE, created, indexes_dropped, keys_dropped, locked, recorded
 
-# Statements that, while they wait, hold up nothing but other DDL; cut short, a concurrent
-# build leaves an INVALID index behind. A backfill is not one of them: while it waits for a
-# row it holds the others of its batch, which writers queue behind.
+# Statements that make only other DDL wait while they wait. A concurrent build that is stopped
+# leaves an INVALID index. A backfill is not among them: while it waits for a row, it holds locks
+# on the other rows of its batch, and writers queue behind those.
 PATIENT = re.compile(
     r"\s*(CREATE (UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY|REINDEX .*CONCURRENTLY"
     r"|ALTER TABLE \S+ VALIDATE CONSTRAINT|ALTER TABLE .*DETACH PARTITION .*CONCURRENTLY)",
@@ -22,17 +22,16 @@ PATIENT = re.compile(
 )
 
 
-DEEPEST = 20  # foreign keys from a table up; more only where they go round in a circle
+DEEPEST = 20  # foreign keys in a row, from a table up; a longer row is a cycle
 
 
 class GuardedImpl(StatementHooks):
     """Alembic's PostgreSQL, with a guard around each statement, in `--sql` too.
 
     Autovacuum holds ShareUpdateExclusiveLock on the table that it works on. A statement that
-    asks for AccessExclusiveLock there waits for `deadlock_timeout` (1 s), until it has
-    autovacuum cancelled, and all traffic queues behind it. So the guard asks for
-    ShareUpdateExclusiveLock first: that has autovacuum cancelled too, and no traffic queues
-    behind it.
+    asks for AccessExclusiveLock there waits for `deadlock_timeout` (1 s). Then PostgreSQL cancels
+    autovacuum. Meanwhile all traffic queues behind the statement. So the guard asks for
+    ShareUpdateExclusiveLock first: that cancels autovacuum too, and no traffic queues behind it.
     """
 
     __dialect__ = "postgresql"
@@ -41,8 +40,8 @@ class GuardedImpl(StatementHooks):
         super().__init__(*args, **options)
         self._script_transaction: object | None = None  # of `--sql`
         self._transaction: object | None = None
-        self._holds_locks = False  # before the statement
-        self._ours: set[str] = set()  # tables that this transaction has created, or has locked already
+        self._holds_locks = False  # did this transaction hold locks before the statement?
+        self._ours: set[str] = set()  # tables that this transaction has created or locked
 
     def start_migrations(self) -> None:
         """Begin a script with the limits that a run sets for its session."""
@@ -63,15 +62,16 @@ class GuardedImpl(StatementHooks):
 
     @contextmanager
     def around(self, statement: str) -> Iterator[None]:
-        """Limit how long a statement may wait, and have autovacuum give way to it."""
+        """Limit how long a statement may wait for locks, and make autovacuum give way."""
         settings = self._settings
         if settings and PATIENT.match(statement):
             self.plain(lock_timeout(settings.patient_lock_timeout))
             yield
             self.plain(lock_timeout(settings.lock_timeout))
         elif settings and (ask_first := self._ask_first(statement)):
-            # Outside of a transaction the lock would be gone before the statement begins. Code
-            # may commit, and so runs in none: autovacuum, sent away, comes back in a minute.
+            # Outside of a transaction, the lock would be released before the statement begins: so
+            # open one. Code may commit, so it runs in no transaction: then autovacuum is only
+            # cancelled, and comes back after a minute.
             alone = self._current_transaction() is None and not CODE.match(statement)
             if alone:
                 self.plain("BEGIN")
@@ -89,7 +89,7 @@ class GuardedImpl(StatementHooks):
             yield
 
     def _ask(self, ask_first: str, settings: Settings) -> None:
-        # It may wait long, unless traffic waits already for what this transaction has locked.
+        # It may wait long, unless this transaction already holds locks that traffic waits for.
         patient = not self._holds_locks
         if patient:
             self.plain(lock_timeout(settings.patient_lock_timeout))
@@ -98,7 +98,7 @@ class GuardedImpl(StatementHooks):
             self.plain(lock_timeout(settings.lock_timeout))
 
     def _ask_first(self, statement: str) -> str:
-        """Return the statement that is to run before this one, empty where there is none."""
+        """Return the statement that must run before this one; empty if none must."""
         transaction = self._current_transaction()
         if transaction is None or transaction is not self._transaction:
             self._transaction, self._ours = transaction, set()
@@ -126,18 +126,18 @@ class GuardedImpl(StatementHooks):
 
 
 def give_way(tables: list[str], indexes: list[str], keys: list[str] | None) -> str:
-    """Return the statement that has autovacuum give way on tables, and stops no reader or writer.
+    """Return the statement that makes autovacuum give way on tables, and blocks no reader or writer.
 
     Args:
-        tables: their names as SQL writes them.
-        indexes: the same of indexes, whose tables are meant.
-        keys: the foreign keys (or their columns) whose other tables are meant too; None for
-            all of them.
+        tables: their names as SQL.
+        indexes: names of indexes as SQL; their tables are locked.
+        keys: foreign keys of the tables (or columns of them); the tables that they refer to are
+            locked too. None: those of all foreign keys.
 
     Returns:
-        A DO block that locks what foreign keys refer to before what has them, and passes over
-        what is no table, is not there, or is another role's; empty where there is nothing to
-        lock.
+        A DO block that locks the tables: first those that a foreign key refers to, then those that
+        have it. It skips a name that is no table, does not exist, or belongs to another role. Empty
+        if there is nothing to lock.
     """
     if not tables and not indexes:
         return ""
@@ -165,21 +165,21 @@ def give_way(tables: list[str], indexes: list[str], keys: list[str] | None) -> s
 
 
 def _is_dropped(keys: list[str]) -> str:
-    """Return the condition on a foreign key that it, or a column of it, has one of these names."""
+    """Return the SQL condition that a foreign key, or a column of it, has one of these names."""
     names = _array(keys)
     columns = "SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)"
     return f"conname = ANY ({names}) OR EXISTS ({columns} AND attname = ANY ({names}))"
 
 
 def lock_timeout(seconds: float) -> str:
-    """Return the statement that limits how long a session waits for a lock."""
+    """Return the statement that limits how long a session waits for a lock, in seconds."""
     return f"SET lock_timeout = '{seconds * 1000:.0f}ms'"
 
 
 def limits(settings: Settings) -> Iterator[str]:
     """Yield the statements that limit a session by these settings."""
-    # The session, not the transaction: SET LOCAL ends with the first autocommit block. And
-    # by statement, not by the startup parameter "options", which PgBouncer rejects.
+    # For the session, not the transaction: SET LOCAL ends with the first autocommit block. And by
+    # a statement, not by the startup parameter "options": PgBouncer rejects that.
     yield lock_timeout(settings.lock_timeout)
     yield f"SET statement_timeout = '{settings.statement_timeout * 1000:.0f}ms'"
 

@@ -1,4 +1,4 @@
-"""Which tables a statement locks against traffic: by its text, or else by the ledger."""
+"""Which tables a statement locks against traffic: by its text, else by the ledger."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic.runtime.migration import RevisionStep
 
-# A name as SQL writes it: plain or quoted, with or without a schema.
+# A name in SQL: plain or quoted, with or without a schema.
 PART = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 NAME = rf"{PART}(?:\.{PART})?"
 NAMES = rf"{NAME}(?:\s*,\s*(?:ONLY\s+)?{NAME})*"
@@ -16,8 +16,8 @@ END = r"(?![\w$\".])"  # of a name
 MODE = r"(?:SHARE|SHARE\s+ROW\s+EXCLUSIVE|EXCLUSIVE|ACCESS\s+EXCLUSIVE)"
 WEAK = r"(?:VALIDATE\s|DETACH\s.*\sCONCURRENTLY)"
 
-# By the beginning of a statement, where it names its tables (t). What takes
-# ShareUpdateExclusiveLock or less keeps out no traffic, and is not among them.
+# The beginnings of statements; t is the place of the table names. A statement that takes
+# ShareUpdateExclusiveLock or less blocks no traffic, and is not among them.
 LOCKING = [
     re.compile(rf"\s*{pattern}", re.IGNORECASE | re.DOTALL)
     for pattern in (
@@ -36,11 +36,11 @@ LOCKING = [
 DROP_INDEX = re.compile(
     rf"\s*DROP\s+INDEX\s+(?!CONCURRENTLY\b)(?:IF\s+EXISTS\s+)?(?P<t>{NAMES})", re.IGNORECASE
 )
-# What ALTER and CREATE TABLE lock besides: what a foreign key refers to, first, and a partition.
+# ALTER and CREATE TABLE also lock the table that a foreign key refers to, and a partition.
 PARENT = re.compile(rf"\bREFERENCES\s+(?P<t>{NAME})", re.IGNORECASE)
 CHILD = re.compile(rf"\b(?:(?:ATTACH|DETACH)\s+PARTITION|INHERIT)\s+(?P<t>{NAME})", re.IGNORECASE)
 TABLE_DDL = re.compile(r"\s*(?:ALTER|CREATE)\s+TABLE\b", re.IGNORECASE)
-# A foreign key that goes locks the table that it refers to as well.
+# Dropping a foreign key also locks the table that it refers to.
 DROP_TABLE = re.compile(r"\s*DROP\s+TABLE\b", re.IGNORECASE)
 DROP = re.compile(
     rf"\bDROP\s+(?:CONSTRAINT\s+|COLUMN\s+)?(?:IF\s+EXISTS\s+)?(?P<t>{PART})(?!\s+(?:NOT\s+NULL|DEFAULT)\b)",
@@ -52,14 +52,14 @@ CREATE_TABLE = re.compile(
 )
 
 
-# What may lock tables that its text does not name: it runs code.
+# Statements that run code, which may lock tables that the text does not name.
 CODE = re.compile(r"\s*(?:DO|CALL|SELECT|WITH)\b", re.IGNORECASE)
 
 
 def recorded(step: RevisionStep | None) -> list[str]:
     """Return the tables that a step locks against traffic, by the ledger.json beside its revision.
 
-    Where there is none, or none that can be read, they are not known; `make ledger` says so.
+    If that file does not exist or cannot be read, return none; `make ledger` reports it.
     """
     if not isinstance(step, RevisionStep):
         return []
@@ -74,7 +74,7 @@ def locked(statement: str) -> list[str]:
     """Return the tables that a statement locks against reads or writes, parents before children.
 
     Args:
-        statement: SQL. Of a DO block, and of a function, the text says nothing.
+        statement: SQL. For a DO block or a function call, the text does not tell.
     """
     tables = _first(statement, *LOCKING)
     if TABLE_DDL.match(statement) and (tables or created(statement)):
@@ -89,7 +89,7 @@ def indexes_dropped(statement: str) -> list[str]:
 
 
 def keys_dropped(statement: str) -> list[str] | None:
-    """Return what a statement drops of a table and may be a foreign key or its column; None for all."""
+    """Return the names of dropped constraints and columns, which may be foreign keys; None for all."""
     if DROP_TABLE.match(statement):
         return None
     found = [match["t"] for match in DROP.finditer(statement)] if TABLE_DDL.match(statement) else []
@@ -97,7 +97,7 @@ def keys_dropped(statement: str) -> list[str] | None:
 
 
 def created(statement: str) -> str | None:
-    """Return the table that a statement creates, if it creates one."""
+    """Return the table that a statement creates; None if it creates none."""
     return next(iter(_first(statement, CREATE_TABLE)), None)
 
 

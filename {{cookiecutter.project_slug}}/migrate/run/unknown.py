@@ -1,4 +1,4 @@
-"""A database at a revision that no file has."""
+"""A database at a revision that has no file."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,10 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 
 def refuse_unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> None:
-    """Make sure that each revision that a database is at has a file.
+    """Refuse a database whose revision has no file.
+
+    Args:
+        scripts: the files.
+        heads: the revisions that the database is at.
 
     Raises:
-        CommandError: one has none; the message says what that means and what to do.
+        CommandError: one has no file; the message says what that means and what to do.
     """
     for head in heads:
         try:
@@ -31,10 +35,10 @@ def refuse_unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> None:
 
 @contextmanager
 def unknown_is_explained(migration: MigrationContext) -> Iterator[None]:
-    """Explain the error of a command that stumbles over such a revision.
+    """Explain the error of a command that meets such a revision.
 
     Raises:
-        CommandError: as `refuse_unknown`, or what the command has raised.
+        CommandError: that of `refuse_unknown`, else the command's own.
     """
     try:
         yield
