@@ -1,1 +1,1 @@
-"""What runs around a migration: `python -m migrate --help`."""
+"""The code around a migration: `python -m migrate --help`."""

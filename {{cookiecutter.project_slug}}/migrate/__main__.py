@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0, 1 after a line on stderr that says what is wrong, psql's, or that of a state.
+        The exit code: 0; 1 after a line on stderr that says what is wrong; psql's own; or that of a state.
     """
     parser = argparse.ArgumentParser(prog="python -m migrate", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--rows",
         type=_count,
         default=1000,
-        help="rows of each table; models/sample.py says of which more or fewer (default: %(default)s)",
+        help="rows of each table; models/sample.py can give a table more or fewer (default: %(default)s)",
     )
     command.set_defaults(run=sample)
 
@@ -64,48 +64,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("--remove", action="store_true", help="delete its data too")
     command.set_defaults(run=stop)
 
-    command = commands.add_parser("servers", help="list the data that embedded servers keep elsewhere")
-    command.add_argument("--clear", action="store_true", help="stop and delete what has lost its project")
+    command = commands.add_parser(
+        "servers", help="list the data of embedded servers outside of their projects"
+    )
+    command.add_argument(
+        "--clear", action="store_true", help="stop the servers of deleted projects, and delete their data"
+    )
     command.set_defaults(run=servers)
 
-    command = commands.add_parser("index", help=f"render alembic/versions/{readme.FILE}, if it is there")
+    command = commands.add_parser("index", help=f"render alembic/versions/{readme.FILE}, if it exists")
     command.set_defaults(run=index)
 
     command = commands.add_parser(
         "copy", help="write a scenario's revisions for your own tables, after the head",
         description="Write all revisions of a scenario for other tables. The line Adapt: of their docstrings "
-        "says what has to be named. Each option below takes NEW, in that order, or OLD=NEW.",
+        "lists the names to give. Each option below takes NEW, in the order of that line, or OLD=NEW.",
     )  # fmt: skip
     command.add_argument(
-        "scenario", metavar="SCENARIO", help="a revision of it, as in README.md of the chain"
+        "scenario", metavar="SCENARIO", help="the name of one of its revisions, as in README.md of the chain"
     )
     for kind, words in {
-        "table": "a table, with its schema where it has one: billing.orders",
+        "table": "a table; with its schema, if it is not the default one: billing.orders",
         "column": "a column",
         "key": "the type of the tables' id: uuid, bigint, integer or text",
-        "label": "a word that rows hold, such as a label of an enum",
+        "label": "a value of the rows, such as a label of an enum",
         "member": "a key of a JSON document",
         "name": "another name",
     }.items():
         command.add_argument(f"--{kind}", action="append", default=[], metavar="NEW", help=words)
-    command.add_argument("--id", default="id", metavar="NEW", help="what the tables call their key (id)")
-    command.add_argument("--same", action="store_true", help="what is not given keeps its name")
-    command.add_argument("--only", action="store_true", help="this one revision, without its other steps")
+    command.add_argument("--id", default="id", metavar="NEW", help="the name of the tables' key column (id)")
+    command.add_argument("--same", action="store_true", help="keep each name that is not given")
     command.add_argument(
-        "--to", type=Path, metavar="FOLDER", help="any project with an alembic.ini (this one)"
+        "--only", action="store_true", help="write only this revision, without the other steps"
     )
-    command.add_argument("--url", default="", help="its database, to look whether what Needs: says is so")
     command.add_argument(
-        "--head", default="", metavar="REV", help="where there are several: which one to follow"
+        "--to", type=Path, metavar="FOLDER", help="a project with an alembic.ini (default: this one)"
     )
-    command.add_argument("--anyway", action="store_true", help="write it though what Needs: says is not so")
+    command.add_argument("--url", default="", help="its database, to check what Needs: says")
+    command.add_argument("--head", default="", metavar="REV", help="the head to follow, if there are several")
+    command.add_argument("--anyway", action="store_true", help="write it even if Needs: does not hold")
     command.set_defaults(run=copy_scenario)
 
     command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
     command.add_argument("--from", dest="start", metavar="REV", help="measure only from this revision on")
     output = command.add_mutually_exclusive_group()
-    output.add_argument("--check", action="store_true", help="write nothing; fail where it is not true")
-    output.add_argument("--json", action="store_true", help="print it all, and write nothing")
+    output.add_argument("--check", action="store_true", help="write nothing; fail if the ledger is not true")
+    output.add_argument("--json", action="store_true", help="print all measurements, and write nothing")
     command.add_argument(
         "--time", action="store_true", help="print how long upgrades take and locks are held"
     )
@@ -138,16 +142,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     command.add_argument(
         "--no-backup", nargs="?", const="", metavar="DATABASE",
-        help="make no backup; its name here, or typed when asked, confirms that",
+        help="make no backup; the database's name, here or typed when asked, confirms it",
     )  # fmt: skip
     _operation(command)
     command.set_defaults(run=deploy)
 
-    command = commands.add_parser("rollback", help="go back: by downgrades, or a backup in a new database")
+    command = commands.add_parser(
+        "rollback", help="go back: by downgrades, or from a backup into a new database"
+    )
     way = command.add_mutually_exclusive_group(required=True)
     way.add_argument("--to", metavar="REV", help="undo the revisions after this one")
     way.add_argument("--backup", type=Path, metavar="FILE", help="restore this into a new database")
-    command.add_argument("--into", default="", metavar="DATABASE", help="with --backup: an empty one to use")
+    command.add_argument(
+        "--into", default="", metavar="DATABASE", help="with --backup: restore into this empty database"
+    )
     _operation(command)
     command.set_defaults(run=rollback)
 
@@ -159,27 +167,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _reading(command)
     command.set_defaults(run=status)
 
-    command = commands.add_parser("history", help="list what has been done to the database, when, by whom")
+    command = commands.add_parser("history", help="list what has run on the database, when, and by whom")
     _reading(command)
-    command.add_argument(
-        "--accept", metavar="REV", help="say that the file of this revision may stay as it is now"
-    )
+    command.add_argument("--accept", metavar="REV", help="accept the file of this revision as it is now")
     command.set_defaults(run=history)
 
-    command = commands.add_parser("squash", help="put one revision in the place of an old chain")
-    command.add_argument("--to", metavar="REV", default="head", help="the last to go (default: %(default)s)")
+    command = commands.add_parser("squash", help="replace old revisions by one")
+    command.add_argument("--to", metavar="REV", default="head", help="the last one to replace (%(default)s)")
     command.add_argument("--dry-run", action="store_true", help="prove it and print it; change no file")
     command.set_defaults(run=squash_chain)
 
-    command = commands.add_parser("find", help="name the scenarios of the chain that are about some words")
+    command = commands.add_parser("find", help="find the scenarios of the chain for some words")
     command.add_argument(
-        "words", metavar="WORDS", nargs="+", help='what one wants: "not null on a big table"'
+        "words", metavar="WORDS", nargs="+", help='what you want to do: "not null on a big table"'
     )
-    command.add_argument("--json", action="store_true", help="for a program")
+    command.add_argument("--json", action="store_true", help="print JSON, for a program")
     command.set_defaults(run=find_scenarios)
 
-    command = commands.add_parser("rebase", help="of two heads, put the one that is yours after the other")
-    command.add_argument("revision", metavar="REV", nargs="?", default="", help="yours (as git says)")
+    command = commands.add_parser("rebase", help="if there are two heads, put yours after the other")
+    command.add_argument(
+        "revision", metavar="REV", nargs="?", default="", help="your head (default: git tells)"
+    )
     command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     command.set_defaults(run=rebase_own)
 
@@ -200,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sample(options: argparse.Namespace) -> int:
-    """Fill the empty tables of the database, and say with how many rows, and which not and why."""
+    """Fill the empty tables of the database. Print how many rows each got, and which one failed and why."""
     with connect(migration_engine()) as connection:
         filled = fill(connection, options.rows)
         connection.commit()
@@ -210,7 +218,7 @@ def sample(options: argparse.Namespace) -> int:
     for table, reason in filled.failed.items():
         print(f"not filled: {table}: {reason}", file=sys.stderr)
     if not filled and not filled.failed:
-        print("nothing to fill: every table has rows, or there is none (alembic upgrade head)")
+        print("nothing to fill: every table has rows, or there is no table (alembic upgrade head)")
     return 1 if filled.failed else 0
 
 
@@ -220,7 +228,7 @@ def url(_options: argparse.Namespace) -> None:
 
 
 def psql(options: argparse.Namespace) -> int:
-    """Open psql, or have it run what its arguments say."""
+    """Open psql, with its own arguments."""
     return client.interact("psql", database_url(), *options.rest)
 
 
@@ -231,11 +239,11 @@ def stop(options: argparse.Namespace) -> None:
 
 
 def servers(options: argparse.Namespace) -> None:
-    """List what embedded servers keep outside of their projects: in memory, or where root has it."""
+    """List the data of embedded servers outside of their projects: in memory, or in root's folder."""
     for folder in embedded.folders():
         state = "running" if embedded.processes(folder.path) else "stopped"
         known = f"left: {folder.link} is gone" if folder.is_left() else f"of {folder.link}"
-        owner = known if folder.link else "of a project that has not used it of late"
+        owner = known if folder.link else "of a project that is not known"
         size = f"{folder.size() / 2**20:,.0f} MB"
         print(f"{folder.path}  {state:8}{size:>9}  {owner}")
         if options.clear and folder.is_left():
@@ -244,13 +252,13 @@ def servers(options: argparse.Namespace) -> None:
 
 
 def index(_options: argparse.Namespace) -> None:
-    """Write the index of scenarios, and the ledger as it is recorded."""
+    """Write the index of scenarios, and the recorded ledger, into README.md."""
     if (FOLDER / readme.FILE).exists():
         readme.write(FOLDER / readme.FILE, FOLDER)
 
 
 def copy_scenario(options: argparse.Namespace) -> None:
-    """Copy a scenario, and say where its files are."""
+    """Copy a scenario, and print the paths of its files."""
     given = {kind: getattr(options, kind) for kind in ("table", "column", "key", "label", "member", "name")}
     wanted = copying.CopyOptions(
         options.scenario, given, options.id, options.to, options.url, options.head,
@@ -299,14 +307,14 @@ def take_snapshot(options: argparse.Namespace) -> None:
 
 
 def squash_chain(options: argparse.Namespace) -> None:
-    """Squash the chain, and say so; print the revision alone on stdout in a dry run."""
+    """Squash the chain. In a dry run, print only the revision on stdout."""
     text = squash(project_config, options.to, dry_run=options.dry_run, say=partial(print, file=sys.stderr))
     if options.dry_run:
         print(text, end="")
 
 
 def find_scenarios(options: argparse.Namespace) -> int:
-    """Print the three scenarios that fit best, each with its files; exit with 1 where none does."""
+    """Print the three scenarios that fit best, each with its files; exit with 1 if none fits."""
     found = find(revisions(), FOLDER, " ".join(options.words))[:3]
     if options.json:
         steps = [{"slug": s.slug, "title": s.title, "files": [str(r.path) for r in s.steps]} for s in found]
@@ -322,19 +330,19 @@ def find_scenarios(options: argparse.Namespace) -> int:
 
 
 def rebase_own(options: argparse.Namespace) -> None:
-    """Show what would change in the files, ask, and change it."""
+    """Show the change to the files, ask, and make it."""
 
     def confirm(change: str) -> bool:
         print(change)
         must_be_able_to_ask(yes=options.yes)
-        return options.yes or confirmed("Change the files so?")
+        return options.yes or confirmed("Make this change?")
 
     print(rebase(project_config(), options.revision, confirm=confirm))
 
 
 def deploy(options: argparse.Namespace) -> int:
     """Take a database to a revision, step by step."""
-    # Not above: the other commands work where the models do not.
+    # Imported here: the other commands work even if the models cannot be imported.
     from migrate.operate.deploy import Deploy, DeployOptions
 
     return Deploy(
@@ -360,7 +368,7 @@ def rollback(options: argparse.Namespace) -> int:
 
 
 def smoke_test(options: argparse.Namespace) -> None:
-    """Run the usual smoke test, and say of how many models."""
+    """Run the usual smoke test, and print how many models it has read."""
     from migrate.operate import smoke
 
     print(f"{smoke.test(Config(options.config))} models can be read")
@@ -368,14 +376,14 @@ def smoke_test(options: argparse.Namespace) -> None:
 
 def status(options: argparse.Namespace) -> int:
     """Say where the database is."""
-    # Not above: the other commands work where the models do not.
+    # Imported here: the other commands work even if the models cannot be imported.
     from migrate.operate.status import show
 
     return show(options.config, as_json=options.json)
 
 
 def history(options: argparse.Namespace) -> None:
-    """List what has been done, or accept a file that has changed."""
+    """List what has run, or accept a file that has changed."""
     if options.accept:
         accept_file(options.config, options.accept)
     else:
@@ -385,7 +393,7 @@ def history(options: argparse.Namespace) -> None:
 def _refuse_a_mixture(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """End with one line where options of `ledger` do not go together."""
     if options.rows and not options.time:
-        parser.error("--rows is for --time: what else is measured does not depend on how many there are")
+        parser.error("--rows is for --time: the other measurements do not depend on it")
     if options.snapshot and not options.time:
         parser.error("--snapshot is for --time")
     if options.time and options.check:

@@ -1,6 +1,6 @@
-"""Every private name of Alembic that the project uses; a test holds Alembic to them.
+"""Every private name of Alembic that the project uses. A test checks that Alembic still has them.
 
-`pyproject.toml` keeps Alembic below the next minor version, because these may change with it.
+`pyproject.toml` keeps Alembic below the next minor version, because that may change them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ COLUMN = text("""
 
 
 class SQLType(UserDefinedType[Any]):
-    """A type that SQLAlchemy does not know, by what SQL calls it."""
+    """A type that SQLAlchemy does not know, by its name in SQL."""
 
     cache_ok = True
 
@@ -41,10 +41,10 @@ class SQLType(UserDefinedType[Any]):
 
 
 class StatementHooks(PostgresqlImpl):
-    """Alembic's PostgreSQL, with statements of one's own around each that a revision executes."""
+    """Alembic's PostgreSQL implementation, with hooks around each statement of a revision."""
 
-    __dialect__ = "postgresql"  # takes the place of Alembic's own
-    step: RevisionStep | None = None  # which is being taken, as far as `replace_plan` was called
+    __dialect__ = "postgresql"  # replaces Alembic's own
+    step: RevisionStep | None = None  # the present step, if `replace_plan` was called
 
     @contextmanager
     def around(self, statement: str) -> Iterator[None]:  # noqa: ARG002
@@ -52,7 +52,7 @@ class StatementHooks(PostgresqlImpl):
         yield
 
     def plain(self, statement: str) -> None:
-        """Execute a statement with nothing around it."""
+        """Execute a statement without the hooks."""
         super()._exec(statement)
 
     def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
@@ -61,11 +61,11 @@ class StatementHooks(PostgresqlImpl):
             return super()._exec(construct, *args, **options)
 
     def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
-        """Let Alembic look at a column that was reflected, as the server knows it.
+        """Correct a reflected column, so that it is as the server knows it.
 
-        SQLAlchemy takes a sequence without a schema for one in the schema of the table, where it may
-        be one that the search_path finds; a colon for the beginning of a bound value; and some
-        types for none.
+        SQLAlchemy looks for a sequence without a schema in the table's schema, but the search_path may
+        find it in another one. It takes a colon for the beginning of a bound value. And it does not
+        know some types.
         """
         unknown = isinstance(column_info["type"], NullType)
         if unknown or str(column_info.get("default")).startswith("nextval("):
@@ -83,10 +83,10 @@ class StatementHooks(PostgresqlImpl):
     def render_ddl_sql_expr(
         self, expr: Any, is_server_default: bool = False, is_index: bool = False, **options: Any
     ) -> str:
-        """Return an expression as a revision has it: what is read from there says the same.
+        """Return an expression as code of a revision, so that the revision executes the same expression.
 
-        Alembic writes each % twice, as the driver wants it, and leaves a colon to be taken for the
-        beginning of a bound value.
+        Alembic itself writes each % twice, as for the driver. It does not escape a colon, which would be
+        taken for the beginning of a bound value.
         """
         dialect = self.dialect
         self.dialect = undoubled(dialect)
@@ -101,7 +101,7 @@ _undoubled: WeakKeyDictionary[Dialect, Dialect] = WeakKeyDictionary()
 
 
 def undoubled(dialect: Dialect) -> Dialect:
-    """Return a dialect that writes SQL as the server reads it: for the driver, each % is written twice."""
+    """Return a dialect that writes SQL for the server. For the driver, each % would be written twice."""
     if dialect not in _undoubled:
         make: Any = type(dialect)
         plain: Dialect = make(paramstyle="named")
@@ -134,7 +134,7 @@ def untyped(check: CheckConstraint, dialect: Dialect) -> CheckConstraint:
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:
-    """Return the steps that a command would take from where the database is.
+    """Return the steps that a command would take from the database's present revision.
 
     Only upgrade, downgrade and stamp have a destination; for other commands it is empty.
     """
@@ -146,21 +146,21 @@ def planned(migration: MigrationContext) -> list[RevisionStep]:
 
 
 def in_callers_transaction(migration: MigrationContext) -> bool:
-    """Whether the connection was in a transaction already, which Alembic then does not end."""
+    """Whether the connection was already in a transaction: then Alembic does not end it."""
     return migration._in_external_transaction
 
 
 def plan(migration: MigrationContext) -> Any:
-    """Return what gives `run_migrations` its steps: a function of heads and context."""
+    """Return the function that gives `run_migrations` its steps, from heads and context."""
     return migration._migrations_fn
 
 
 def replace_plan(migration: MigrationContext, steps: Any = None) -> None:
-    """Have `run_migrations` take these steps, and tell its impl of each.
+    """Make `run_migrations` take these steps, and tell its impl the present one.
 
     Args:
-        migration: what is to take them.
-        steps: a function of heads and context, as Alembic's own; by default that.
+        migration: the context that takes them.
+        steps: a function of heads and context; by default Alembic's own.
     """
     given = steps or plan(migration)
 
@@ -177,7 +177,7 @@ def upgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str]) -
     """Return the steps from the heads up to a revision.
 
     Raises:
-        CommandError: there is no such revision, or it is not above.
+        CommandError: there is no such revision, or it is not above the heads.
     """
     return scripts._upgrade_revs(target, tuple(heads))  # type: ignore[arg-type]
 
@@ -186,7 +186,7 @@ def downgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str])
     """Return the steps from the heads down to a revision.
 
     Raises:
-        CommandError: there is no such revision, or it is not below.
+        CommandError: there is no such revision, or it is not below the heads.
     """
     return scripts._downgrade_revs(target, tuple(heads))  # type: ignore[arg-type]
 
@@ -197,5 +197,5 @@ def revision_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str
 
 
 def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
-    """Return a type as a revision has it."""
+    """Return a type as code of a revision."""
     return _repr_type(type_, context)

@@ -15,15 +15,15 @@ from database import ROOT
 from migrate.run.guard import in_autocommit
 
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy", "Needs", "Adapt")
-# A revision that has no naive way needs no word against it; one that is not made for copying says
-# neither what it needs nor what in it is the example's.
+# A revision without a naive way has no `Instead of:`. A revision that is not made for copying has no
+# `Needs:` and no `Adapt:`.
 OPTIONAL = {"Instead of", "Needs", "Adapt"}
 
 # A name in a docstring, as PostgreSQL prints it: orders, billing.invoice, "Order".
 _PART = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 NAME = rf"{_PART}(?:\.{_PART})*"
 
-# What begins so is a question of script.py.mako that waits for its answer.
+# A field that begins with this is still the question of script.py.mako.
 QUESTION = "?"
 
 
@@ -46,12 +46,12 @@ class Revision:
 
     @property
     def slug(self) -> str:
-        """The scenario's name: the file's without its date."""
+        """The scenario's name: the file's name without its date."""
         return self.path.stem.split("_", 2)[-1]
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The ids of the revisions that this one comes after."""
+        """The ids of this revision's parents."""
         down = self.script.down_revision
         return (down,) if isinstance(down, str) else tuple(down or ())
 
@@ -72,7 +72,7 @@ class Revision:
         return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
     def autocommit(self, direction: str) -> bool:
-        """Whether it runs outside a transaction, and must stand being run again from any point.
+        """Whether it runs outside of a transaction, so that it must be safe to run again from any point.
 
         Args:
             direction: "upgrade" or "downgrade".
@@ -81,7 +81,7 @@ class Revision:
 
     @property
     def created(self) -> datetime:
-        """When it says that it was written, else when its file was."""
+        """When it was written: the docstring's Create Date, else the date of the file."""
         found = re.search(r"^Create Date: (.+)$", self.script.longdoc, re.MULTILINE)
         try:
             date = datetime.fromisoformat(found[1].strip()) if found else None
@@ -92,7 +92,7 @@ class Revision:
 
     @property
     def reversible(self) -> bool:
-        """Whether it has a way back: by its docstring, or where that does not say, by its code."""
+        """Whether it has a downgrade: by its docstring; if that does not say, by its code."""
         said = self.fields.get("Rollback")
         return not said.startswith("irreversible") if said else not self._refuses_to_go_back
 
@@ -103,19 +103,19 @@ class Revision:
 
     @property
     def lossless(self) -> bool:
-        """Whether its way back leaves every row as it was."""
+        """Whether its downgrade leaves every row as it was."""
         return self.fields.get("Rollback", "").startswith("lossless")
 
     @property
     def unsaid(self) -> list[str]:
-        """The names of the fields that the docstring still has to fill in."""
+        """The names of the docstring's fields that are not filled in yet."""
         return [name for name in FIELDS if name not in OPTIONAL and name not in self.fields]
 
     @cached_property
     def fields(self) -> dict[str, str]:
-        """What the docstring says under `Scenario:`, `Locks:` and so on, over one line or more.
+        """The fields of the docstring, `Scenario:`, `Locks:` and so on, each of one line or more.
 
-        A field that is empty, or still the question of the template, is left out.
+        A field that is empty, or is still the question of the template, is left out.
         """
         return answers(self.script.longdoc)
 
@@ -133,7 +133,7 @@ def answers(docstring: str) -> dict[str, str]:
 
 
 def with_ancestors(revision: Revision, chain: Mapping[str, Revision]) -> set[str]:
-    """Return the ids of a revision and of all that it comes after or needs, in a chain by ids."""
+    """Return the ids of a revision, its ancestors and all that these depend on, in a chain by ids."""
     found: set[str] = set()
     left = [revision.id]
     while left:
@@ -150,6 +150,6 @@ def project_config() -> Config:
 
 
 def revisions(scripts: ScriptDirectory | None = None) -> list[Revision]:
-    """Return a chain, by default the project's, parents before children."""
+    """Return the revisions of a chain, by default the project's, parents before children."""
     scripts = scripts or ScriptDirectory.from_config(project_config())
     return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]

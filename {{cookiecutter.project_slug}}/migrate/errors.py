@@ -1,7 +1,7 @@
-"""One clear line for what a user can do something about.
+"""One clear line for each error that a user can repair.
 
-What `migrate` raises for a user is Alembic's `CommandError`, or a subclass of it: the command
-`alembic` prints it as one line, and so does `python -m migrate`.
+For such an error `migrate` raises Alembic's `CommandError`, or a subclass of it: `alembic` and
+`python -m migrate` print it as one line.
 """
 
 import os
@@ -16,16 +16,16 @@ from alembic.util import CommandError
 from migrate.run.failures import one_line
 from postgres.errors import PostgresError
 
-# What a shell says of a program that SIGPIPE ended.
+# The exit code that a shell gives for a program that SIGPIPE ended.
 READER_IS_GONE = 141
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn what a user can mend into Alembic's `CommandError`: one line, no traceback.
+    """Turn an error that a user can repair into Alembic's `CommandError`: one line, no traceback.
 
-    `alembic --raiseerr` still shows the traceback, causes included. Where a reader of
-    what is printed has seen enough (`| head`), the program ends without a word.
+    `alembic --raiseerr` still shows the traceback, with its causes. If the reader of the output has
+    ended (`| head`), the program ends silently.
     """
     try:
         yield
@@ -45,7 +45,7 @@ def clear_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise CommandError("stopped on request") from error
     except SystemExit as error:
-        # By a revision, or by what it imports. With 0 it would pass for a success.
+        # Raised by a revision, or by a module that it imports. sys.exit(0) would look like a success.
         raise CommandError(one_line(error)) from error
     except CommandError as error:
         if isinstance(error.__cause__, RevisionError):

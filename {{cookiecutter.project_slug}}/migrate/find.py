@@ -1,4 +1,4 @@
-"""The scenarios of the chain that some words are about: `python -m migrate find`."""
+"""Find scenarios of the chain by words: `python -m migrate find`."""
 
 import math
 import re
@@ -13,29 +13,29 @@ from alembic.util import CommandError
 
 from migrate.chain import Revision
 
-# Which revisions are steps of one scenario, and which words mean the same; beside the chain.
+# Files beside the chain: which revisions are steps of one scenario, and which words mean the same.
 SCENARIOS, SYNONYMS = "scenarios.toml", "synonyms.toml"
 
-# What says nothing of what one wants.
+# Words that do not help the search.
 _FILLERS = """
 a an the of to in on by for with without and or that which is are be it its i want how do can my from
 into as at so not when where this there what one all other some make use
 """
 FILLERS = frozenset(_FILLERS.split())
-# How much a word counts, by where it stands.
+# How much a word counts, by the text that it stands in.
 WEIGHTS = {"title": 5, "also": 4, "wish": 3, "steps": 1}
-# The end of a `Scenario:` that only says which step it is.
+# The end of a `Scenario:` that only names the step.
 STEP = re.compile(r"(?:, \w+ step)?: .+$")
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What one wants, and the revisions that show how.
+    """A scenario, and the revisions that show it.
 
     Attributes:
-        slug: the revision for whose sake one does it.
-        steps: all of them.
-        also: what else somebody may call it.
+        slug: the revision that names it.
+        steps: all its revisions.
+        also: other names for it, for the search.
     """
 
     slug: str
@@ -44,13 +44,13 @@ class Scenario:
 
     @property
     def title(self) -> str:
-        """What one wants with all the steps together."""
+        """What the user wants to do, with all the steps together."""
         [wish] = [wish_of(step) for step in self.steps if step.slug == self.slug]
         return STEP.sub("", wish) if len(self.steps) > 1 else wish
 
     @property
     def text(self) -> dict[str, str]:
-        """What is searched, by the keys of `WEIGHTS`."""
+        """The texts that are searched, by the keys of `WEIGHTS`."""
         return {
             "title": self.title,
             "also": self.also,
@@ -60,7 +60,7 @@ class Scenario:
 
 
 class Index:
-    """The words of scenarios, and in how many of them each stands."""
+    """The words of the scenarios, and how many scenarios have each word."""
 
     def __init__(self, scenarios: Iterable[Scenario], synonyms: Iterable[Sequence[str]]) -> None:
         self._scenarios = list(scenarios)
@@ -79,14 +79,14 @@ class Index:
         return found
 
     def words(self, text: str) -> list[str]:
-        """Return the words of a text in one form each, so that synonyms meet."""
+        """Return the words of a text, each in one form, so that synonyms are equal."""
         line = plain(text)
         for phrase, first in self._phrases:
             line = line.replace(phrase, f" {first} ")
         return [stem(word) for word in line.split() if word not in FILLERS]
 
     def search(self, text: str) -> list[Scenario]:
-        """Return the scenarios that a text is about, the best first."""
+        """Return the scenarios that fit a text, the best first."""
         asked = self.words(text)
         often = Counter(word for weights in self._weights for word in weights)
         scored = []
@@ -102,12 +102,12 @@ class Index:
 
 
 def find(chain: Sequence[Revision], folder: Path, words: str) -> list[Scenario]:
-    """Return the scenarios that some words are about, the best first.
+    """Return the scenarios that fit some words, the best first.
 
     Args:
         chain: the revisions.
         folder: where they are, with the two files beside them.
-        words: what somebody wants.
+        words: what the user wants to do.
 
     Raises:
         CommandError: the chain has no scenarios.
@@ -134,7 +134,7 @@ def grouped(chain: Sequence[Revision], groups: Mapping[str, Mapping[str, object]
 
 
 def wish_of(revision: Revision) -> str:
-    """Return what one wants, in the words of the docstring."""
+    """Return what the user wants to do, in the words of the docstring."""
     return revision.fields.get("Scenario", revision.summary)
 
 

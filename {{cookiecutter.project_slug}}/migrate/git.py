@@ -1,4 +1,4 @@
-"""What git knows of the project."""
+"""Run git on the project."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The chain as a list of intentions: "I want to …" and the revision that shows how."""
+"""The index of the chain: "I want to …", and the revision that shows how."""
 
 import tomllib
 from collections import Counter
@@ -13,7 +13,7 @@ PLACE = Place("index", "<!-- index: written by `make index` from the docstrings 
 
 # The parts of the chain, beside its revisions.
 PARTS = "parts.toml"
-# Of a revision that is in none of them.
+# The part of a revision that parts.toml does not name.
 OWN = "Your own"
 
 
@@ -33,7 +33,7 @@ def lines(chain: Sequence[Revision], folder: Path) -> list[str]:
 
 
 def _picture(chain: Sequence[Revision], parts: dict[str, str]) -> list[str]:
-    """Return the chain's shape: a box for a part, but for each revision where it branches."""
+    """Return the chain's shape: a box for each part; where it branches, a box for each revision."""
     branched = {parts[revision.id] for revision in chain if len(revision.parents) > 1}
     boxes = {
         revision.id: revision.slug if parts[revision.id] in branched else parts[revision.id]

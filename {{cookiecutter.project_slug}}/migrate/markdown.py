@@ -1,4 +1,4 @@
-"""What commands write into Markdown files: between two markers, and with links to revisions."""
+"""Text that commands write into Markdown files: between two markers, with links to revisions."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from migrate.chain import Revision
 
 
 class NoPlaceError(CommandError):
-    """A file has no place for what is to be written. The message says which file and what to add."""
+    """A file has no place for the text. The message says which file and what to add."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Place:
         return self.start in text
 
     def fill(self, text: str, lines: Iterable[str], path: Path) -> str:
-        """Return a file's text with these lines in the place.
+        """Return a file's text with these lines in this place.
 
         Raises:
             NoPlaceError: the text has no such place, or more than one.

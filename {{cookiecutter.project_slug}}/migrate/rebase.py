@@ -1,7 +1,7 @@
-"""Rebase: put one's own revisions after the other head, where two branches of the code have met.
+"""Rebase: if the chain has two heads, put your own revisions after the other head.
 
-`alembic merge` is for two branches that databases have run already. A revision that is new in
-one's own branch needs no merge: it moves after what has come meanwhile, and the chain stays a line.
+`alembic merge` is for two branches that databases have run already. A revision that is new in your
+branch needs no merge: it moves after the other new revisions, and the chain stays a line.
 """
 
 import re
@@ -23,13 +23,13 @@ from migrate.git import git
 from migrate.run.connection import connect
 from migrate.target import migration_engine
 
-# Where what others have stands, as git names it: the first of these that there is.
+# git's names of the upstream branch: the first of these that exists.
 UPSTREAM = ("origin/HEAD", "origin/main", "origin/master", "@{upstream}")
 
 
 @dataclass(frozen=True)
 class Move:
-    """What becomes of one file."""
+    """The change of one file."""
 
     old: Path
     new: Path
@@ -50,15 +50,15 @@ def rebase(config: Config, own: str = "", *, confirm: Callable[[str], bool]) -> 
     Args:
         config: Alembic's, with the chain.
         own: the head to move; by default the one whose files git does not find upstream.
-        confirm: is shown the change, and says whether to make it.
+        confirm: called with the change as text; returns whether to make it.
 
     Returns:
-        What was done, and what is next.
+        What was done, and what to do next.
 
     Raises:
-        CommandError: there are not two heads, it is not plain which one moves, or others may
-            have run what would move. Nothing has changed.
-        OSError: the disk refused. Nothing has changed.
+        CommandError: there are not two heads, it is not clear which one moves, or another database
+            may have run a revision that would move. Nothing has changed.
+        OSError: a file cannot be written. Nothing has changed.
     """
     scripts = ScriptDirectory.from_config(config)
     chain = {revision.id: revision for revision in revisions(scripts)}
@@ -75,7 +75,7 @@ def rebase(config: Config, own: str = "", *, confirm: Callable[[str], bool]) -> 
 def _choose(
     scripts: ScriptDirectory, chain: dict[str, Revision], own: str
 ) -> tuple[list[Revision], Revision]:
-    """Return the revisions that move, in their order, and the one that they go after."""
+    """Return the revisions that move, in their order, and the revision that they come after."""
     heads = [chain[head] for head in scripts.get_heads()]
     if len(heads) != 2:
         listed = f": {_listed(heads)}" if heads else ""
@@ -105,7 +105,7 @@ def _listed(heads: Iterable[Revision]) -> str:
 
 
 def _in_upstream(branch: Sequence[Revision]) -> list[Revision] | None:
-    """Return those whose files git has upstream, None where it knows no upstream."""
+    """Return the revisions whose files git has upstream; None if there is no upstream."""
     folder = branch[0].path.parent
     with suppress(FileNotFoundError):
         for name in UPSTREAM:
@@ -116,7 +116,7 @@ def _in_upstream(branch: Sequence[Revision]) -> list[Revision] | None:
 
 
 def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) -> None:
-    """Make sure that no database that one knows of has run what would move."""
+    """Refuse to move a revision that is upstream, or that this project's database has run."""
     for revision in moved:
         if len(revision.parents) != 1:
             raise CommandError(f"{revision.path.name} merges branches, and cannot move: alembic merge heads")
@@ -136,7 +136,7 @@ def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) 
 
 
 def _places(moved: Sequence[Revision], onto: Revision) -> Iterable[tuple[Revision, str, datetime]]:
-    """Return for each revision its new parent, and a time that keeps the files in order."""
+    """Return for each revision its new parent, and a new time that keeps the files in order."""
     now = max(datetime.now(UTC), onto.created.astimezone(UTC) + timedelta(minutes=1))
     parent = onto.id
     for number, revision in enumerate(moved):
@@ -160,7 +160,7 @@ def _move(scripts: ScriptDirectory, revision: Revision, parent: str, created: da
 
 
 def _make(moves: Sequence[Move]) -> None:
-    """Write the new files, and remove the old ones: all of it, or nothing."""
+    """Write the new files, and remove the old ones: all of them, or none."""
     if taken := [move.new.name for move in moves if move.new.exists() and move.new != move.old]:
         raise CommandError(f"{taken[0]} exists: nothing has changed")
     try:

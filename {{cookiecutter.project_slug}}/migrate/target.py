@@ -1,4 +1,4 @@
-"""Which database a run of the migrations works on."""
+"""The database that a run of the migrations works on."""
 
 from configparser import InterpolationError
 from typing import NamedTuple
@@ -13,26 +13,26 @@ from migrate.run.connection import URL_SETTINGS
 from migrate.run.settings import yes_or_no
 from postgres import embedded
 
-# What sslmode may be so that nothing is sent in the clear, and the hosts that need none.
+# The values of sslmode that insist on encryption, and the hosts that need none.
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 LOOPBACK = {"", "localhost", "127.0.0.1", "::1"}
 
-# What the ini files have for a URL, so that no password stands in them.
+# The URL in the ini files, so that no password stands in them.
 PLACEHOLDER = "postgresql://see-DATABASE_URL"
 
 
 class Target(NamedTuple):
-    """Where to migrate, and what says so."""
+    """A database, and the setting that names it."""
 
     place: object
     named_by: str
 
 
 def target(config: Config) -> Target:
-    """Return where to migrate.
+    """Return the database to migrate.
 
-    That is what a program has put into `config.attributes["connection"]`, else the database
-    of `allowed_url`.
+    That is the `config.attributes["connection"]` that a program has set, else the database of
+    `allowed_url`.
 
     Raises:
         CommandError: the URL is refused.
@@ -44,21 +44,21 @@ def target(config: Config) -> Target:
 
 
 def migration_engine(config: Config | None = None) -> Engine:
-    """Return an engine for the URL of the migrations. Raises as `allowed_url`."""
+    """Return an engine for the URL of the migrations. It raises the errors of `allowed_url`."""
     return make_engine(allowed_url(config), poolclass=NullPool)
 
 
 def scratch_server() -> URL:
     """Return the URL of a server for scratch databases, by a database that exists on it.
 
-    It is the configured one, so that one can choose the version; else an embedded one that
-    holds nothing else, and waits for no disk.
+    It is the configured server, so that you can choose the version. Else it is a second embedded
+    server, which does not wait for the disk.
     """
     return configured_url(for_migrations=True) or embedded.url("test")
 
 
 def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
-    """Return the URL of the database, if the ini file's section `[database]` has nothing against it.
+    """Return the URL of the database, if the ini file's section `[database]` allows it.
 
     Args:
         config: the ini file; without one, everything is allowed.
@@ -66,7 +66,7 @@ def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
             `MIGRATION_DATABASE_URL` as `database.configured_url` does.
 
     Raises:
-        CommandError: the embedded server, or a way without TLS, is refused.
+        CommandError: the embedded server, or a connection without TLS, is refused.
         PostgresError: the URL cannot be used, or there is none and no embedded server.
     """
     rules = config.get_section("database", {}) if config else {}
@@ -82,33 +82,33 @@ def allowed_url(config: Config | None, *, for_migrations: bool = True) -> URL:
     if url is not None and tls and not is_private(url):
         raise CommandError(
             f"require_tls = yes refuses {url.set(query={}).render_as_string(hide_password=True)}: "
-            "the network in between may read along; add ?sslmode=verify-full (or require) to the URL"
+            "the network could read the connection; add ?sslmode=verify-full (or require) to the URL"
         )
     return url or database_url(for_migrations=for_migrations)
 
 
 def programs_url(config: Config) -> URL | None:
-    """Return the URL that a program has set as `sqlalchemy.url`, None where it has set none.
+    """Return the URL that a program has set as `sqlalchemy.url`; None if it has set none.
 
     Raises:
-        CommandError: it has a % that should be %%.
-        DatabaseURLError: it cannot be used.
+        CommandError: it has a % that must be %%.
+        DatabaseURLError: the URL cannot be used.
     """
     try:
         value = config.file_config.get(config.config_ini_section, "sqlalchemy.url", fallback="")
     except InterpolationError:
-        # Its message holds the value, and so a password.
+        # The error's own message holds the value, which may hold a password.
         raise CommandError("sqlalchemy.url: a % of the URL is written %% here") from None
     return parse_url(value, "sqlalchemy.url") if value.strip() not in ("", PLACEHOLDER) else None
 
 
 def is_private(url: URL) -> bool:
-    """Whether nobody in between can read along: TLS is insisted on, or nothing leaves the machine."""
-    # libpq fills in what the URL leaves open, from the environment (PGHOST, PGSSLMODE).
+    """Whether the network cannot read the connection: it must use TLS, or it stays on this machine."""
+    # libpq takes what the URL does not say from the environment (PGHOST, PGSSLMODE).
     defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
     _, given = url.get_dialect()().create_connect_args(url)
     options = {**defaults, **given}
-    # A service names the host, and beats the environment; only what the URL says beats a service.
+    # A service names the host, and wins over the environment; only the URL wins over the service.
     if options.get("service"):
         return given.get("sslmode") in ENCRYPTED
     hosts = str(options.get("hostaddr") or options.get("host") or "").split(",")

@@ -41,7 +41,7 @@ class Settings:
     def load(
         cls, config: Config, arguments: Mapping[str, str], *environments: Mapping[str, str | None]
     ) -> "Settings":
-        """Return the settings: each from `-x`, else from the first environment that has it, else the ini file.
+        """Return the settings: each from `-x`, else the first environment that has it, else the ini file.
 
         Args:
             config: the section `[migrate]` of its file is read.
