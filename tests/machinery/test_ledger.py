@@ -345,7 +345,7 @@ def test_an_allow_line_must_be_read_and_be_needed(chain: Chain) -> None:
     ini = chain(SETUP, "ALTER TABLE t ADD COLUMN z integer")
     document(ini, "r1", f"Locks: t {AX}\nAllow: scan t, no reason\nAllow: scan t\nAllow: everything, why not")
     needless, unread, unknown = judge(ini)
-    assert needless == "r1 Allow: scan t: allows nothing, it does no such thing; take the line out"
+    assert needless == "r1 Allow: scan t: the revision does no such thing; take the line out"
     assert unread.startswith("r1 Allow: scan t: cannot be read; write Allow: rewrite|scan|")
     assert unknown.startswith("r1 Allow: everything, why not: cannot be read")
 

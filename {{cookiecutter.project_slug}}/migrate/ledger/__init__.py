@@ -1,9 +1,9 @@
-"""The ledger: what each revision locks, rewrites and reads, measured and held true.
+"""The ledger: what each revision locks, rewrites and scans, measured on a server and kept true.
 
-measure.py measures, with catalogue.py, holders.py and locks.py. record.py is ledger.json, what
-is committed; readme.py renders it, in the words.py that a person reads. policy.py says what a
-revision may not do; docstring.py fills in what it leaves unsaid, with losses.py. predict.py says how long
-revisions would take on a database of which a snapshot.py is there.
+measure.py measures, with catalogue.py, holders.py and locks.py. record.py reads and writes the
+committed ledger.json; readme.py renders it, in the words of words.py. policy.py says what a revision
+may not do. docstring.py fills in empty fields of its docstring, with losses.py.
+predict.py predicts how long revisions would take on a database of the size in a snapshot.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ PYPROJECT = ROOT / "pyproject.toml"
 
 
 def recorded(revision: Revision) -> str | None:
-    """Return what the committed ledger says of a revision's upgrade, in words; None where it has nothing.
+    """Return what the committed ledger says of a revision's upgrade, in words; None if it has no entry.
 
     For example "AccessExclusiveLock on orders; blocks reads of orders; no rewrite; no full
     scan". It reads a file, and needs no server.
@@ -55,26 +55,26 @@ def update(
     config: Config | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Measure the chain, and write what was measured, or only say what is not as it should be.
+    """Measure the chain, and write the measurements; or only check what is written.
 
-    Written are ledger.json, README.md where there is one, and the empty fields of docstrings
-    that follow from what was measured.
+    It writes ledger.json, README.md if it exists, and those empty fields of docstrings that the
+    measurements answer.
 
     Args:
-        start: measure this revision and those after it; of the others what is recorded stays.
+        start: measure this revision and those after it; the entries of the others stay.
         check: write nothing.
-        folder: where ledger.json and README.md are.
+        folder: the folder of ledger.json and README.md.
         config: Alembic's; by default that of `alembic.ini`.
-        say: where the lines go that say what was written, and what a person still has to do.
+        say: called with each line about what was written, and what a person still has to do.
 
     Raises:
         LedgerError: with `check`: ledger.json or README.md is out of date, a docstring lacks a
-            field or says what was not measured, or a revision does what it may not.
+            field or contradicts the measurements, or a revision does what it may not do.
         CommandError: a revision failed, or there is no such revision, or no server.
     """
     policy, chain, path = Policy.load(PYPROJECT), _chain(config), folder / records.NAME
     old = records.load(path) if check or start else {}
-    stale = _stale_readme(folder / readme.FILE, chain, old)  # before a minute's work: has it a place?
+    stale = _stale_readme(folder / readme.FILE, chain, old)  # first: it may have no place
     entries, unfinished = measure(config, start=start, progress=show_progress) if chain else ([], [])
     if check:
         problems = [
@@ -91,12 +91,12 @@ def update(
             raise LedgerError("\n".join(["the ledger does not hold", *problems]))
         return
     left = {entry.revision.id: _fill_in(entry, say) for entry in entries}
-    chain = _chain(config)  # as the docstrings are now
+    chain = _chain(config)  # again, because the docstrings have changed
     now = {revision.id: revision for revision in chain}
     entries = [replace(entry, revision=now[entry.revision.id]) for entry in entries]
     _write(folder, chain, records.merged(chain, old, entries), say)
     for finding in findings(entries, unfinished, policy):
-        say(f"to be mended: {finding}")
+        say(f"to repair: {finding}")
     for revision in chain:
         if revision.unsaid:
             hints = left.get(revision.id, {})
@@ -118,14 +118,14 @@ def _stale_record(path: Path, chain: Sequence[Revision], old: Record, new: Recor
 
 
 def _stale_readme(path: Path, chain: Sequence[Revision], record: Record) -> list[str]:
-    """Return a line if README.md does not say what the record says and the docstrings."""
+    """Return a line if README.md differs from the record or the docstrings."""
     if not path.exists() or readme.rendered(path, chain, record) == path.read_text(encoding="utf-8"):
         return []
     return [f"{path.name} is not what {records.NAME} and the docstrings say: make index"]
 
 
 def _fill_in(entry: Entry, say: Callable[[str], None]) -> dict[str, str]:
-    """Write what was measured into the docstring; return a hint for each field that is left."""
+    """Write the measurements into the docstring; return a hint for each field that is still empty."""
     revision, proposed = entry.revision, docstring.proposals(entry)
     for name in docstring.fill(revision.path, proposed):
         say(f"{revision.path.name}: wrote {name}: {proposed.pop(name)}")

@@ -1,6 +1,6 @@
-"""What the server's catalogue and counters say at one moment of the user's tables, in any schema.
+"""The server's catalogue and counters of the user's tables at one moment, in any schema.
 
-Tables of an extension are not the user's, nor are temporary ones.
+Tables of an extension and temporary tables are not the user's.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any, Literal, NamedTuple
 import psycopg
 from psycopg import sql
 
-# From the catalogue, so that whatever the user calls his schemas, none is left out.
+# By the catalogue, not by name: so every schema of the user is included.
 _OURS = """
     n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relpersistence <> 't' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
     )
 """
-# As regclass prints it, whatever a revision makes of search_path.
+# As regclass prints it, even if a revision changes search_path.
 _PREFIX = "CASE n.nspname WHEN {default}::text THEN '' ELSE quote_ident(n.nspname) || '.' END"
 _STATE = f"""
     SELECT c.oid::bigint, c.relkind, {_PREFIX} || quote_ident(c.relname), n.nspname, c.relname,
@@ -31,7 +31,7 @@ _STATE = f"""
     WHERE c.relkind IN ('r', 'p', 'i', 'I') AND {_OURS}
 """
 _HELD = "SELECT relation::bigint, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
-# A constraint NOT ENFORCED (PostgreSQL 18) is not valid either, and is meant so.
+# A NOT ENFORCED constraint (PostgreSQL 18) is not valid on purpose.
 _UNFINISHED = f"""
     SELECT 'unvalidated ' || {_PREFIX} || quote_ident(con.conname)
     FROM pg_constraint AS con JOIN pg_class AS c ON c.oid = con.conrelid
@@ -83,11 +83,11 @@ class Relation(NamedTuple):
 
     oid: int
     kind: str
-    name: str  # as PostgreSQL prints it, with the schema where that is not the default one
+    name: str  # as PostgreSQL prints it, with the schema if that is not the default one
     schema: str
     plain_name: str
-    table: int  # an index's; 0 for a table
-    parent: int  # that it is a partition of, or 0
+    table: int  # the table of an index; 0 for a table
+    parent: int  # the table that it is a partition of, or 0
     file: int
     scans: int
     rows_read: int
@@ -116,14 +116,14 @@ class Size(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """What holds rows, by numbers that a new name does not change.
+    """What holds data, by numbers that stay the same after a rename.
 
     Attributes:
         tables: the names of tables and partitions.
-        columns: name and type by table and number; of partitions none.
-        labels: those of enum types.
-        types: the names of these.
-        views: the names of views, materialized ones too.
+        columns: name and type, by table and column number; none for partitions.
+        labels: the labels of enum types.
+        types: the names of enum types.
+        views: the names of views, also of materialized views.
     """
 
     tables: Mapping[int, Relation]
@@ -137,7 +137,7 @@ class Catalogue:
     """The catalogue as one session sees it."""
 
     def __init__(self, driver: Driver) -> None:
-        """Prepare; the schema that is the default one now stays so for the names."""
+        """Remember the present default schema, for the names."""
         self._driver = driver
         [default] = driver.execute("SELECT current_schema()").fetchone() or (None,)
         self.default_schema: str | None = default
@@ -150,7 +150,7 @@ class Catalogue:
         return {relation.oid: relation for relation in relations}
 
     def held(self) -> dict[int, set[str]]:
-        """Return the modes that this session holds, by relation."""
+        """Return the lock modes that this session holds, by relation."""
         found: dict[int, set[str]] = {}
         for oid, mode in self._query(_HELD):
             found.setdefault(oid, set()).add(mode)
@@ -165,10 +165,10 @@ class Catalogue:
         return [Size(*row) for row in self._query(_SIZES)]
 
     def holdings(self, tables: State) -> Holdings:
-        """Return what there is to lose.
+        """Return the data that a downgrade could lose.
 
         Args:
-            tables: those that count.
+            tables: the tables to look at.
         """
         columns = {
             (oid, number): (name, tuple(type_))
@@ -197,7 +197,7 @@ def root(relation: Relation, state: State) -> Relation:
 
 
 def whole(oids: set[int], tables: State) -> set[int]:
-    """Put a partitioned table in the place of its partitions, where these are all of them."""
+    """Replace partitions by their partitioned table, if all its partitions are there."""
     partitions: dict[int, set[int]] = {}
     for oid, table in tables.items():
         if table.parent:

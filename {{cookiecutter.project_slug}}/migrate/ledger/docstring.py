@@ -1,4 +1,4 @@
-"""What `make ledger` writes into the docstring of a revision: fields that are empty, nothing else."""
+"""What `make ledger` writes into the docstring of a revision: only fields that are empty."""
 
 import ast
 import re
@@ -14,18 +14,18 @@ WIDTH = 105
 
 
 def proposals(entry: Entry) -> dict[str, str]:
-    """Return what the empty fields of a measured revision may say, by their names."""
+    """Return texts for the empty fields of a measured revision, by the fields' names."""
     proposed = {"Locks": locks(entry), "Rollback": rollback(entry)}
     return {name: text for name, text in proposed.items() if text and name in entry.revision.unsaid}
 
 
 def questions(entry: Entry) -> dict[str, str]:
-    """Return what a person has to decide about a field, by its name."""
+    """Return the questions that a person must answer about fields, by the fields' names."""
     return {"Rollback": words} if (words := question(entry)) else {}
 
 
 def locks(entry: Entry) -> str:
-    """Return the `Locks:` of a measured revision."""
+    """Return the text of `Locks:` for a measured revision."""
     run = entry.upgrade
     if not run.locks:
         return "none on existing tables"
@@ -43,16 +43,16 @@ def fill(path: Path, given: Mapping[str, str]) -> list[str]:
 
     Args:
         path: a revision.
-        given: what to write, by the name of the field.
+        given: the texts to write, by the name of the field.
 
     Returns:
-        The names of the fields that were written: those that stand empty in the docstring.
+        The names of the fields that were written: those that were empty.
     """
     source = path.read_bytes()
     written = []
     for name, text in given.items():
         filled = _filled(source, name, text)
-        # Whatever stands in the docstring: it says then what it should, and else what it did.
+        # Write only if the docstring then has this field, and all its other fields are unchanged.
         if answers(_docstring(filled)) == {**answers(_docstring(source)), name: " ".join(text.split())}:
             source = filled
             written.append(name)
@@ -71,7 +71,7 @@ def _filled(source: bytes, name: str, text: str) -> bytes:
             continue
         last = number + 1
         while last < end and lines[last][:1] in b" \t" and lines[last].strip():
-            last += 1  # the question goes on
+            last += 1  # the question has another line
         ending = lines[number][len(lines[number].rstrip(b"\r\n")) :]
         lines_ = wrapped(f"{name}: {_escaped(text)}")
         return b"".join([*lines[:number], *(line.encode() + ending for line in lines_), *lines[last:]])
@@ -79,7 +79,7 @@ def _filled(source: bytes, name: str, text: str) -> bytes:
 
 
 def wrapped(text: str) -> list[str]:
-    """Return text as the lines of a field. A name in quotes stays on one."""
+    """Return text as the lines of a field. A name in quotes is not split."""
     whole = re.sub(r'"[^"]*"', lambda match: match[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(
         whole, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
@@ -88,7 +88,7 @@ def wrapped(text: str) -> list[str]:
 
 
 def _place(source: bytes) -> tuple[int, int]:
-    """Return the first line of a file's docstring, counted from 0, and the one after its last."""
+    """Return the numbers, from 0, of a docstring's first line and of the line after its last."""
     tree = ast.parse(source)
     if ast.get_docstring(tree) is None:
         return 0, 0

@@ -1,14 +1,13 @@
-"""Observation that cannot miss: sessions that hold the tables, so that a statement that asks has to wait.
+"""Holders: sessions that hold the tables, so that each lock request waits and can be seen.
 
-`pg_locks` shows what a transaction holds, and at its end that is all it took. It does not
-show what was let go before one could look: by a statement that commits on its way (CREATE
-INDEX CONCURRENTLY, a DO block with COMMIT), or by the rollback to a savepoint that ends a
-block with EXCEPTION in PL/pgSQL.
+At the end of a transaction `pg_locks` shows every lock that it took. It does not show a lock that was
+released earlier: by a statement that commits as it goes (CREATE INDEX CONCURRENTLY, a DO block with
+COMMIT), or by the rollback to a savepoint that ends a PL/pgSQL block with EXCEPTION.
 
-So each table is held in every mode by a session of its own, its holder. What asks for a
-lock stands in `pg_locks` as waiting, for as long as it takes to read. Then the holder lets go
-of just those modes that stand in the way of this one. Those that it keeps hold up every
-stronger one, so what is asked for next is seen too.
+So each table is held in every mode by a session of its own, its holder. A statement that asks for a
+lock then waits, and `pg_locks` shows the request. Then the holder releases only the modes that
+conflict with it. The modes that it keeps conflict with every stronger mode, so the next request
+waits too, and is seen.
 """
 
 import threading
@@ -27,7 +26,7 @@ from postgres import client
 POLL_SECONDS = 0.0005
 
 SHARE = "ShareLock"
-# What a holder takes, a savepoint before each. Without SHARE, which the next rung includes.
+# The modes that a holder takes, each after a savepoint. The mode after SHARE includes SHARE.
 LADDER = [mode for mode in MODES if mode != SHARE]
 SQL_NAMES: Mapping[str, LiteralString] = {
     "AccessShareLock": "ACCESS SHARE",
@@ -49,12 +48,12 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def compatible(rungs: list[str], mode: str | None) -> list[str]:
-    """Return the rungs below the first that keeps this mode out."""
+    """Return the held modes below the first one that conflicts with this mode."""
     return next((rungs[:n] for n, rung in enumerate(rungs) if mode in CONFLICTS[rung]), rungs)
 
 
 class Holder:
-    """One session that holds one table."""
+    """A session that holds one table."""
 
     def __init__(self, connection: Connection, table: sql.Composable, rungs: list[str]) -> None:
         self.connection, self.table, self.rungs = connection, table, rungs
@@ -66,7 +65,7 @@ class Holder:
         return self.connection.info.backend_pid
 
     def step_back(self, mode: str) -> bool:
-        """Let go of what stands in the way of this mode, and of nothing else; return whether it did."""
+        """Release only the modes that conflict with this one; return whether there were any."""
         kept = compatible(self.rungs, mode)
         if kept == self.rungs:
             return False
@@ -75,18 +74,18 @@ class Holder:
         return True
 
     def queue_for(self, mode: str) -> None:
-        """Ask for one more mode, without waiting for it."""
+        """Ask for one more mode, and do not wait for it."""
         self.connection.execute(self._savepoint("SAVEPOINT", mode))
         self.connection.pgconn.send_query(self._lock(mode).as_string(self.connection).encode())
         self.rungs = [*self.rungs, mode]
 
     def get_queued(self) -> None:
-        """Wait for what has been asked for."""
+        """Wait for the mode that was asked for."""
         while self.connection.pgconn.get_result():
             pass
 
     def release(self) -> Connection:
-        """Let go of everything, and return the connection."""
+        """Release all modes, and return the connection."""
         self.connection.execute("ROLLBACK")
         return self.connection
 
@@ -99,7 +98,7 @@ class Holder:
 
 
 class Pool:
-    """Sessions for holders: as many as tables, kept for the next time."""
+    """Sessions for holders: one for each table, kept for the next statement."""
 
     def __init__(self, url: URL) -> None:
         self._url = url
@@ -109,7 +108,7 @@ class Pool:
         """Return an idle session, or a new one.
 
         Raises:
-            CommandError: the server allows no more of them.
+            CommandError: the server allows no more sessions.
         """
         if self._idle:
             return self._idle.pop()
@@ -133,10 +132,10 @@ class Pool:
 
 
 class Watch:
-    """What one session asks for, of tables that are held meanwhile.
+    """The locks that one session asks for, while holders hold the tables.
 
     Attributes:
-        asked: the strongest mode by table; complete when the context is left.
+        asked: the strongest mode by table; complete at the end of the context.
     """
 
     def __init__(
@@ -145,10 +144,10 @@ class Watch:
         """Prepare.
 
         Args:
-            pool: where the holders' sessions come from.
-            pid: the session that is watched.
-            tables: their names, by oid.
-            held: the strongest mode that it already holds, by table.
+            pool: the pool of the holders' sessions.
+            pid: the watched session.
+            tables: the names of the tables, by oid.
+            held: the strongest mode that the watched session already holds, by table.
         """
         self.asked: dict[int, str] = dict(held)
         self._pool, self._pid, self._tables = pool, pid, tables
@@ -185,10 +184,10 @@ class Watch:
                     time.sleep(POLL_SECONDS)
         except BaseException as error:  # noqa: BLE001  (raised again by who waits for the thread)
             self._error = error
-            self._release()  # or the session that is watched would wait for ever
+            self._release()  # else the watched session would wait for ever
 
     def _let_pass(self, kind: str, table: int, mode: str, blockers: list[int]) -> bool:
-        """Note what is asked for, and let it be had; return whether a holder stood in its way."""
+        """Record a lock request, and let it be granted; return whether a holder blocked it."""
         if kind == "relation" and table in self._holders:
             self.asked[table] = stronger(self.asked.get(table), mode)
             holders = self._holders[table]
@@ -197,15 +196,15 @@ class Watch:
                 return True
             stepped = [holder.step_back(mode) for holder in holders]
             return any(stepped)
-        # What works concurrently waits for the transactions that hold the table to end.
+        # A concurrent build waits until the transactions that hold the table have ended.
         relieved = [self._relieve(holders, blockers) for holders in self._holders.values()]
         return any(relieved)
 
     def _let_share_pass(self, holders: list[Holder]) -> None:
-        """Let SHARE be had, and still keep out SHARE ROW EXCLUSIVE.
+        """Let SHARE be granted, and still block SHARE ROW EXCLUSIVE.
 
-        No rung does that but SHARE itself. So a second holder queues for it behind the
-        session that is watched, and both get it in the moment when the first steps back.
+        Only SHARE itself does both. So a second holder queues for SHARE behind the watched session.
+        When the first holder steps back, both get it at once.
         """
         second = Holder(self._pool.take(), holders[0].table, [])
         second.queue_for(SHARE)
@@ -216,7 +215,7 @@ class Watch:
         holders.append(second)
 
     def _relieve(self, holders: list[Holder], blockers: Iterable[int]) -> bool:
-        """Have other sessions take over, and only then end the transactions that are waited for."""
+        """Let other sessions take over the tables, and then end the transactions that are waited for."""
         tired = [place for place, holder in enumerate(holders) if holder.pid in blockers]
         for place in tired:
             holder = holders[place]

@@ -1,9 +1,9 @@
-"""PostgreSQL's table locks: their order, what they keep out, and what that means for traffic.
+"""PostgreSQL's table locks: their order, their conflicts, and what they mean for traffic.
 
 https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 """
 
-# From the weakest to the strongest, and with each one those that it keeps out.
+# From the weakest to the strongest, each with the modes that it conflicts with.
 _TABLE = {
     "AccessShareLock": "       X",
     "RowShareLock": "      XX",
@@ -29,9 +29,9 @@ def stronger(one: str | None, other: str) -> str:
 
 
 def blocked_by(mode: str) -> str | None:
-    """Return who waits while a table is locked so: "reads" (then writes do too), "writes", or None.
+    """Return what waits while a table is locked in a mode: "reads" (and writes), "writes", or None.
 
-    None: nobody but other DDL.
+    None: only other DDL waits.
     """
     if READING in CONFLICTS[mode]:
         return "reads"

@@ -1,7 +1,7 @@
-"""What a way back loses, as it is proposed for `Rollback:`: by what was measured, and a person judges.
+"""What a downgrade loses, as a proposal for `Rollback:`, which a person judges.
 
-What up and down drop is seen; a new name is no loss. Where rows are changed that were there
-before, nothing tells whether they come back.
+The measurement sees what upgrade and downgrade drop; a rename is no loss. If a revision changes
+existing rows, the measurement cannot tell whether the old values come back.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ NO_LABEL_BACK = "irreversible: PostgreSQL takes no label of an enum back"
 
 
 def rollback(entry: Entry) -> str:
-    """Return what `Rollback:` may say, or nothing where that cannot be known: see `question`."""
+    """Return a text for `Rollback:`; empty if the measurement does not tell (see `question`)."""
     up, down = entry.upgrade, entry.downgrade
     if question(entry) or not down:
         return ""
@@ -27,7 +27,7 @@ def rollback(entry: Entry) -> str:
 
 
 def question(entry: Entry) -> str:
-    """Return what a person has to decide before `Rollback:` can be said; nothing where it can."""
+    """Return the question that a person must answer for `Rollback:`; empty if there is none."""
     if entry.downgrade is None:
         return "the downgrade refuses: irreversible, and why"
     runs = entry.upgrade, entry.downgrade
@@ -38,7 +38,7 @@ def question(entry: Entry) -> str:
 
 
 def dropped(run: Run) -> Iterator[str]:
-    """Yield the tables and columns that a direction drops, less the columns of dropped tables."""
+    """Yield the tables and columns that a direction drops, without the columns of dropped tables."""
     before, after = run.before, run.after
     for oid, table in before.tables.items():
         if oid in after.tables:

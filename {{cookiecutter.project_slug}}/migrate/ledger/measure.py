@@ -1,24 +1,23 @@
-"""What each revision does to the tables that were there before it, measured on a server.
+"""What each revision does to the tables that existed before it, measured on a server.
 
-Every revision runs on a scratch database that is at the one before, with sample rows in its
-tables; each statement of it is looked at on its own:
+Every revision runs on a scratch database that is at the revision before, with sample rows in its
+tables. Each of its statements is measured on its own:
 
-- its locks. Inside a transaction `pg_locks` shows them all at the statement's end. What
-  commits on its way, or rolls back to a savepoint, is watched by holders (holders.py). Of an
-  index they count where they keep out whom its table lets in (ATTACH PARTITION, REINDEX): to
-  plan a query, every index of a table is opened. Holders cannot watch an index.
-- rewrites: the table has another file than before. So do indexes that were built.
-- full scans, by the server's counters: every row was read in one go. What DDL reads on its
-  own account has no choice. What the planner decides must not depend on how few the sample
-  rows are, so it is kept from reading a table from end to end where an index can serve,
-  which is what it would do with many rows.
+- Its locks. Inside a transaction `pg_locks` shows all of them at the statement's end. A statement
+  that commits as it goes, or rolls back to a savepoint, is watched by holders (holders.py). The lock
+  of an index counts if it blocks more than the lock of its table (ATTACH PARTITION, REINDEX),
+  because the planner of a query opens every index of a table. Holders cannot watch an index.
+- Rewrites: the table has another file than before. An index that was built has a new file too.
+- Full scans, by the server's counters: a statement has read every row at once. DDL reads what it
+  must. A query reads what the planner decides, and that must not depend on the small number of
+  sample rows. So the planner may scan a table only if no index can serve, as it would with many rows.
 
-A scan is noted with the strongest lock that is held when its statement ends. In a
-statement that commits on its way that may be a lock of another of its transactions.
+A scan is recorded with the strongest lock that is held when its statement ends. If the statement
+commits as it goes, that may be a lock of another of its transactions.
 
-Locks are those that the sample rows call for: a trigger or a foreign key that no row sets
-off locks nothing. What goes past SQLAlchemy, on a cursor of the driver, is not looked at by
-itself: of its locks those show that are held at the transaction's end.
+The locks depend on the sample rows: a trigger or a foreign key locks nothing if no row sets it off.
+A statement that does not go through SQLAlchemy, but through a cursor of the driver, is not measured
+on its own: only the locks show that are still held at the transaction's end.
 """
 
 import re
@@ -56,23 +55,23 @@ from migrate.sample import fill
 from migrate.target import scratch_server
 from postgres.scratch import scratch_database
 
-SAMPLE_ROWS = 500  # of each table; what the figures say does not depend on it
+SAMPLE_ROWS = 500  # of each table; the measurements do not depend on it
 
-# As much of a statement is kept as stands in a line.
+# How many characters of a statement are kept.
 TEXT = 100
 
-# An index is not known to be read from end to end by fewer rows than these.
+# With fewer rows than these, a full scan of an index cannot be told from a short one.
 FEW_ROWS = 10
 
 NOTHING = Holdings({}, {}, frozenset(), {}, frozenset())
 
-# No waits of ours are cut short, and no worker reads rows that are not counted as ours.
+# No limit ends our waits. No parallel worker reads rows: they would not count as ours.
 SESSION = """
     SET lock_timeout = 0; SET statement_timeout = 0;
     SET max_parallel_workers_per_gather = 0; SET max_parallel_maintenance_workers = 0
 """
-# Where the planner chooses: a table is read from end to end only if no index can serve.
-# (count(*) could have the index read from end to end instead, which is no better.)
+# Statements for which the planner chooses: it may scan a table only if no index can serve.
+# (For count(*) it could scan the whole index instead, which is no better.)
 PLANNED = re.compile(
     r"(--[^\n]*\n|/\*.*?\*/|\s)*(DO|CALL|SELECT|WITH|INSERT|UPDATE|DELETE|MERGE)\b"
     r"(?!.*\b(FOREIGN\s+KEY|REFERENCES|VALIDATE\s+CONSTRAINT)\b)",
@@ -82,21 +81,21 @@ INDEX_FIRST = """
     SET enable_seqscan = off; SET enable_indexonlyscan = off;
     SET enable_indexscan = on; SET enable_bitmapscan = on
 """
-# DDL that runs a query (the check of a foreign key) has every row to read, index or not.
+# DDL that runs a query (the check of a foreign key) must read every row, with or without an index.
 NO_INDEX = """
     SET enable_seqscan = on; SET enable_indexonlyscan = off;
     SET enable_indexscan = off; SET enable_bitmapscan = off
 """
 
-# What a block with an exception handler has rolled back shows in pg_locks no more.
+# A PL/pgSQL block with an exception handler may roll back, and then pg_locks no longer shows its locks.
 ROLLS_BACK = re.compile(r"\bEXCEPTION\s+WHEN\b", re.I)
 
 
 class MeasureError(CommandError):
-    """A revision cannot be measured. The message is one line and says which and why.
+    """A revision cannot be measured. The message is one line, and says which revision and why.
 
     Attributes:
-        revision: the one that failed, where it is one.
+        revision: the one that failed; None if no revision did.
     """
 
     def __init__(self, message: str, revision: Revision | None = None) -> None:
@@ -109,16 +108,16 @@ Rows = dict[str, Counter[str]]
 
 @dataclass
 class Statement:
-    """What one statement did to the tables that were there before the revision.
+    """What one statement did to the tables that existed before the revision.
 
     Attributes:
-        locks: the strongest mode on each table, held when it ended or asked for on its way; on an
-            index, where traffic waits for that and not for its table.
-        rewritten: tables.
-        scanned: tables that were read from end to end, other than to rewrite or to index them.
-        read: all tables that were read from end to end.
+        locks: the strongest mode on each table, held at the statement's end or asked for before; also
+            on an index, if traffic waits for it and not for its table.
+        rewritten: the tables that were rewritten.
+        scanned: the tables that were scanned in full, other than to rewrite or to index them.
+        read: all tables that were scanned in full.
         built: the table of each index that was built, other than by a rewrite.
-        written: tables of which rows were written.
+        written: the tables in which rows were written.
         indexes: the table of each index in `locks`.
         changed: how many rows it updated or deleted, by table; those of partitions are their table's.
         removed: by how many rows it left a table smaller.
@@ -182,17 +181,17 @@ class Run:
 
     Attributes:
         direction: "upgrade" or "downgrade".
-        statements: what each one did.
-        timings: how long each one took.
-        autocommit: whether it ran outside a transaction, or in more than one.
-        left: what was not valid any more, or not yet: "unvalidated fk_…", "invalid idx_…".
+        statements: what each statement did.
+        timings: how long each statement took.
+        autocommit: whether it ran outside of a transaction, or in more than one.
+        left: what is not valid after it, and was before or is new: "unvalidated fk_…", "invalid idx_…".
         seconds: how long it took.
-        blocked_seconds: the longest time for which a lock was held that blocks reads or writes.
+        blocked_seconds: the longest time for which it held a lock that blocks reads or writes.
         parents: the partitioned table of each partition.
-        rows: how many rows a table had before it.
+        rows: how many rows each table had before it.
         sql: the statements as they were sent.
-        before: what held rows before it; after: and after it.
-        held: the rows before an upgrade and after a downgrade, where they are to be compared.
+        before, after: the tables, columns and labels before it, and after it.
+        held: the rows before an upgrade or after a downgrade, if they are compared.
     """
 
     direction: Literal["upgrade", "downgrade"]
@@ -213,7 +212,7 @@ class Run:
     def locks(self) -> dict[str, str]:
         """The strongest mode on each table, the strongest first.
 
-        A partition is left out where it is locked as its table is.
+        A partition is left out if it is locked in the same mode as its partitioned table.
         """
         found: dict[str, str] = {}
         for statement in self.statements:
@@ -225,7 +224,7 @@ class Run:
 
     @property
     def waits(self) -> dict[str, tuple[str, str]]:
-        """By table who waits, "reads" (writes do too) or "writes", and in which statement first."""
+        """By table, what waits, "reads" (and writes) or "writes", and in which statement first."""
         found: dict[str, tuple[str, str]] = {}
         for relation, mode in self.locks.items():
             if waits := blocked_by(mode):
@@ -240,7 +239,7 @@ class Run:
 
     @property
     def read(self) -> dict[str, str]:
-        """The strongest mode that was held, on whichever table, while a table was read from end to end."""
+        """By table that was scanned in full, the strongest mode that was held meanwhile, on any table."""
         found: dict[str, str] = {}
         for statement in self.statements:
             for table in statement.read:
@@ -249,7 +248,7 @@ class Run:
 
     @property
     def built(self) -> dict[str, str]:
-        """The mode in which its table was held while an index was built."""
+        """By index that was built, the mode in which its table was locked meanwhile."""
         return dict(
             sorted(
                 (index, statement.locks.get(table, MODES[0]))
@@ -264,14 +263,14 @@ class Run:
 
 
 def all_read(before: Relation, after: Relation, rows: int) -> bool:
-    """Whether each scan of an index went over all the rows of its table."""
+    """Whether each scan of an index read all rows of its table."""
     scans = after.scans - before.scans
     return scans > 0 and rows >= FEW_ROWS and after.rows_read - before.rows_read >= rows * scans
 
 
 @dataclass
 class Entry:
-    """A revision, and what was measured of it."""
+    """A revision, and its measurements."""
 
     revision: Revision
     upgrade: Run
@@ -295,16 +294,16 @@ def measure(
         start: the revision to begin with, by its id or the beginning of it; those before it
             are only run. By default the first.
         rows: how many sample rows a table gets.
-        timed: measure how long upgrades take and locks are held. Then the planner is left
-            alone, nothing is told about scans, and downgrades are left out.
+        timed: measure how long upgrades take and locks are held. Then the planner is not changed,
+            scans are not measured, and downgrades do not run.
         compare: note the rows before each upgrade, and after its downgrade.
-        server: where to create the database; by default `migrate.target.scratch_server()`.
-        progress: called before each revision with how many are done, of how many, and itself; None
-            at the end.
+        server: the server for the database; by default `migrate.target.scratch_server()`.
+        progress: called before each revision with the number done, the number of all, and the
+            revision; at the end with None as the revision.
 
     Returns:
-        An entry for each revision from `start` on, and what is not valid at head:
-        "unvalidated fk_…", "invalid idx_…".
+        An entry for each revision from `start` on, and the constraints and indexes that are not valid
+        at head: "unvalidated fk_…", "invalid idx_…".
 
     Raises:
         MeasureError: a revision failed, or the server has too few connections.
@@ -380,7 +379,7 @@ def _session(
 
 
 class Session:
-    """The connection on which revisions run, observed."""
+    """The connection on which revisions run and are measured."""
 
     def __init__(
         self, url: URL, scripts: ScriptDirectory, config: Config | None, rows: int, timed: bool
@@ -450,10 +449,10 @@ class Session:
         """Upgrade to a revision, or downgrade from it.
 
         Args:
-            revision: whose parents the database is at, or which it is at.
-            direction: which way.
+            revision: the revision; for an upgrade the database is at its parents, for a downgrade at it.
+            direction: "upgrade" or "downgrade".
             observed: measure it.
-            keep: commit it; else a transaction around it is rolled back.
+            keep: commit it; else roll it back.
 
         Raises:
             MeasureError: it failed.
@@ -478,7 +477,7 @@ class Session:
             raise MeasureError(
                 f"{direction} of {revision.path.name} failed while it was measured: {reason}", revision
             ) from error
-        except Exception as error:  # code of the revision: its author wants to know where
+        except Exception as error:  # a bug in the revision's code: show the line
             raise MeasureError(
                 f"{direction} of {revision.path.name}{_line_in(revision.path, error)} failed while it was "
                 f"measured: {type(error).__name__}: {one_line(error)}",
@@ -493,7 +492,7 @@ class Session:
         return run
 
     def fill(self) -> None:
-        """Put sample rows into tables that are new."""
+        """Put sample rows into new tables."""
         tables = set(self._user_tables())
         if tables - self._filled:
             self._driver.rollback()
@@ -506,14 +505,14 @@ class Session:
         self._driver.rollback()
 
     def unfinished(self) -> list[str]:
-        """Return which constraints and indexes are not valid."""
+        """Return the constraints and indexes that are not valid."""
         found = self._catalogue.unfinished()
         self._driver.rollback()
         return found
 
     def _alembic(self, step: RevisionStep) -> None:
-        # env.py decides how revisions run. It is given no destination, so the guard of a
-        # real run stays away: nobody else is here.
+        # env.py decides how revisions run. It gets no destination, so the guard of a real run does
+        # nothing: this session is alone on the database.
         config = Config(self._config_file)
         config.attributes["connection"] = self._connection
         config.attributes["settings"] = Settings(lock_timeout=0)
@@ -521,7 +520,7 @@ class Session:
             self._scripts.run_env()
 
     def _take(self, step: RevisionStep, _heads: object, context: MigrationContext) -> list[RevisionStep]:
-        context.opts["settings"] = None  # what the guard puts around a statement is not the revision's
+        context.opts["settings"] = None  # without the guard: its statements are not the revision's
         schema = context.version_table_schema or self._catalogue.default_schema
         self._version_table = schema, context.version_table
         return [step]
@@ -542,7 +541,7 @@ class Session:
             run.before = self._catalogue.holdings(self._tables)
             self._run, self._started, self._blocked_since = run, time.monotonic(), None
             function(**options)
-            if not self._driver.autocommit:  # what is deferred to the commit takes its locks now
+            if not self._driver.autocommit:  # deferred checks take their locks now
                 self._connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
             self._run = None
             run.left = [name for name in self._catalogue.unfinished() if name not in unfinished]
@@ -553,11 +552,11 @@ class Session:
         return observed
 
     def _listener(self, name: str) -> Callable[..., bool | None]:
-        """Return what SQLAlchemy calls in place of a method of its dialect."""
+        """Return the function that SQLAlchemy calls instead of a method of its dialect."""
 
         def execute(cursor: psycopg.Cursor[Any], statement: str, *rest: Any) -> bool | None:
             if self._run is None or cursor.connection is not self._driver:
-                return None  # go on without us
+                return None  # not a statement to measure
             method = cursor.executemany if name == "do_executemany" else cursor.execute
             self._observe(self._run, statement, lambda: method(statement, *rest[:-1]))
             return True
@@ -571,12 +570,12 @@ class Session:
         run.autocommit = True
         self._end_of_transaction(run)
         try:
-            # Alone in a transaction it does what it does without one, but its locks stay.
+            # In a transaction of its own, it does the same, and its locks stay until they are read.
             self._driver.execute("BEGIN")
             self._observe_inside(run, statement, execute)
             self._driver.execute("COMMIT")
             self._end_of_transaction(run)
-        except (ActiveSqlTransaction, InvalidTransactionTermination):  # it wants none around it
+        except (ActiveSqlTransaction, InvalidTransactionTermination):  # it cannot run in a transaction
             self._driver.execute("ROLLBACK")
             self._blocked_since = None
             self._observe_outside(run, statement, execute)
@@ -587,7 +586,7 @@ class Session:
     def _observe_inside(self, run: Run, statement: str, execute: Callable[[], object]) -> None:
         self._plan(statement)
         before = self._catalogue.state("xact_")
-        if run.autocommit:  # what an earlier statement has made is in use
+        if run.autocommit:  # the objects of earlier statements are in use already
             self._indexes = self._user_indexes(before)
         started = time.monotonic()
         if ROLLS_BACK.search(statement):
@@ -613,10 +612,10 @@ class Session:
         before = self._catalogue.state(flush=True)
         started = time.monotonic()
         with self._watch({oid: before[oid] for oid in self._tables if oid in before}, {}) as watch:
-            execute()  # holds nothing yet: what went before is committed
+            execute()  # it holds no lock yet: earlier statements are committed
             took = time.monotonic() - started
         if any(map(blocked_by, watch.asked.values())):
-            self._blocked_since = started  # it was not longer, though it may have been shorter
+            self._blocked_since = started  # an upper limit: it may have been shorter
             self._end_of_transaction(run)
         written = {oid for oid, mode in watch.asked.items() if mode == WRITING}
         after = self._catalogue.state(flush=True)
@@ -625,7 +624,7 @@ class Session:
         found.commits = True
 
     def _add_indexes(self, found: Statement, locks: Mapping[int, str]) -> None:
-        """Add the indexes for which traffic waits that does not wait for their tables."""
+        """Add the indexes that traffic waits for, if it does not wait for their tables."""
         for oid, modes in self._catalogue.held().items():
             if index := self._indexes.get(oid):
                 mode, of_table = max(modes, key=MODES.index), locks.get(index.table, MODES[0])
@@ -636,15 +635,16 @@ class Session:
     def _note(
         self, run: Run, text: str, locks: Mapping[int, str], written: set[int], before: State, after: State
     ) -> Statement:
-        """Add what one statement did, and return it.
+        """Add to a run what one statement did, and return that.
 
         Args:
-            run: to this one.
+            run: the run.
             text: the statement.
             locks: the strongest mode that it held or asked for, by table.
-            written: tables that it locked to write rows, if only into none; others are found.
+            written: the tables that it locked to write rows, even if it wrote none; the counters show
+                others.
             before: tables and indexes before it.
-            after: and after it.
+            after: tables and indexes after it.
         """
         found = Statement(
             {self._tables[oid].name: mode for oid, mode in locks.items()}, text=_beginning(text)
@@ -715,7 +715,7 @@ class Session:
         return {oid: modes for oid, modes in self._catalogue.held().items() if oid in self._tables}
 
     def _user_tables(self) -> State:
-        """Return the tables, without Alembic's own."""
+        """Return the tables, without Alembic's own table."""
         return {
             oid: relation
             for oid, relation in self._catalogue.state().items()
@@ -723,7 +723,7 @@ class Session:
         }
 
     def _user_indexes(self, state: State) -> State:
-        """Return the indexes of the tables that were there before the revision."""
+        """Return the indexes of the tables that existed before the revision."""
         return {oid: relation for oid, relation in state.items() if relation.table in self._tables}
 
     def _all_rows(self) -> Rows:
@@ -737,7 +737,7 @@ class Session:
         return found
 
     def _count_rows(self) -> None:
-        """Count the rows of each table, not of its partitions."""
+        """Count the rows of each table, without its partitions."""
         tables = [relation for relation in self._catalogue.state().values() if relation.is_table]
         if tables and not self._timed:
             counts = sql.SQL(" UNION ALL ").join(
@@ -751,7 +751,7 @@ class Session:
 
 
 def _beginning(statement: str) -> str:
-    """Return what a statement is known by: one line, not too long."""
+    """Return the beginning of a statement, as one line."""
     line = " ".join(re.sub(r"--[^\n]*", "", statement).split())
     return line if len(line) <= TEXT else f"{line[: TEXT - 2]} …"
 
@@ -759,7 +759,7 @@ def _beginning(statement: str) -> str:
 def _named(index: Relation, table: Relation, before: State, after: State) -> tuple[str, str]:
     """Return the name of an index that was built, and of its table.
 
-    The one of a partitioned table stands for those of its partitions, where it is as new.
+    If the index of the partitioned table is new too, it stands for those of its partitions.
     """
     while index.parent in after and index.parent not in before:
         index = after[index.parent]
@@ -768,7 +768,7 @@ def _named(index: Relation, table: Relation, before: State, after: State) -> tup
 
 
 def _line_in(path: Path, error: Exception) -> str:
-    """Return in which line of a file an error arose, in words; nothing where it was in no line of it."""
+    """Return the line of a file that raised an error, in words; empty if no line of it did."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     return f", line {lines[-1]}," if lines else ""

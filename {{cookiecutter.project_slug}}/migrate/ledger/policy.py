@@ -1,4 +1,4 @@
-"""What a revision may not do unless its docstring allows it, and what that may not keep to itself.
+"""What a revision may do only if its docstring allows it, and what its docstring must say.
 
 An `Allow:` line gives one permission: `Allow: scan countries, it has a few hundred rows`. What code
 can no longer name has a place in `Deploy:`, and rows that are gone have one in `Rollback:`.
@@ -19,7 +19,7 @@ from migrate.ledger.losses import dropped
 from migrate.ledger.measure import FEW_ROWS, Entry, Run, Statement
 from migrate.ledger.names import cascaded, gone
 
-# What can be forbidden: the first word of an `Allow:` line, and what the second one names.
+# What can be forbidden: the first word of an `Allow:` line, and what its second word names.
 KINDS = {
     "rewrite": "table",
     "scan": "table",
@@ -40,7 +40,7 @@ DROP_INDEX = re.compile(r"\bDROP\s+INDEX\b", re.IGNORECASE)
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
 ALLOW = re.compile(rf"({'|'.join(KINDS)}) ({NAME}), (\S.*)")
 
-# What stands in quotes is a name, whatever it holds.
+# A name in quotes may hold any character.
 _QUOTED = r'"(?:[^"]|"")*"'
 REMARK = re.compile(rf"({_QUOTED})|\([^()]*\)")
 BEFORE_SEMICOLON = re.compile(rf"(?:{_QUOTED}|[^;])*")
@@ -52,7 +52,7 @@ class Policy:
     """The settings `[tool.migrate.ledger]` of pyproject.toml.
 
     Attributes:
-        forbid: what needs an `Allow:` line.
+        forbid: the kinds that need an `Allow:` line.
         downgrade: whether downgrades need one too.
     """
 
@@ -64,7 +64,7 @@ class Policy:
         """Read the settings.
 
         Raises:
-            CommandError: there is no such setting, or no such value.
+            CommandError: there is an unknown setting or value.
         """
         tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         settings = tables.get("tool", {}).get("migrate", {}).get("ledger", {})
@@ -81,13 +81,13 @@ class Policy:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with a revision, and what to do about it.
+    """A fault of a revision, with what to do.
 
     Attributes:
-        revision: which.
-        what: both, in one line.
-        kind: one of `KINDS`; else the field of the docstring that is not so.
-        statement: the beginning of the one that does it, where it is one.
+        revision: which revision.
+        what: the fault and what to do, in one line.
+        kind: one of `KINDS`, or the field of the docstring that is not true.
+        statement: the beginning of the statement that does it; empty if none does.
     """
 
     revision: Revision
@@ -110,11 +110,11 @@ class Act:
 
 
 def findings(entries: Iterable[Entry], unfinished: Iterable[str], policy: Policy) -> list[Finding]:
-    """Return what revisions do without leave, and what their docstrings say that is not so.
+    """Return what revisions do without an `Allow:` line, and where their docstrings are not true.
 
     Args:
-        entries: what was measured.
-        unfinished: what is not valid at head.
+        entries: the measurements.
+        unfinished: constraints and indexes that are not valid at head.
         policy: the settings.
     """
     unfinished = set(unfinished)
@@ -139,7 +139,7 @@ def _forbidden(entry: Entry, unfinished: set[str], policy: Policy) -> Iterator[F
             continue
         allowed.add((match[1], match[2]))
         if not any((act.kind, act.name) == (match[1], match[2]) for act in acts):
-            what = f"Allow: {match[1]} {match[2]}: allows nothing, it does no such thing; take the line out"
+            what = f"Allow: {match[1]} {match[2]}: the revision does no such thing; take the line out"
             yield Finding(entry.revision, what, "Allow")
     for act in acts:
         if (act.kind, act.name) not in allowed:
@@ -148,7 +148,7 @@ def _forbidden(entry: Entry, unfinished: set[str], policy: Policy) -> Iterator[F
 
 
 def allow_lines(revision: Revision) -> list[str]:
-    """Return what stands after each `Allow:` of the docstring, over one line or more."""
+    """Return the text after each `Allow:` of the docstring, of one line or more."""
     found = re.findall(r"^Allow:(.*(?:\n[ \t]+\S.*)*)", revision.script.longdoc, re.MULTILINE)
     return [" ".join(text.split()) for text in found]
 
@@ -257,11 +257,11 @@ def _unsaid(entry: Entry) -> Iterator[Finding]:
 
 
 def _untrue(entry: Entry) -> Iterator[Finding]:
-    """Say where the docstring's `Locks:` is not what was measured."""
+    """Yield each difference between the docstring's `Locks:` and the measurements."""
     said = entry.revision.fields.get("Locks")
     if not said:
-        return  # that it lacks the field is said of all that it lacks
-    # As a docstring has names: over two lines, a blank is as good as another.
+        return  # a missing field is reported elsewhere
+    # In a docstring a name may go over two lines: so every white space is one blank.
     measured = {" ".join(table.split()): mode for table, mode in entry.upgrade.locks.items()}
     claims = _claims(said)
     words = said[len(claims) :]

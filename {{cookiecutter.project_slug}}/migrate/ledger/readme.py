@@ -1,4 +1,4 @@
-"""README.md of the revisions' folder: its index, from the docstrings, and its ledger, from ledger.json."""
+"""The README.md of the revisions' folder: its index is from the docstrings, its ledger from ledger.json."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ FILE = "README.md"
 
 
 def rendered(path: Path, chain: Sequence[Revision], record: Record) -> str:
-    """Return the text of a Markdown file, with what it has a place for written anew.
+    """Return the text of a Markdown file, with a new index and a new ledger.
 
     Args:
         path: the file.
         chain: the revisions.
-        record: what was measured of them.
+        record: the measurements.
 
     Raises:
         NoPlaceError: it has a place for neither index nor ledger.
@@ -31,11 +31,11 @@ def rendered(path: Path, chain: Sequence[Revision], record: Record) -> str:
 
 
 def write(path: Path, folder: Path) -> None:
-    """Write index and ledger into a Markdown file, where it has a place for them.
+    """Write index and ledger into a Markdown file, each if the file has a place for it.
 
     Args:
         path: the file.
-        folder: where the record is.
+        folder: the folder of the record.
 
     Raises:
         NoPlaceError: it has a place for neither.

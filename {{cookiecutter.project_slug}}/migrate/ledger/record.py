@@ -1,4 +1,4 @@
-"""ledger.json, the committed record of what was measured: an entry for each revision, by its id."""
+"""ledger.json, the committed record of the measurements: an entry for each revision, by its id."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,22 @@ VERSION = 2  # of the format
 
 
 class LedgerError(CommandError):
-    """The ledger is not true, or cannot be read. The message says all of it."""
+    """The ledger is not true, or cannot be read. The message says everything."""
 
 
 class Did(TypedDict):
     """What one direction of a revision does to the tables that were there before it.
 
     Attributes:
-        locks: the strongest mode by table, the strongest first; by index where its table is locked less.
-        blocks: by table what waits meanwhile: "reads" (writes too), or "writes".
-        blocked_in: by table the beginning of the statement in which they wait.
-        rewrites: tables that are written anew.
-        full_scans: tables that are read from end to end, and the strongest mode that is held
-            meanwhile, on whichever table.
-        indexes_built: the mode in which the table of an index is locked while it is built.
+        locks: the strongest mode by table, the strongest first; by index if its table is locked less.
+        blocks: what waits, by table: "reads" (and writes), or "writes".
+        blocked_in: by table, the beginning of the statement in which they wait.
+        rewrites: tables that are rewritten.
+        full_scans: tables that are scanned in full, each with the strongest mode that is held
+            meanwhile, on any table.
+        indexes_built: by index, the mode in which its table is locked while it is built.
         left: what is "unvalidated" or "invalid" after it, and was not before.
-        autocommit: whether it runs outside a transaction.
+        autocommit: whether it runs outside of a transaction.
     """
 
     locks: dict[str, str]
@@ -45,12 +45,12 @@ class Did(TypedDict):
 
 
 class Recorded(TypedDict):
-    """What was measured of a revision.
+    """The measurements of a revision.
 
     Attributes:
         name: the revision's slug, for people who read the file.
         upgrade: what the upgrade does.
-        downgrade: what the downgrade does; None where there is no way back.
+        downgrade: what the downgrade does; None if the revision is irreversible.
     """
 
     name: str
@@ -62,7 +62,7 @@ Record = dict[str, Recorded]
 
 
 def of(entry: Entry) -> Recorded:
-    """Return what is recorded of a measured revision."""
+    """Return the record of a measured revision."""
     return {
         "name": entry.revision.slug,
         "upgrade": did(entry.upgrade),
@@ -71,7 +71,7 @@ def of(entry: Entry) -> Recorded:
 
 
 def did(run: Run) -> Did:
-    """Return what is recorded of one direction."""
+    """Return the record of one direction."""
     return {
         "locks": run.locks,
         "blocks": {table: waits for table, (waits, _) in run.waits.items()},
@@ -85,16 +85,16 @@ def did(run: Run) -> Did:
 
 
 def find(record: Record, revision: Revision) -> Recorded | None:
-    """Return what is recorded of a revision, if anything.
+    """Return the record of a revision; None if there is none.
 
-    The file's name counts too: one that a squash has written has the id of one that it replaced.
+    The file's name must fit too: a squash has the id of a revision that it replaced.
     """
     found = record.get(revision.id)
     return found if found and found["name"] == revision.slug else None
 
 
 def merged(chain: Iterable[Revision], old: Record, entries: Iterable[Entry]) -> Record:
-    """Return the record with these entries in it: in the chain's order, less what it does not have."""
+    """Return the record with these entries, in the chain's order, without revisions that are gone."""
     new = {entry.revision.id: of(entry) for entry in entries}
     known = {revision.id: new.get(revision.id) or find(old, revision) for revision in chain}
     return {id_: recorded for id_, recorded in known.items() if recorded}
@@ -115,7 +115,7 @@ def load(path: Path) -> Record:
 
 
 def dump(record: Record) -> str:
-    """Return a record as text: a block of lines for each revision, so that a diff is about one."""
+    """Return a record as text: a block of lines for each revision, so that a diff shows one revision."""
     blocks = ",\n".join(f"    {_json(id_)}: {_block(recorded)}" for id_, recorded in record.items())
     revisions = f"{{\n{blocks}\n  }}" if blocks else "{}"
     return f'{{\n  "version": {VERSION},\n  "revisions": {revisions}\n}}\n'
@@ -142,7 +142,7 @@ def _json(value: object) -> str:
 
 
 def _checked(value: Any) -> Record:
-    """Return what was read, if it has the shape of a record."""
+    """Return the value, if it has the shape of a record."""
     if value["version"] != VERSION:
         raise ValueError(f"its version is {value['version']!r}, known is {VERSION}")
     for id_, recorded in value["revisions"].items():

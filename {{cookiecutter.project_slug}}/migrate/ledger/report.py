@@ -1,4 +1,4 @@
-"""What `python -m migrate ledger` prints: a bar, and all that was measured, or how long it took."""
+"""What `python -m migrate ledger` prints: a progress bar, and all measurements, or the times."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from migrate.ledger.record import did
 
 
 def as_json(entries: Iterable[Entry]) -> str:
-    """Return what is recorded of revisions and more: what they say, and each of their statements."""
+    """Return the records of revisions as JSON, with their docstrings and each of their statements."""
 
     def of(run: Run) -> dict[str, object]:
         return {**did(run), "statements": [vars(statement) for statement in run.statements]}
@@ -32,7 +32,7 @@ def as_json(entries: Iterable[Entry]) -> str:
 
 
 def timings(entries: Iterable[Entry], rows: int) -> str:
-    """Return how long upgrades took and blocking locks were held, as a table."""
+    """Return a table: how long upgrades took, and how long blocking locks were held."""
     lines = [
         f"{'upgrade, with --rows ' + format(rows, ','):<50} {'took':>10} {'blocked for':>12}  by",
         *(_timing(entry) for entry in entries),
@@ -81,12 +81,12 @@ def predictions_as_json(found: Predicted) -> str:
 
 
 def show_progress(number: int, count: int, revision: Revision | None) -> None:
-    """Draw a bar on a terminal; elsewhere nothing.
+    """Draw a progress bar on a terminal; elsewhere, draw nothing.
 
     Args:
         number: how many revisions are done.
-        count: of how many.
-        revision: what is being done; None at the end.
+        count: how many there are.
+        revision: the present one; None at the end.
     """
     if sys.stderr.isatty():
         bar = "#" * (number * 30 // count)

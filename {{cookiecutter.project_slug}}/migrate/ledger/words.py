@@ -1,4 +1,4 @@
-"""The ledger in words: as tables of Markdown, as a line for a deploy, and where it is not true."""
+"""The ledger in words: as Markdown tables, as a line for a deploy, and as differences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ LOCKS, BLOCKS, REWRITES, SCANS = "locks", "blocks", "rewrites", "full scan"
 INDEXES, RUNS_IN = "indexes, constraints", "runs in"
 RUN = [LOCKS, BLOCKS, REWRITES, SCANS, INDEXES, RUNS_IN]
 
-# What breaks a line within a cell.
+# A line break in a cell.
 BREAK = "<br>"
 
 
@@ -26,8 +26,8 @@ def lines(chain: Sequence[Revision], record: Record, folder: Path) -> list[str]:
 
     Args:
         chain: the revisions, in order.
-        record: what was measured of them.
-        folder: where the file is whose links it holds.
+        record: the measurements.
+        folder: the folder of the Markdown file, for its links.
     """
     if not chain:
         return []
@@ -58,12 +58,12 @@ def sentence(did: Did) -> str:
 
 
 def differences(chain: Iterable[Revision], old: Record, new: Record) -> Iterator[str]:
-    """Yield a line for each way in which the record is not what was measured.
+    """Yield a line for each difference between the record and the measurements.
 
     Args:
         chain: the revisions.
-        old: what is recorded.
-        new: what was measured, in the chain's order.
+        old: the record.
+        new: the measurements, in the chain's order.
     """
     there = {revision.id for revision in chain}
     found = [line for revision in chain for line in _differences(revision, old, new)]
@@ -78,7 +78,7 @@ def differences(chain: Iterable[Revision], old: Record, new: Record) -> Iterator
 
 
 def cells(did: Did) -> dict[str, str]:
-    """Return what a direction does, in words, by the name of the column."""
+    """Return what a direction does, in words, by the name of the table's column."""
     built = [_built(index, mode) for index, mode in did["indexes_built"].items()]
     left = [f"leaves {name} {state}" for name, state in did["left"].items()]
     return {
@@ -100,7 +100,7 @@ def _differences(revision: Revision, old: Record, new: Record) -> Iterator[str]:
         yield f"{where}: not recorded yet"
         return
     yield from (f"{where}: {line}" for line in _changes("upgrade", then["upgrade"], now["upgrade"]))
-    # Of one that is irreversible by its docstring the downgrade is not measured.
+    # The downgrade of an irreversible revision is not measured.
     if now["downgrade"]:
         yield from (f"{where}: {line}" for line in _changes("downgrade", then["downgrade"], now["downgrade"]))
 
