@@ -1,8 +1,8 @@
-"""Rows to develop and to test with, for whatever tables the database has.
+"""Sample rows for development and tests, for any tables that the database has.
 
-The many are made by the server from their number alone, by the type of the column, so they
-are the same every time, and a million take seconds. models/sample.py makes them realistic, and
-has the awkward few that real tables hold and recipes forget.
+The server makes the rows from their number and the type of each column. So they are the same every
+time, and a million rows take seconds. models/sample.py makes them realistic, and adds a few awkward
+rows, such as real tables have and recipes forget.
 """
 
 from migrate.sample.described import Described, SampleError

@@ -1,4 +1,4 @@
-"""What the user says of the sample rows: models/sample.py, and models/past.py where there is one."""
+"""The user's description of the sample rows: models/sample.py, and models/past.py if it exists."""
 
 import runpy
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,23 @@ from alembic.util import CommandError
 
 from database import ROOT
 
-# The second says what was there at earlier revisions of the chain.
+# The second describes tables and columns of earlier revisions of the chain.
 FILES = (ROOT / "models" / "sample.py", ROOT / "models" / "past.py")
 KEYS = {"share", "columns", "awkward"}
 
 
 class SampleError(CommandError):
-    """What is said of the sample rows cannot be understood. The message is one line."""
+    """The description of the sample rows has an error. The message is one line."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """What is said of one table.
+    """The description of one table.
 
     Attributes:
-        share: rows for each of those asked for; 0 leaves the table empty.
-        columns: SQL over a row's number `n`, from 1, by column; None leaves the column to its default.
-        awkward: rows that are put in as they stand.
+        share: the number of rows, as a factor of `--rows`; 0 leaves the table empty.
+        columns: by column, SQL over a row's number `n`, from 1; None gives the column its default.
+        awkward: rows that are inserted as they are.
     """
 
     share: float = 1
@@ -35,7 +35,7 @@ class Described:
 
 
 def read(files: Sequence[Path] = FILES) -> dict[str, Described]:
-    """Return what the files say of the tables, by "table" or "schema.table".
+    """Return the descriptions of the files, by "table" or "schema.table".
 
     Raises:
         SampleError: a file has an error in it.
@@ -47,17 +47,17 @@ def read(files: Sequence[Path] = FILES) -> dict[str, Described]:
         name = f"{path.parent.name}/{path.name}"
         try:
             tables = runpy.run_path(str(path)).get("TABLES", {})
-        except Exception as error:  # whatever it is, one line says where
+        except Exception as error:  # any error in the file: one line says where
             raise SampleError(f"{name} cannot be run: {type(error).__name__}: {error}") from error
         found.update(understood(tables, name))
     return found
 
 
 def understood(tables: Mapping[str, Mapping[str, Any]], name: str = "TABLES") -> dict[str, Described]:
-    """Return the mapping of a file, checked.
+    """Check the mapping of a file, and return its descriptions.
 
     Raises:
-        SampleError: something in it is not of the form that the engine reads.
+        SampleError: something in it has another form than the docstring of models/sample.py shows.
     """
     found = {}
     for table, says in tables.items():

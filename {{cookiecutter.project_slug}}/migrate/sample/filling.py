@@ -1,4 +1,4 @@
-"""Filling the tables, parents before children."""
+"""Fill the tables with sample rows, parents before children."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,11 +16,11 @@ from migrate.sample.plan import PARENTS, Choice, Plan, all_of, rows_of, with_par
 from migrate.sample.planner import NULL, Planner, UnfillableError
 from migrate.sample.server import Refusal, attempt, literal, query, quoted
 
-# A table with more partitions gets rows in the first of them.
+# If a table has more partitions than these, only the first ones get rows.
 PARTITIONS = 200
-# The rows of a table that refers to itself, in parts: each has its parents in those before it.
+# A table that refers to itself gets its rows up to these shares: each part has its parents before it.
 GENERATIONS = (0.1, 0.4, 1.0)
-# Of rows that not all satisfy the conditions, so many times more are made.
+# If only some rows satisfy the conditions, so many times more are made.
 SPARE = 4
 
 ADVICE = "give SQL for its columns in models/sample.py"
@@ -30,7 +30,7 @@ UNIQUE, CHECK, FOREIGN_KEY = ("23505", "23P01"), "23514", "23503"
 class Filled(dict[str, int]):
     """How many rows were inserted, by table; in `failed`, why a table got none, in one line.
 
-    A table of the first schema of the search path goes by its name, another by "schema.name".
+    A table in the first schema of the search path has its plain name, another one "schema.name".
     """
 
     def __init__(self) -> None:
@@ -39,19 +39,19 @@ class Filled(dict[str, int]):
 
 
 class _RefusedLaterError(Exception):
-    """What was deferred is refused. `args`: the table, and why."""
+    """The server refused a deferred check. `args`: the table, and why."""
 
 
 def fill(connection: Connection, rows: int, described: Mapping[str, Described] | None = None) -> Filled:
-    """Fill every empty table; the others keep what they have.
+    """Fill every empty table; the others keep their rows.
 
     Args:
-        connection: its transaction is left open, for the caller to commit.
-        rows: how many each table gets; models/sample.py may give it a share of them.
-        described: what to know of the tables, in place of models/sample.py.
+        connection: its transaction stays open, and the caller commits it.
+        rows: how many rows each table gets; models/sample.py may give a table more or fewer.
+        described: descriptions of the tables, instead of those of models/sample.py.
 
     Raises:
-        SampleError: models/sample.py cannot be understood.
+        SampleError: models/sample.py has an error.
     """
     tables = catalogue.read(connection)
     empty = _empty(connection, tables.tables.values())
@@ -75,7 +75,7 @@ def fill(connection: Connection, rows: int, described: Mapping[str, Described] |
 def _empty(connection: Connection, tables: Iterable[Table]) -> list[Table]:
     readable = [table for table in tables if table.readable]
     selects = [
-        # Of a table that others inherit from, its own rows.
+        # If other tables inherit from a table, only its own rows count.
         f"SELECT {table.oid} AS oid WHERE NOT EXISTS "
         f"(SELECT FROM {'' if table.partitioned else 'ONLY'} {table.sql})"
         for table in readable
@@ -85,7 +85,7 @@ def _empty(connection: Connection, tables: Iterable[Table]) -> list[Table]:
 
 
 class _Filling:
-    """One run over the empty tables."""
+    """One run that fills the empty tables."""
 
     def __init__(
         self,
@@ -105,7 +105,10 @@ class _Filling:
         self._filled = Filled()
 
     def run(self, *, indexes_afterwards: bool) -> Filled:
-        """Fill them.
+        """Fill the tables.
+
+        Args:
+            indexes_afterwards: build plain indexes of large tables after the rows.
 
         Raises:
             UnbuiltError: an index cannot be built afterwards.
@@ -129,7 +132,7 @@ class _Filling:
     # The order of the tables.
 
     def _next(self) -> int:
-        """Return the table whose parents are there; of those that need each other, one that can wait."""
+        """Return the next table: all its parents have rows, or else it can get its foreign keys later."""
         blocked = {
             oid: {key.parent for key in table.keys if key.parent in self._waiting} - {oid}
             for oid, table in self._waiting.items()
@@ -156,7 +159,7 @@ class _Filling:
         return self._described.get(table.name, says) if table.in_path and says is nothing else says
 
     def _count(self, table: Table) -> int:
-        """Return how many rows the table is to have, without the awkward ones."""
+        """Return how many rows the table will get, without the awkward ones."""
         return max(1, round(self._rows * self._says(table).share))
 
     def _fill(self, table: Table) -> None:
@@ -176,7 +179,7 @@ class _Filling:
             self._plans.setdefault(table.oid, Plan(table, 0))
 
     def _insert_all(self, table: Table, says: Described, count: int) -> str:
-        """Insert the rows, part by part; return why there is none of them, or nothing."""
+        """Insert the rows, part by part. Return why there are none; empty if there are some."""
         inserted, problem = 0, ""
         for partition, low, high in self._parts(table, says, count):
             size = (high - low + 1, count, self._counts(table))
@@ -191,7 +194,7 @@ class _Filling:
             else:
                 problem = problem or self._why(plan, outcome)
         self._plans.setdefault(table.oid, plan)
-        if not inserted:  # a trigger of another table may have been there before
+        if not inserted:  # a trigger of another table may have inserted rows already
             [[inserted]] = query(self._connection, f"SELECT count(*) FROM {table.sql}")
         if not inserted:
             return f"{problem or 'the server takes none of its rows'}; {ADVICE}"
@@ -201,7 +204,7 @@ class _Filling:
         return ""
 
     def _parts(self, table: Table, says: Described, count: int) -> Iterator[tuple[Check | None, int, int]]:
-        """Return the numbers of the rows in parts, each with what its rows have to satisfy."""
+        """Yield parts of the rows: the condition for a part's rows, its first number and its last."""
         partitions: list[Check | None] = [None]
         columns = frozenset[str]().union(*(each.columns for each in table.partitions))
         if not columns & {name for name, sql in says.columns.items() if sql is not None}:
@@ -218,7 +221,7 @@ class _Filling:
                 low = high
 
     def _counts(self, table: Table) -> dict[str, int | None]:
-        """Return how many parents each foreign key has; None where they come later."""
+        """Return how many parents each foreign key has; None if they get their rows later."""
         return {
             key.name: None
             if key.parent in self._waiting
@@ -236,7 +239,7 @@ class _Filling:
         return self._parents[known]
 
     def _insert(self, plan: Plan, low: int, high: int) -> int | Refusal:
-        """Insert rows, if need be without those that are twice or that do not satisfy a condition."""
+        """Insert rows; leave out duplicates, and rows that do not satisfy a condition."""
         for key in plan.late:
             if key.deferrable and not any(plan.columns.get(name) == NULL for name in key.columns):
                 query(self._connection, f"SET CONSTRAINTS {_constraint(plan, key)} DEFERRED")
@@ -259,7 +262,7 @@ class _Filling:
             column.numbered and name not in plan.columns for name, column in plan.table.columns.items()
         )
         if plan.choices and (counted or plan.late or conflicts or filtered):
-            source += " ORDER BY n"  # which rows are taken, and how they are counted, is the same every time
+            source += " ORDER BY n"  # so that the same rows are taken and numbered every time
         names = [plan.table.columns[name].sql for name in (*plan.columns, *given)]
         columns = f" ({', '.join(names)})" if names else ""
         statement = (
@@ -271,7 +274,7 @@ class _Filling:
         return statement + (" ON CONFLICT DO NOTHING" if conflicts else "")
 
     def _source(self, plan: Plan, numbers: str) -> tuple[str, dict[str, str]]:
-        """Return numbers with the parents of the rows beside them, and SQL for the foreign keys."""
+        """Return a source of numbers with the parents of each row, and SQL for the foreign keys."""
         values, columns = self._planner.values, plan.table.columns
         known = {
             name: f"CAST({guess.at(plan.numbers.get(name, 'n'))} AS {values.cast(columns[name])})"
@@ -283,7 +286,7 @@ class _Filling:
     def _otherwise(
         self, plan: Plan, says: Described, refusal: Refusal, partition: Check | None
     ) -> tuple[Described, Check | None] | None:
-        """Return what else to try after a refusal."""
+        """Return what to try next after a refusal; None if there is nothing."""
         keys = [
             key for key in plan.table.keys if key.name == refusal.constraint and refusal.code == FOREIGN_KEY
         ]
@@ -303,17 +306,17 @@ class _Filling:
         return f"no value that was tried fits {plan.problem}" if plan.problem else ""
 
     def _renumber(self, table: Table, written: Container[str]) -> None:
-        """Have the server count on from what it has not counted itself."""
+        """Set each sequence after the highest value that was inserted."""
         for name, column in table.columns.items():
             if column.numbered and name in written:
                 sequence = f"pg_get_serial_sequence({literal(table.sql)}, {literal(name)})"
                 last = f"(SELECT max({column.sql}) FROM {table.sql})"
                 attempt(self._connection, f"SELECT setval({sequence}, {last})")
 
-    # What comes after the tables are filled.
+    # After the tables are filled.
 
     def _refer(self, plan: Plan, key: Key) -> None:
-        """Have rows refer to parents that were not there yet."""
+        """Set foreign keys to parents that were inserted later."""
         table, parents = plan.table, self._count_parents(key, anew=True)
         nullable = tuple(name for name in key.columns if plan.columns.get(name) == NULL)
         columns = nullable or tuple(name for name in key.columns if name in plan.columns)
@@ -345,7 +348,7 @@ class _Filling:
                 raise _RefusedLaterError(table.oid, outcome.reason)
 
     def _put_awkward_rows(self, plan: Plan) -> None:
-        """Insert the awkward rows that the schema takes; what else must have a value is made up."""
+        """Insert the awkward rows that the schema takes. Make up values only for other required columns."""
         table, says = plan.table, self._says(plan.table)
         start = self._count(table) + 1
         for number, row in enumerate(says.awkward, start):
@@ -363,7 +366,7 @@ class _Filling:
                 continue
             try:
                 written = [self._literal(value, table, name) for name, value in given.items()]
-            except Error:  # not even a value
+            except Error:  # a value itself is not possible
                 continue
             names = [table.columns[name].sql for name in (*given, *needed)]
             values = [*written, *(table.columns[name].sql for name in needed)]
@@ -385,7 +388,7 @@ class _Filling:
 
 
 def _reachable(graph: Mapping[int, set[int]], start: int) -> set[int]:
-    """Return where one comes to from a node."""
+    """Return the nodes that can be reached from a node."""
     found: set[int] = set()
     todo = list(graph[start])
     while todo:
@@ -396,7 +399,7 @@ def _reachable(graph: Mapping[int, set[int]], start: int) -> set[int]:
 
 
 def _bounds(table: Table) -> Iterator[Check]:
-    """Return the bounds of the partitions, without those by hash, which spread rows by themselves."""
+    """Yield the bounds of the partitions. Hash partitions are left out: they spread the rows themselves."""
     found: dict[str, None] = {}
     for partition in table.partitions[:PARTITIONS]:
         bounds = [each for each in parts(partition.sql, "AND") if "satisfies_hash_partition(" not in each]

@@ -1,6 +1,6 @@
-"""Indexes that are built after the rows are there: in one go that is several times as fast.
+"""Indexes that are built after the rows: that is several times as fast.
 
-Only those that do nothing but make queries fast, and that their definition says all of.
+Only plain indexes: they enforce no constraint, and their definition builds them again completely.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from migrate.sample.server import Refusal, attempt, query
 
-# A table with fewer rows keeps its indexes, and with them nobody waits for its lock.
+# A table with fewer rows keeps its indexes, so no session waits for a lock on it.
 WORTH = 20_000
 
-# CREATE INDEX refuses a table with checks that wait for the end of the transaction.
+# CREATE INDEX fails on a table with deferred checks that are still pending.
 SEARCHED = """
     SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition
     FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_class AS t ON t.oid = i.indrelid
@@ -27,15 +27,15 @@ SEARCHED = """
 
 
 class UnbuiltError(Exception):
-    """An index cannot be built on the rows: with it in place, some of them would have been refused."""
+    """An index cannot be built on the rows: if it had existed, it would have refused some of them."""
 
 
 def take_down(connection: Connection, tables: Sequence[int]) -> list[str]:
     """Drop the indexes of tables that this role may drop, and return the SQL that builds them again.
 
     Args:
-        connection: where; a rollback brings them back.
-        tables: which, by OID.
+        connection: the database; a rollback brings the indexes back.
+        tables: the OIDs of the tables.
     """
     if not tables:
         return []
@@ -51,7 +51,7 @@ def build(connection: Connection, definitions: Sequence[str]) -> None:
     """Build indexes again.
 
     Raises:
-        UnbuiltError: the server refuses one.
+        UnbuiltError: the server refuses an index.
     """
     for definition in definitions:
         if isinstance(attempt(connection, definition), Refusal):

@@ -1,4 +1,4 @@
-"""How to fill a table, and the SQL for its rows."""
+"""The plan for a table's rows, and the SQL that makes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from migrate.sample.catalogue import Key, Table
 from migrate.sample.server import Refusal, attempt
 from migrate.sample.values import Guess, Values
 
-# Of a table with more rows than these, the first are parents.
+# If a table has more rows than these, only the first ones become parents.
 PARENTS = 1_000_000
 
 
@@ -19,12 +19,12 @@ class Choice:
 
     Attributes:
         key: the key.
-        columns: those that it fills; others of its columns have their value already.
-        parents: how many there are.
-        place: apart from those of the table's other keys, so that two keys to one table differ.
-        number: SQL for a number that goes round the parents; None: the first have most of the rows.
-        nullable: a row may be without.
-        gaps: some rows are.
+        columns: the columns that it fills; its other columns have their value already.
+        parents: how many parents there are.
+        place: a number that differs for each key of the table, so that two keys to one table differ.
+        number: SQL for a number that takes the parents in turn; None: the first get most of the rows.
+        nullable: a row may have no parent.
+        gaps: some rows have none.
     """
 
     key: Key
@@ -37,11 +37,11 @@ class Choice:
 
     @property
     def shared(self) -> bool:
-        """Whether it may choose only among parents that agree with what the row has already."""
+        """Whether it may choose only parents that agree with values that the row has already."""
         return self.columns != self.key.columns
 
     def index(self, count: str) -> str:
-        """Return SQL for which parent, from 1 to `count`, a row `n` has."""
+        """Return SQL for the number of the parent, from 1 to `count`, of a row `n`."""
         if self.number:
             index = f"1 + ({self.number} - 1) % {count}"
         else:
@@ -55,15 +55,15 @@ class Plan:
     """How to fill a table.
 
     Attributes:
-        table: which.
+        table: the table.
         rows: how many rows there can be.
-        columns: SQL for each column that is given a value, not for those of `choices`.
-        numbers: SQL for the number that goes into a column's SQL, where it is not `n`.
-        choices: how the foreign keys choose.
-        late: foreign keys whose parents are not there yet.
-        conditions: what a row has to satisfy, as far as it can be asked before it is inserted.
-        filtered: whether some of the rows do not satisfy them.
-        problem: the constraints that none satisfies.
+        columns: SQL for each column that gets a value, except those of `choices`.
+        numbers: SQL for the number in a column's SQL, if it is not `n`.
+        choices: how the foreign keys choose their parents.
+        late: foreign keys whose parents get their rows later.
+        conditions: the conditions that can be checked before a row is inserted.
+        filtered: whether some rows do not satisfy them.
+        problem: the constraints that no row satisfies.
     """
 
     table: Table
@@ -78,18 +78,18 @@ class Plan:
 
 
 def all_of(conditions: Iterable[str]) -> str:
-    """Return SQL for whether no condition is false."""
+    """Return SQL that is true if no condition is false."""
     return " AND ".join(f"({condition}) IS NOT FALSE" for condition in conditions) or "true"
 
 
 def rows_of(plan: Plan, values: Values, source: str, given: Mapping[str, str] | None = None) -> str:
-    """Return SQL, to stand after FROM, for one row of the plan's columns for each `n` of a source.
+    """Return SQL after FROM that gives the plan's columns, one row for each `n` of a source.
 
     Args:
         plan: how to fill the table.
-        values: knows the types.
-        source: what stands after FROM, with a column `n`.
-        given: SQL over the source for more columns.
+        values: the values of the types.
+        source: SQL after FROM, with a column `n`.
+        given: SQL over the source for further columns.
     """
     columns = {name: guess.at(plan.numbers.get(name, "n")) for name, guess in plan.columns.items()}
     derived = {name: columns[name] for name, guess in plan.columns.items() if guess.over is not None}
@@ -111,17 +111,17 @@ def rows_of(plan: Plan, values: Values, source: str, given: Mapping[str, str] | 
 def with_parents(
     source: str, choices: Sequence[Choice], known: Mapping[str, str]
 ) -> tuple[str, dict[str, str]]:
-    """Return a source with the parents of each row beside it, and SQL for the columns that refer to them.
+    """Return a source with the parents of each row, and SQL for the columns that refer to them.
 
     Args:
-        source: what stands after FROM, with a column `n`.
+        source: SQL after FROM, with a column `n`.
         choices: how the foreign keys choose.
         known: SQL for columns that have their value already.
     """
     found = dict(known)
     for i, choice in enumerate(choices):
         key, join = choice.key, "LEFT JOIN" if choice.nullable else "JOIN"
-        # Under names of our own, because a parent's column may be called n.
+        # With names of our own: a parent's column may be called n.
         own = [f"c{place}" for place in range(len(key.columns))]
         names = ", ".join(own)
         renamed = ", ".join(f"{name} AS {c}" for name, c in zip(key.parent_columns, own, strict=True))
@@ -150,12 +150,12 @@ def with_parents(
 
 
 def measured(connection: Connection, sources: Sequence[str], measure: str) -> list[float]:
-    """Return a figure for each of some sources, 0 for one that the server refuses.
+    """Return a number for each source; 0 for one that the server refuses.
 
     Args:
-        connection: where.
-        sources: what may stand after FROM.
-        measure: an aggregate over one.
+        connection: the database.
+        sources: SQL after FROM, each.
+        measure: an aggregate over a source.
     """
     if not sources:
         return []

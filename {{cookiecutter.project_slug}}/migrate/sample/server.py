@@ -1,4 +1,4 @@
-"""SQL that is sent as it stands, and what the server has against it."""
+"""Send SQL unchanged, and return the server's refusal as a value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError
 
-# What is wrong with the session or the machine, and not with what was asked (SQLSTATE's first
-# two characters): connection, transaction state, rollback, resources, locks, cancelled, I/O.
+# Errors of the session or the machine, not of the statement (SQLSTATE's first two characters):
+# connection, transaction state, rollback, resources, locks, cancelled, I/O.
 NOT_ABOUT_IT = ("08", "25", "40", "53", "55", "57", "58", "XX")
 
-# No "%" is taken for a parameter, no ":word" for a bind.
+# So "%" is no parameter, and ":word" is no bound value.
 RAW = {"no_parameters": True}
 
 
@@ -22,8 +22,8 @@ class Refusal:
     Attributes:
         code: the SQLSTATE, five characters.
         reason: its message, one line.
-        constraint: the constraint's name, "" where none is at fault.
-        column: the column's name, "" where it says none.
+        constraint: the name of the violated constraint; "" if there is none.
+        column: the name of the column; "" if the server gives none.
     """
 
     code: str
@@ -39,10 +39,10 @@ def query(connection: Connection, sql: str) -> Sequence[Row[Any]]:
 
 
 def attempt(connection: Connection, sql: str) -> int | Sequence[Row[Any]] | Refusal:
-    """Run a statement that the server may refuse; then nothing of it is left.
+    """Run a statement that the server may refuse. A refused one is rolled back.
 
     Returns:
-        The rows of a query, how many rows another statement changed, or why it was refused.
+        The rows of a query, the number of rows that another statement changed, or the refusal.
     """
     try:
         with connection.begin_nested():
@@ -62,7 +62,7 @@ def attempt(connection: Connection, sql: str) -> int | Sequence[Row[Any]] | Refu
 
 
 def literal(value: str | None) -> str:
-    """Return a string as SQL writes it."""
+    """Return a string as an SQL literal."""
     if value is None:
         return "NULL"
     escaped = value.replace("'", "''").replace("\\", "\\\\")

@@ -1,4 +1,4 @@
-"""Text of a given shape: SQL that makes strings which a pattern matches."""
+"""Text of a given shape: SQL that makes strings that match a pattern."""
 
 import re
 import string
@@ -12,20 +12,20 @@ POSIX = {
     "punct": "-",
 }  # fmt: skip
 OTHERS = LETTERS + LETTERS.upper() + DIGITS + "-_. "
-# How often what may come any number of times comes.
+# How often an element is repeated if any number of times is allowed.
 SOME = 6
 
 
 class PatternError(ValueError):
-    """The pattern has more in it than is understood here."""
+    """The pattern has an element that is not supported here."""
 
 
 def counted(characters: list[str], number: str = "{n}") -> str:
     """Return SQL for a string that counts, like the wheels of a meter.
 
     Args:
-        characters: for each place the characters that may stand there.
-        number: SQL for the number that is shown.
+        characters: for each place, the characters that it may have.
+        number: SQL for the number that the string shows.
     """
     parts: list[str] = []
     fixed, turns = "", 1
@@ -45,10 +45,10 @@ def counted(characters: list[str], number: str = "{n}") -> str:
 
 
 def matching(pattern: str) -> str:
-    """Return SQL for strings that match a regular expression, different ones where it allows them.
+    """Return SQL for strings that match a regular expression; they differ if the expression allows it.
 
     Raises:
-        PatternError: it has more in it than literals, classes, groups, branches and repetition.
+        PatternError: it has other elements than literals, classes, groups, branches and repetition.
     """
     return counted(_Pattern(pattern).read())
 
@@ -65,13 +65,13 @@ def _quoted(value: str) -> str:
 
 
 class _Pattern:
-    """A reader of regular expressions; of branches it takes the first."""
+    """A reader of regular expressions. It takes the first of several branches."""
 
     def __init__(self, pattern: str) -> None:
         self._rest = pattern
 
     def read(self) -> list[str]:
-        """Return for each place of a string that matches the characters that may stand there."""
+        """Return, for each place of a matching string, the characters that it may have."""
         places = self._branches()
         if self._rest:
             raise PatternError(self._rest)

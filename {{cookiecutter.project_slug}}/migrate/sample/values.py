@@ -1,7 +1,7 @@
 """Values by type: SQL over a row's number `{n}`, the likeliest first.
 
-They are guesses. Where a constraint has a say, the server is asked which of them it takes
-(plan.py); what the constraint itself mentions is among them.
+They are guesses. If there is a constraint, the planner asks the server which guesses it accepts
+(planner.py). Values that the constraint mentions are among the guesses.
 """
 
 import re
@@ -14,21 +14,21 @@ from migrate.sample.catalogue import TOKEN, Column, Type
 from migrate.sample.server import literal
 from migrate.sample.shapes import DIGITS, LETTERS, PatternError, counted, like, matching
 
-# As many literals of one constraint are looked at.
+# How many literals of a constraint are used.
 MANY = 60
 
 
 @dataclass(frozen=True)
 class Guess:
-    """SQL for a column's value, to be cast to the column's type.
+    """SQL for a column's value, which is cast to the column's type.
 
     Attributes:
-        sql: over `{n}`, the number, from 1.
-        distinct: it is known to be another for each number.
-        ordered: it is greater for a greater number.
-        constant: it is the same for each number: a literal of the constraint.
-        hinted: it is made of what a constraint mentions.
-        over: where `sql` is over the columns of the row, what this column holds there.
+        sql: SQL over `{n}`, the number, from 1.
+        distinct: the value is known to be different for each number.
+        ordered: the value is greater for a greater number.
+        constant: the value is the same for each number: a literal of the constraint.
+        hinted: the value is made from literals of a constraint.
+        over: if `sql` is over the columns of the row, the column's value there.
     """
 
     sql: str
@@ -45,7 +45,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Hints:
-    """What constraints mention: strings and numbers, as they are written."""
+    """The literals of constraints: strings and numbers, as they are written."""
 
     strings: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
@@ -74,17 +74,17 @@ class Hints:
 
 
 def one_of(values: Iterable[str], type_: str) -> Guess:
-    """Return a guess that goes round some values, given as SQL."""
+    """Return a guess that takes some values in turn, given as SQL."""
     listed = list(values)
     array = f"(ARRAY[{', '.join(listed)}]::{type_}[])"
     return Guess(f"{array}[(1 + ({{n}} - 1) % {len(listed)})::integer]")
 
 
-# The number within bounds, so that it looks like one; it is neither distinct nor ordered.
+# The row's number within bounds, so that it looks like a usual number. Neither distinct nor ordered.
 SMALL = "(({n} - 1) % 1000 + 1)"
 MINUTES = "{n} % 525600 * interval '1 minute'"
-# Of other types: what is neither distinct nor ordered, and then what is distinct, marked with "!",
-# or ordered as well, marked with "<".
+# For other types: first values that are neither distinct nor ordered. Then values that are distinct
+# ("!"), or distinct and ordered ("<").
 BY_NAME: dict[str, tuple[str, ...]] = {
     "int2": (SMALL, "1 + ({n} - 1) % 32767"),
     "int4": (SMALL, "<{n}", "<{n} + 1", "!- {n}"),
@@ -122,7 +122,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "tid": ("!'(' || {n} || ',1)'",),
     "pg_snapshot": ("!{n} || ':' || {n} || ':'",),
     "txid_snapshot": ("!{n} || ':' || {n} || ':'",),
-    # No two of the shapes touch, so that an exclusion constraint keeps none of them out.
+    # No two of the shapes touch, so that an exclusion constraint accepts all of them.
     "point": ("!point({n} * 2, 0)", "point({n} % 180, {n} % 90)"),
     "box": ("!box(point({n} * 2, 0), point({n} * 2 + 1, 1))",),
     "circle": ("!circle(point({n} * 2, 0), 0.5)",),
@@ -130,7 +130,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "path": ("!path(polygon(box(point({n} * 2, 0), point({n} * 2 + 1, 1))))",),
     "lseg": ("!lseg(point({n} * 2, 0), point({n} * 2 + 1, 1))",),
     "line": ("!line(point({n} * 2, 0), point({n} * 2 + 1, 1))",),
-    # Of extensions.
+    # Types of extensions.
     "hstore": ("!'n => ' || {n}", "''"),
     "ltree": ("!'top.n' || {n}",),
     "lquery": ("!'*.n' || {n}",),
@@ -152,9 +152,9 @@ for moment in ("timestamp", "timestamptz"):
         f"{moment} '2000-01-01 08:00+00' + {MINUTES}", f"{moment} '2100-01-01 08:00+00' + {MINUTES}",
     )  # fmt: skip
 BY_NAME["jsonb"] = BY_NAME["json"]
-CERTAIN = {*BY_NAME, "numeric", "bit", "varbit"} - {"xml"}  # which needs a library
+CERTAIN = {*BY_NAME, "numeric", "bit", "varbit"} - {"xml"}  # xml needs a library
 TEXT = {"text", "varchar", "bpchar", "citext", "name", "char"}
-# Of a type that is not known, one of these may be a value.
+# For an unknown type, perhaps one of these is a value.
 ANYTHING = (
     "'1'",
     "''",
@@ -169,7 +169,7 @@ ANYTHING = (
     "'a.b'",
     "'0'",
 )
-# Text by what the column is called.
+# Text, by the name of the column.
 NAMED = {
     "mail": "'{word}' || {n} || '@example.com'",
     "url": "'https://example.com/{word}/' || {n}",
@@ -186,29 +186,29 @@ class Values:
         """Keep the types.
 
         Args:
-            types: by oid.
-            chosen: returns which guesses a domain takes: given them, its base type, and its conditions.
+            types: the types by oid.
+            chosen: given guesses, a domain's base type and its conditions, returns the accepted guesses.
         """
         self._types = types
         self._chosen = chosen
         self._domains: dict[int, list[Guess]] = {}
 
     def base(self, oid: int, modifier: int = -1) -> tuple[Type, int]:
-        """Return what a domain is made of, and its modifier; any other type as it is."""
+        """Return the base type of a domain, and its modifier; any other type unchanged."""
         type_ = self._types[oid]
         while type_.kind == "d":
             modifier, type_ = type_.modifier, self._types[type_.base]
         return type_, modifier
 
     def cast(self, column: Column) -> str:
-        """Return the type to cast a column's values to: of a domain, what it is made of."""
+        """Return the type to cast a column's values to; for a domain, its base type."""
         sql, type_ = column.type_sql, self._types[column.type]
         while type_.kind == "d":
             sql, type_ = type_.base_sql or "", self._types[type_.base]
         return sql
 
     def conditions(self, oid: int) -> tuple[str, ...]:
-        """Return what a domain asks of `VALUE`, with what the domains below it ask."""
+        """Return the conditions of a domain on `VALUE`, with those of the domains below it."""
         type_ = self._types[oid]
         found: list[str] = []
         while type_.kind == "d":
@@ -217,14 +217,14 @@ class Values:
         return tuple(found)
 
     def nullable(self, column: Column) -> bool:
-        """Whether neither the column nor its domain refuses NULL."""
+        """Whether both the column and its domain accept NULL."""
         type_ = self._types[column.type]
         while type_.kind == "d" and not type_.not_null:
             type_ = self._types[type_.base]
         return not (column.not_null or type_.not_null)
 
     def certain(self, oid: int) -> bool:
-        """Whether the first guess for a type is a value of it, without asking the server."""
+        """Whether the first guess for a type is surely a value of it, without asking the server."""
         type_ = self._types[oid]
         if type_.kind == "e" or type_.name in TEXT:
             return True
@@ -236,10 +236,11 @@ class Values:
         """Return guesses for a type, the likeliest first; literals of the constraints at the end.
 
         Args:
-            oid: the type; of a domain those of its base, whether its conditions take them or not.
+            oid: the type; for a domain, the guesses are those of its base type, even if its conditions
+                refuse them.
             modifier: pg_attribute.atttypmod.
-            hints: what the constraints mention.
-            word: the names of the table and the column, with a dot between.
+            hints: the literals of the constraints.
+            word: the names of the table and the column, with a dot between them.
         """
         type_, modifier = self.base(oid, modifier)
         mentioned = (replace(guess, hinted=True) for guess in self._mentioned(type_, hints))
@@ -250,7 +251,7 @@ class Values:
         return list(first.values())
 
     def _within(self, oid: int, modifier: int, hints: Hints, word: str) -> list[Guess]:
-        """Return guesses for a part of a value, which no one looks at again: of a domain, what it takes."""
+        """Return guesses for a part of a value, which is not tried later: for a domain, the accepted ones."""
         conditions = self.conditions(oid)
         if not conditions:
             return self.guesses(oid, modifier, hints, word)
@@ -353,7 +354,7 @@ class Values:
         if whole > 3:
             yield Guess(f"{SMALL} + {{n}} % 100 / 100.0" if scale > 0 else SMALL)
             yield Guess(f"{SMALL} + 1")
-        # What fits in, counted in its smallest unit: 0.01, 0.02, …
+        # Numbers that fit, counted in the smallest unit: 0.01, 0.02, …
         wide = precision > 9
         number = "{n}" if wide else f"({{n}} % {10**precision})"
         yield Guess(f"{number} * {Decimal(1).scaleb(-scale):f}", distinct=wide, ordered=wide)
@@ -383,7 +384,7 @@ class Values:
             )
 
     def _range(self, type_: Type, hints: Hints, word: str) -> Iterator[Guess]:
-        """Return ranges that do not overlap, so that an exclusion constraint keeps none of them out."""
+        """Yield ranges that do not overlap, so that an exclusion constraint accepts all of them."""
         subtype = self.base(type_.subtype)[0]
         for guess in self._within(type_.subtype, -1, hints, word):
             low, high = (
@@ -398,7 +399,7 @@ class Values:
         yield Guess("'empty'")
 
     def _mentioned(self, type_: Type, hints: Hints) -> Iterator[Guess]:
-        """Return what the constraints mention, what is near it, and what lies between."""
+        """Yield the literals of the constraints, and values near them and between them."""
         if type_.name in ("int2", "int4", "int8", "float4", "float8", "numeric", "money"):
             wide = type_.name not in ("int2", "float4", "numeric", "money")
             yield from _near(sorted(hints.numbers, key=float), wide)
@@ -421,10 +422,10 @@ class Values:
 
 
 def _near(numbers: list[str], wide: bool) -> Iterator[Guess]:
-    """Return guesses around and between some numbers; of a wide type none is too great."""
+    """Yield guesses around and between some numbers; for a wide type, no number is too great."""
     for low, high in sorted(pairwise(numbers), key=lambda pair: float(pair[0]) - float(pair[1])):
         span = f"({high} - {low})"
-        # Without the upper bound, without the lower, without both; and fractions between.
+        # Without the upper bound, without the lower one, without both; and fractions between.
         if float(high) - float(low) > 1:
             yield Guess(f"{low} + {{n}} % {span}")
             yield Guess(f"{low} + 1 + {{n}} % {span}")
@@ -442,7 +443,7 @@ def _near(numbers: list[str], wide: bool) -> Iterator[Guess]:
 
 
 def _moments(name: str, moments: list[str]) -> Iterator[Guess]:
-    """Return guesses around and between some moments."""
+    """Yield guesses around and between some moments."""
     written = [f"{name} {literal(moment)}" for moment in moments]
     for low, high in pairwise(written):
         if name == "date":
