@@ -1,8 +1,8 @@
-"""Squash: one revision in the place of an old chain.
+"""Squash: replace old revisions by one.
 
-The chain is run on a scratch database, and what it leaves there (schema, rows, positions of
-sequences, privileges) becomes one revision, which keeps the id of the last one. A database
-that is there or later notices nothing; a new one is built in one step.
+The chain runs on a scratch database. What it leaves there (schema, rows, values of sequences,
+privileges) becomes one revision, which keeps the id of the last one. A database at that revision or a
+later one needs nothing. A new database is built in one step.
 """
 
 from collections.abc import Callable
@@ -24,25 +24,25 @@ def squash(
     dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> str:
-    """Replace a revision and all before it by one that builds the same, once that is proven.
+    """Replace a revision and all before it by one that is proven to build the same.
 
-    Files that git holds as they are get deleted; without git they are put aside.
+    The old files are deleted if git has them; without git they are moved aside.
 
     Args:
-        config: gives one of Alembic's, with the chain.
-        to: the last revision to be squashed.
+        config: returns a configuration of Alembic, with the chain.
+        to: the last revision to squash.
         dry_run: change no file.
-        say: where the lines go that say what is done.
+        say: called with each line about what is done.
 
     Returns:
         The text of the new revision.
 
     Raises:
-        SquashError: there is nothing to squash, later revisions need what would go, a file
-            is not committed, or the proof failed. Nothing has changed.
+        SquashError: there is nothing to squash, later revisions depend on an old one, a file is
+            not committed, or the proof failed. Nothing has changed.
         CommandError: there is no such revision, the server cannot be reached, or the chain
             does not run on an empty database.
-        OSError: the disk refused. Nothing has changed.
+        OSError: a file cannot be written. Nothing has changed.
     """
     plan = make_plan(config(), to)
     count, last, old = len(plan.squashed), plan.last.id, [revision.path for revision in plan.squashed]

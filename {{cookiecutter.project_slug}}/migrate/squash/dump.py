@@ -1,4 +1,4 @@
-"""A database as the statements that build it, read from pg_dump."""
+"""A database as the statements that build it, from the output of pg_dump."""
 
 import re
 import tempfile
@@ -20,17 +20,17 @@ QUOTED = re.compile(
 )
 NAME = r'(?:\w+|"\x00*")'  # in masked code
 
-# What precedes a statement: pg_dump's comments, psql's commands (\restrict), empty lines.
+# The text before a statement: pg_dump's comments, psql's commands (\restrict), empty lines.
 PREAMBLE = re.compile(r"(?:\s|--[^\n]*|\\[^\n]*)*")
-# What sets up pg_dump's session, and what an extension says of itself.
+# The settings of pg_dump's session, and the comments of extensions.
 NOISE = re.compile(r"SET |SELECT pg_catalog\.set_config\(|COMMENT ON EXTENSION ")
 STORAGE = re.compile(r"SET (default_tablespace|default_table_access_method) = ")
-# A counter that PostgreSQL 15.20 keeps among a column's options.
+# A counter that PostgreSQL 15.20 keeps in a column's options.
 COUNTER = re.compile(r"(?<=SET \()pg_attver=\d+(, )?|, pg_attver=\d+")
-# What PostgreSQL 18 calls a NOT NULL that nobody named: by a table and a column that may
-# be called something else by now. PostgreSQL 17 and older keep no such name.
+# PostgreSQL 18 gives an unnamed NOT NULL a name, from the names of its table and column, which may have
+# been renamed since. PostgreSQL 17 and older have no such name.
 NOT_NULL_NAME = re.compile(rf" CONSTRAINT {NAME}(?= NOT NULL\b)")
-# Its NOT NULL of an inherited column, a line among the columns.
+# PostgreSQL 18's NOT NULL of an inherited column: a line among the columns.
 INHERITED_NOT_NULL = re.compile(rf"(?<=\(\n)    NOT NULL {NAME},?\n|,\n    NOT NULL {NAME}(?=,?\n)")
 MADE_UP = re.compile(r'\w+_not_null\d*|".+_not_null\d*"', re.DOTALL)
 SEQUENCE = re.compile(
@@ -40,17 +40,17 @@ SEQUENCE = re.compile(
 
 @dataclass(frozen=True)
 class Dump:
-    """What builds a database, rows included, and what takes it down, in pg_dump's order."""
+    """The statements that build a database, with its rows, and those that drop it, in pg_dump's order."""
 
     create: list[str]
     drop: list[str]
 
 
 def dump(url: URL) -> Dump:
-    """Return the statements that build what is in a database.
+    """Return the statements that build the contents of a database.
 
-    Its version table, owners and the settings of pg_dump's session are left out. Privileges
-    are in: a revision has granted them.
+    The version table, owners and the settings of pg_dump's session are left out. Privileges are
+    included: a revision has granted them.
 
     Raises:
         ClientError: pg_dump failed.
@@ -62,11 +62,11 @@ def dump(url: URL) -> Dump:
 
 def _run(url: URL, *options: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        # A pipe would lose carriage returns, which a function's body may hold.
+        # Not through a pipe: it would lose carriage returns, which a function's body may hold.
         path = Path(folder, "dump.sql")
         client.output("pg_dump", url, *OPTIONS, *options, f"--file={path}")
         script = path.read_bytes().decode()
-    # It names whose default privileges they are: those of the role that runs the revision.
+    # pg_dump names the role of default privileges. Here it is always the role that runs the revision.
     return re.sub(
         rf'^(ALTER DEFAULT PRIVILEGES) FOR ROLE "?{re.escape(url.username or "")}"?',
         r"\1",
@@ -76,7 +76,7 @@ def _run(url: URL, *options: str) -> str:
 
 
 def statements(script: str) -> list[str]:
-    """Return what a script of pg_dump does to an empty database."""
+    """Return the statements of a script of pg_dump."""
     kept = []
     storage = {"default_tablespace": "''", "default_table_access_method": "heap"}
     unmoved = set()
@@ -94,7 +94,7 @@ def statements(script: str) -> list[str]:
 
 
 def split(script: str) -> Iterator[str]:
-    """Yield the statements of a script, without semicolons and what stands between them."""
+    """Yield the statements of a script, without semicolons and the text between statements."""
     depth = start = 0
     for found in re.finditer(r"[();]|\b(?:BEGIN ATOMIC|CASE|END)\b", mask(script)):
         if found[0] in ("(", "BEGIN ATOMIC", "CASE"):
@@ -107,7 +107,7 @@ def split(script: str) -> Iterator[str]:
 
 
 def mask(sql: str) -> str:
-    """Return the text with what is quoted, or a comment, blotted out; each character keeps its place."""
+    """Return SQL with its quoted text and comments masked; each character keeps its place."""
     return QUOTED.sub(_blot, sql)
 
 
@@ -117,17 +117,17 @@ def _blot(found: re.Match[str]) -> str:
 
 
 def parts(pattern: re.Pattern[str], sql: str) -> list[str] | None:
-    """Return the groups of a pattern for masked code that all of a statement is, else None."""
+    """Return the groups of a pattern if it matches the whole masked statement, else None."""
     found = pattern.fullmatch(mask(sql))
     return [sql[start:end] for start, end in found.regs[1:]] if found else None
 
 
 def edit(pattern: str | re.Pattern[str], replacement: str | Callable[[str], str], sql: str) -> str:
-    """Replace a pattern in the code of a statement, and not in what is quoted.
+    """Replace a pattern in the code of a statement, but not in quoted text.
 
     Args:
-        pattern: for masked code.
-        replacement: the text, or what gives it for the text that was found.
+        pattern: a pattern for masked code.
+        replacement: the new text, or a function that returns it for the text that was found.
         sql: the statement.
     """
     parts, end = [], 0
@@ -140,7 +140,7 @@ def edit(pattern: str | re.Pattern[str], replacement: str | Callable[[str], str]
 
 
 def _clean(statement: str) -> list[str]:
-    """Return the statement without what means nothing, in words that PostgreSQL 15 knows too."""
+    """Return the statement without noise, in a form that PostgreSQL 15 understands too."""
     if statement.startswith("ALTER TABLE "):
         statement = edit(COUNTER, "", statement)
         if statement.endswith(" SET ()"):
@@ -159,12 +159,12 @@ def _clean(statement: str) -> list[str]:
 
 
 def _chosen(constraint: str) -> str:
-    """Return the clause that names a NOT NULL, where somebody has chosen the name."""
+    """Return the clause that names a NOT NULL, if the name is not the default one."""
     return "" if MADE_UP.fullmatch(constraint.removeprefix(" CONSTRAINT ")) else constraint
 
 
 def _sequence(statement: str) -> set[str]:
-    """Return what would set the sequence, if the statement makes one, to where it is."""
+    """Return the call of setval() that changes nothing, if the statement creates a sequence."""
     found = SEQUENCE.match(statement)
     if not found:
         return set()

@@ -1,4 +1,4 @@
-"""What the parts of the package raise."""
+"""The errors of the package."""
 
 from alembic.util import CommandError
 

@@ -1,4 +1,4 @@
-"""The old files go and the new one comes, all or nothing."""
+"""Replace the old files by the new one: all of them, or none."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ ASIDE = "versions_squashed"
 
 
 def commit_of(paths: Sequence[Path]) -> str | None:
-    """Return the commit from which git can bring back the files, None where there is no git.
+    """Return the commit from which git can restore the files; None if there is no git.
 
     Raises:
-        SquashError: it could not, for some file is not committed as it is; or git fails.
+        SquashError: a file is not committed as it is now; or git fails.
     """
     for folder, members in groupby(sorted(paths), key=lambda path: path.parent):
         committed = _committed(folder)
@@ -37,7 +37,7 @@ def commit_of(paths: Sequence[Path]) -> str | None:
 
 
 def _committed(folder: Path) -> dict[str, str] | None:
-    """Return the hashes of the files of a folder, as committed; None where there is no git."""
+    """Return the hashes of a folder's files, as committed; None if there is no git."""
     try:
         inside = git(folder, "rev-parse", "--is-inside-work-tree")
     except FileNotFoundError:
@@ -52,21 +52,20 @@ def _committed(folder: Path) -> dict[str, str] | None:
 
 
 def swap(old: Sequence[Path], new: Path, text: str, *, keep: bool) -> Path | None:
-    """Put one file in the place of others. When anything fails, all are as they were.
+    """Replace files by a new one. If anything fails, all files are as before.
 
     Args:
-        old: the files that go.
-        new: the file that comes.
-        text: what is in it.
-        keep: put the old ones aside, in a folder beside theirs, and do not delete them.
+        old: the files to remove.
+        new: the file to write.
+        text: its text.
+        keep: move the old files into a folder beside theirs, and do not delete them.
 
     Returns:
-        The folder that they are in now, if they are kept.
+        The folder of the old files, if they are kept.
 
     Raises:
-        SquashError: the new file would take the place of another, or the folder that of one
-            from an earlier time.
-        OSError: the disk refused; nothing has changed.
+        SquashError: the new file would overwrite another one, or the folder exists already.
+        OSError: a file cannot be written; nothing has changed.
     """
     aside = new.parent.with_name(ASIDE)
     if aside.exists():

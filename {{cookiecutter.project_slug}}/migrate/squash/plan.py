@@ -1,4 +1,4 @@
-"""Which revisions one is to replace, and what it says of itself."""
+"""The revisions that a new one will replace, and the docstring of the new one."""
 
 import re
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ from migrate.chain import Revision, with_ancestors
 from migrate.squash.errors import SquashError
 from migrate.squash.write import paragraph
 
-# What belongs to the server or the database, not to the schema: no dump of it holds this.
+# Statements about the server or the database, not the schema: a dump does not have them.
 OUTSIDE = re.compile(r"\b(?:CREATE|ALTER) (?:ROLE|USER|GROUP|DATABASE|TABLESPACE)\b|\bALTER SYSTEM\b", re.I)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which files one revision is to replace."""
+    """The files that one revision will replace."""
 
-    last: Revision  # whose id the new one keeps
-    squashed: list[Revision]  # it and all before it, parents first
+    last: Revision  # the new one keeps its id
+    squashed: list[Revision]  # the last one and all before it, parents first
     later: list[Revision]
-    path: Path  # of the new file
+    path: Path  # the new file
 
     @property
     def doc(self) -> str:
@@ -59,7 +59,7 @@ class Plan:
         ])  # fmt: skip
 
     def labels(self) -> tuple[str, ...]:
-        """The branch labels that still say something: not those of branches merged since."""
+        """The branch labels that are still needed: not those of branches that are merged."""
         chain = {revision.id: revision for revision in self.squashed}
         return tuple(
             label
@@ -72,7 +72,7 @@ class Plan:
         )
 
     def notes(self) -> Iterator[str]:
-        """Yield a line for each thing that the old files have and the new one will not."""
+        """Yield a line for each thing that the old files have and the new one will not have."""
         for revision in self.squashed:
             if found := OUTSIDE.search(revision.path.read_text(encoding="utf-8")):
                 yield f"{revision.path.name} says {found[0].upper()}: no dump of a database holds that"
@@ -82,14 +82,14 @@ class Plan:
 
 
 def make_plan(config: Config, to: str = "head") -> Plan:
-    """Return what is to be squashed.
+    """Return the plan of a squash.
 
     Args:
         config: Alembic's, with the chain.
-        to: the last revision to be squashed.
+        to: the last revision to squash.
 
     Raises:
-        SquashError: there is nothing to squash, or the later revisions need what would go.
+        SquashError: there is nothing to squash, or later revisions depend on an old one.
         CommandError: there is no such revision.
     """
     if not to:
@@ -111,7 +111,7 @@ def make_plan(config: Config, to: str = "head") -> Plan:
     gone = with_ancestors(last, chain)
     _refuse_loose_ends(last, gone, heads, chain)
     squashed = [revision for id_, revision in chain.items() if id_ in gone]
-    # Alembic knows how files are called here; the name of REV's own day keeps the order.
+    # Alembic makes the name by file_template; the date of REV keeps the order of the files.
     path = revision_path(scripts, last.path.parent, last.id, "baseline", last.created)
     return Plan(last, squashed, [r for r in chain.values() if r.id not in gone], path)
 

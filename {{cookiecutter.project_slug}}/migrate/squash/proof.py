@@ -25,7 +25,7 @@ from migrate.target import scratch_server
 from postgres.errors import ClientError
 from postgres.scratch import scratch_database
 
-# What pg_dump leaves out, or what a revision cannot hold.
+# Objects that pg_dump leaves out, or that a revision cannot hold.
 LEFT_OUT = {
     "the index {} is INVALID": """
         SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
@@ -40,21 +40,21 @@ DIFF_LINES = 40
 def prove(config: Callable[[], Config], plan: Plan) -> str:
     """Return the text of the new revision, proven on scratch databases.
 
-    It builds, from nothing, a database with the same dump as the old files do; its downgrade
-    leaves nothing; after that it builds the same once more.
+    It builds, from nothing, a database with the same dump as the old files do. Its downgrade leaves
+    nothing. After that it builds the same once more.
 
     Args:
-        config: gives one of Alembic's, with the chain.
-        plan: what to squash.
+        config: returns a configuration of Alembic, with the chain.
+        plan: the plan of the squash.
 
     Raises:
-        SquashError: a dump does not hold all that the chain builds, or the proof failed.
+        SquashError: a dump does not have all that the chain builds, or the proof failed.
         CommandError: the server cannot be reached, or the chain does not run on an empty
             database.
     """
     server = scratch_server()
     with connect(make_engine(server, poolclass=NullPool)):
-        pass  # it can be reached, and is neither too old nor a pooler
+        pass  # the server can be reached, and is neither too old nor a pooler
     with _scratch(server) as url:
         _upgrade(config(), url, plan.last.id)
         _refuse_what_is_left_out(url)
@@ -64,7 +64,7 @@ def prove(config: Callable[[], Config], plan: Plan) -> str:
         failure: CommandError
         for revision in plan.later:
             shutil.copy(revision.path, folder)
-        # The readable form is wrong for few schemas, where pg_dump's own words are right.
+        # The readable form is wrong for a few schemas. For those, pg_dump's own form is right.
         for attempt in (tidy(wanted), sure(wanted)):
             text = source(attempt, doc=plan.doc, revision=plan.last.id, branch_labels=plan.labels())
             path.write_text(text, encoding="utf-8", newline="\n")
@@ -80,7 +80,7 @@ def _try(config: Config, server: URL, folder: str, plan: Plan, wanted: Dump) -> 
     """Run the revision in a folder up, down and up again.
 
     Raises:
-        SquashError: it does not give what is wanted, or leaves something.
+        SquashError: it does not build the wanted dump, or its downgrade leaves something.
     """
     config.set_main_option("version_locations", folder.replace("%", "%%"))
     with _scratch(server) as url:

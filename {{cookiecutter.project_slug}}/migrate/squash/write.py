@@ -9,7 +9,7 @@ from migrate.squash.dump import NAME, QUOTED, Dump, edit, mask, parts
 WIDTH = 110
 INDENT = " " * 8
 
-# A heading for what follows, up to the next one.
+# The heading of a group of statements, and how its first statement begins.
 SECTIONS = {
     "Schemas": r"CREATE SCHEMA",
     "Extensions": r"CREATE EXTENSION",
@@ -26,7 +26,7 @@ SECTIONS = {
 }
 FUNCTION = re.compile(r"CREATE (FUNCTION|PROCEDURE) ")
 
-# Where a long line is best broken, and where it can be.
+# Where to break a long line: the best places, and the possible ones.
 BREAKS = (
     r" (?=(?:ON|USING|INCLUDE|WHERE|FOR|EXECUTE|FOREIGN KEY|REFERENCES|ATTACH PARTITION|CHECK|IS)\b|WITH \()",
     " ",
@@ -46,21 +46,21 @@ FOREIGN_KEY = re.compile(
 )
 OWNED = re.compile(r"ALTER SEQUENCE (\S+) OWNED BY .*", re.DOTALL)
 DEFAULT_SEQUENCE = r"\n    START WITH 1\n    INCREMENT BY 1\n    NO MINVALUE\n    NO MAXVALUE\n    CACHE 1\b"
-# What goes with the table or the view that it belongs to.
+# Statements that are not needed: the object is dropped with its table or view.
 IMPLIED = re.compile(r"ALTER |CREATE OR REPLACE VIEW |DROP (INDEX|TRIGGER|RULE|POLICY|STATISTICS) ")
 TIE = re.compile(r"DROP (TRIGGER|RULE|POLICY) ")
 
-# What SQLAlchemy's text() takes for a bind, and for a colon that is none.
+# The colons that SQLAlchemy's text() takes for a bind, and for an escaped colon.
 BIND = re.compile(r"(?<![:\w$\\]):(?=[\w$]+(?![:\w$]))|(?<=\\):(?=[\w$]*(?![:\w$]))")
 
 
 def tidy(dump: Dump) -> Dump:
-    """Return the dump as people write it: short names, keys in their tables, few drops.
+    """Return the dump in the form that people write: short names, keys in their tables, few drops.
 
-    Nothing warrants that it builds the same (a table named public is enough): that must be tried.
+    It may not build the same (a table with the name public is enough), so that must be tried.
     """
     create: list[str] = []
-    tables: dict[str, int] = {}  # the places of CREATE TABLE
+    tables: dict[str, int] = {}  # the positions of CREATE TABLE
     for statement in map(_short, dump.create):
         for pattern, put in ((KEY, _with_key), (IDENTITY, _with_identity)):
             found = parts(pattern, statement)
@@ -76,7 +76,7 @@ def tidy(dump: Dump) -> Dump:
 
 
 def sure(dump: Dump) -> Dump:
-    """Return the dump in pg_dump's own words, and drops that no dependency holds up."""
+    """Return the dump in pg_dump's own form, with drops that no dependency can block."""
     drops = _few(dump.drop, dump.create)
     return Dump(
         dump.create, [re.sub(r"^DROP ((?:[A-Z]+ )+)(.*)", r"DROP \1IF EXISTS \2 CASCADE", d) for d in drops]
@@ -84,13 +84,13 @@ def sure(dump: Dump) -> Dump:
 
 
 def source(dump: Dump, *, doc: str, revision: str, branch_labels: tuple[str, ...] = ()) -> str:
-    """Return the text of a revision that builds the dump, and takes it down.
+    """Return the text of a revision that builds the dump, and drops it.
 
     Args:
         dump: the statements.
         doc: the docstring.
-        revision: its id.
-        branch_labels: its labels.
+        revision: the revision's id.
+        branch_labels: the revision's labels.
     """
     create = list(_sections(dump.create))
     if any(map(FUNCTION.match, dump.create)):
@@ -140,7 +140,7 @@ def _with_identity(create: str, table: str, column: str, kind: str, options: str
 
 
 def _few(drops: list[str], create: list[str]) -> list[str]:
-    """Return the drops without those that others imply, and those of tables as one."""
+    """Return the drops without those that others include, and with the tables' drops joined."""
     owned = {f"DROP SEQUENCE {found[0]}" for statement in create if (found := parts(OWNED, statement))}
     ties = {
         f"ALTER TABLE {table} DROP CONSTRAINT {name}"
@@ -149,13 +149,13 @@ def _few(drops: list[str], create: list[str]) -> list[str]:
     }
     few = _merged(drop for drop in drops if not IMPLIED.match(drop) and drop not in owned)
     if sum(drop.startswith("DROP TABLE ") for drop in few) > 1:
-        # Something has to go between two tables: what holds them together goes first.
+        # An object must be dropped between two tables: first drop what ties the tables together.
         few = [drop for drop in drops if drop in ties or TIE.match(drop)] + few
     return few
 
 
 def _merged(drops: Iterable[str]) -> list[str]:
-    """Return the drops, with neighbouring tables in one: those that refer to each other only go together."""
+    """Return the drops, with neighbouring tables in one: tables in a cycle can only be dropped together."""
     merged: list[str] = []
     for drop in drops:
         if merged and drop.startswith("DROP TABLE ") and merged[-1].startswith("DROP TABLE "):
@@ -176,7 +176,7 @@ def _sections(statements: list[str]) -> Iterator[str]:
 
 
 def _call(statement: str) -> str:
-    """Return the line or lines that execute a statement, with what is quoted as it is."""
+    """Return the lines that execute a statement; quoted text in it is unchanged."""
     statement = QUOTED.sub(_visible, statement)
     text = BIND.sub(r"\\:", statement)
     quote = "'" if '"' in text else '"'
@@ -195,7 +195,7 @@ def _call(statement: str) -> str:
 
 
 def _visible(found: re.Match[str]) -> str:
-    """Return a string constant without tabs (Alembic's offline mode makes blanks of them) and returns."""
+    """Return a string constant without tabs, which Alembic's --sql turns into blanks, and returns."""
     constant = found[0]
     if constant[0] not in "'eE" or not re.search(r"[\t\r]", constant):
         return constant
@@ -205,7 +205,7 @@ def _visible(found: re.Match[str]) -> str:
 
 
 def _wrapped(statement: str) -> Iterator[str]:
-    """Yield the lines of a statement, indented and, outside of what is quoted, not too long."""
+    """Yield the lines of a statement, indented; outside of quoted text they are not too long."""
     start = 0
     ends = [found.start() for found in re.finditer("\n", mask(statement))]
     for end in [*ends, len(statement)]:
