@@ -374,7 +374,7 @@ def test_a_scenario_whose_needs_are_not_met_is_refused(what: str, project: Forei
 def test_what_is_new_may_not_be_there(project: Foreign) -> None:
     project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, phone text)")
     says = refusal("add_user_phone", to=project.folder, table=["orders"], column=["phone"])
-    assert "orders.phone is there already" in says
+    assert "orders.phone exists already" in says
 
 
 def test_a_copy_says_what_it_is_by_its_own_names(project: Foreign) -> None:
@@ -397,7 +397,7 @@ def test_a_project_with_one_transaction_for_all_revisions_is_refused_where_it_ma
     project.sql("CREATE TYPE order_status_enum AS ENUM ('pending', 'processing', 'completed', 'failed')")
     project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, status order_status_enum)")
     says = refusal("add_document_status_archived", to=project.folder, table=["orders"], same=True)
-    assert "needs what is not so here: transaction_per_migration (" in says
+    assert "needs does not hold here: transaction_per_migration (" in says
 
 
 def test_a_repair_that_writes_null_brings_the_step_that_allows_it() -> None:
@@ -430,7 +430,7 @@ def test_a_statement_prepared_before_the_swap_fails_after_it(project: Foreign) -
     given = {"table": ["orders"], "key": ["bigint"], "column": ["amount"]}
     said: list[str] = []
     copy(CopyOptions("expand_document_file_size", given, to=project.folder), chain=WORKED, say=said.append)
-    assert "see to it: connections that prepare no statements" in said
+    assert "check this yourself: connections that prepare no statements" in said
     query, url = "SELECT amount FROM orders", client.libpq_url(project.url)
     with (
         psycopg.connect(url, prepare_threshold=None) as prepares_none,

@@ -1,4 +1,4 @@
-"""A scenario of the chain for other tables: `python -m migrate copy`."""
+"""Copy a scenario of the chain for other tables: `python -m migrate copy`."""
 
 import io
 import re
@@ -24,18 +24,18 @@ from migrate.target import migration_engine
 
 @dataclass(frozen=True)
 class CopyOptions:
-    """What the command line says of a copy.
+    """The options of a copy.
 
     Attributes:
-        scenario: the slug of one of its revisions.
-        given: for each kind of name, what it becomes: NEW, or OLD=NEW.
-        id: the column that is the key of the tables.
-        to: the folder of an Alembic project; without it, this one.
-        url: its database, to see whether what a revision needs is there.
-        head: the revision to come after, where there are several heads.
-        only: this one revision, without the other steps.
-        same: a name that is not given stays as it is.
-        anyway: write in spite of what does not hold.
+        scenario: the slug of one of the scenario's revisions.
+        given: the new names by kind, each as NEW or OLD=NEW.
+        id: the key column of the tables.
+        to: the folder of an Alembic project; by default this one.
+        url: its database, to check `Needs:`.
+        head: the revision that the copies come after, if there are several heads.
+        only: copy only this revision, without the other steps.
+        same: keep each name that is not given.
+        anyway: write the copies even if `Needs:` does not hold.
     """
 
     scenario: str
@@ -59,16 +59,16 @@ def copy(
     """Write the revisions of a scenario for other tables.
 
     Args:
-        options: what to copy, and where to.
+        options: what to copy, and where.
         chain: the revisions with the scenario, by default the project's.
-        ask: how to ask a person for what is missing.
-        say: how to tell what a person has to look at.
+        ask: called with a question for each name that is missing; returns the answer.
+        say: called with each line that a person must read.
 
     Returns:
-        The files, in the order in which they run.
+        The new files, in the order in which they run.
 
     Raises:
-        CommandError: there is no such scenario, it cannot be copied so, or what it needs does not hold.
+        CommandError: there is no such scenario, a name is missing or wrong, or `Needs:` does not hold.
     """
     chain = chain or revisions()
     steps = steps_of(chain, options.scenario, only=options.only)
@@ -89,20 +89,20 @@ def copy(
             wrong = [*needs.missing(names, place), *needs.broken(lines, place)]
         if wrong and not options.anyway:
             raise CommandError(
-                f"{options.scenario} needs what is not so here: {'; '.join(wrong)} (--anyway writes it "
-                "all the same)"
+                f"what {options.scenario} needs does not hold here: {'; '.join(wrong)} (--anyway writes it "
+                "even so)"
             )
         paths = _write(scripts, steps, chosen, options.head)
     for sentence in [*wrong, *(place.shown(said) for said in needs.left_to_people(lines))]:
-        say(f"see to it: {sentence}")
+        say(f"check this yourself: {sentence}")
     return paths
 
 
 def steps_of(chain: Sequence[Revision], slug: str, *, only: bool = False) -> list[Revision]:
-    """Return the revisions of the scenario that one belongs to, in the order in which they run.
+    """Return the revisions of the scenario of a revision, in the order in which they run.
 
     Raises:
-        CommandError: there is no such revision, or its docstring does not say what to adapt.
+        CommandError: there is no such revision, or its docstring has no `Adapt:`.
     """
     by_slug = {revision.slug: revision for revision in chain}
     if slug not in by_slug:
@@ -125,7 +125,7 @@ def steps_of(chain: Sequence[Revision], slug: str, *, only: bool = False) -> lis
 
 @contextmanager
 def _inside(folder: Path | None) -> Iterator[None]:
-    """Work in a project's folder: a script_location may be relative to it."""
+    """Change to a project's folder: a script_location may be relative to it."""
     if folder is None:
         yield
         return
@@ -148,7 +148,7 @@ def _config(folder: Path | None) -> Config:
 def _database(
     options: CopyOptions, config: Config, say: Callable[[str], None]
 ) -> Iterator[Connection | None]:
-    """Give a connection to the database that the copies are for, None where none is named."""
+    """Give a connection to the database that the copies are for; None if no database is named."""
     if options.url:
         engine = make_engine(parse_url(options.url, "--url"), poolclass=NullPool)
     elif options.to is None:
@@ -159,7 +159,7 @@ def _database(
                 parse_url(config.get_main_option("sqlalchemy.url") or ""), poolclass=NullPool
             )
         except DatabaseURLError:
-            say("no database was looked at: --url names one")
+            say("Needs: was not checked: name the database with --url")
             yield None
             return
     with connect(engine) as connection:
@@ -189,7 +189,7 @@ def _write(scripts: ScriptDirectory, steps: Sequence[Revision], chosen: Renaming
     }
     paths = []
     for step, id_, down in zip(steps, new_ids, downs, strict=False):
-        with redirect_stdout(io.StringIO()):  # it prints a line for each file
+        with redirect_stdout(io.StringIO()):  # Alembic prints a line for each file
             made = scripts.generate_revision(id_, chosen.slugs[step.slug], head=down or "base", refresh=True)
         assert made is not None
         path = Path(made.path)
@@ -200,5 +200,5 @@ def _write(scripts: ScriptDirectory, steps: Sequence[Revision], chosen: Renaming
     return paths
 
 
-# Stands for the date until the file is made.
+# A placeholder for the date, until the file is written.
 DATE = "\x01"

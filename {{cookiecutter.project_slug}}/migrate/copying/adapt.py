@@ -1,8 +1,8 @@
-"""What in a revision is the example's: the line `Adapt:` of its docstring.
+"""The names in a revision that belong to the example: the line `Adapt:` of its docstring.
 
 `Adapt: table orders, key uuid, columns amount customer_id, table customers, key uuid, labels local`.
-A key and columns belong to the table before them, and what is `new` is made by the revision. A name
-that is made of these is not named.
+A key and columns belong to the table before them. The revision itself creates what is `new`. A name
+that is made from these names is not listed.
 """
 
 import re
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from alembic.util import CommandError
 
-# A "name" is what else the database calls something; members are those of JSON. A table's columns and
-# the type of its key stand behind it.
+# A "name" is any other name in the database; members are keys of JSON. A table's columns and the type of
+# its key come after it.
 IDENTIFIERS = ("table", "column", "name")
 LITERALS = ("label", "member")
 KINDS = (*IDENTIFIERS, *LITERALS, "key")
@@ -30,8 +30,8 @@ class Name:
     Attributes:
         kind: one of `KINDS`; for "key" the text is the type of the table's `id`.
         text: the name.
-        table: the table that a column or key belongs to, else "".
-        new: whether the revision makes it.
+        table: the table of a column or key, else "".
+        new: whether the revision creates it.
     """
 
     kind: str
@@ -47,7 +47,7 @@ def parse(line: str) -> list[Name]:
     """Return the names of an `Adapt:` line.
 
     Raises:
-        CommandError: it cannot be read.
+        CommandError: the line cannot be read.
     """
     if line in ("", "nothing"):
         return []
@@ -67,7 +67,7 @@ def parse(line: str) -> list[Name]:
             elif kind not in OF_A_TABLE:
                 found.append(Name(kind, word, new=new))
             elif not table.text:
-                raise CommandError(f"Adapt: {item!r} stands before its table")
+                raise CommandError(f"Adapt: {item!r} comes before its table")
             else:
                 found.append(Name(kind, word, table.text, new or table.new))
     return found
@@ -92,7 +92,7 @@ def written(names: Iterable[Name]) -> str:
 
 
 def union(lines: Iterable[Iterable[Name]]) -> list[Name]:
-    """Return the names of several revisions, each once, a table's columns behind it."""
+    """Return the names of several revisions, each once; a table's columns come after it."""
     names = list(dict.fromkeys(name for line in lines for name in line))
     tables = list(dict.fromkeys(name.text for name in names if name.kind == "table"))
     order = {"table": 0, "key": 1, "column": 2}

@@ -1,4 +1,4 @@
-"""What the names of an example become: as the options say, or as a person answers."""
+"""The new names of an example: from the options, or from a person's answers."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from migrate.copying.adapt import Name
 from migrate.copying.renaming import ID, Renaming
 
 KEY_TYPES = ("uuid", "bigint", "integer", "text")
-# What a new name may hold; a schema stands before a point. A label may hold more.
+# The characters of a new name; a schema comes before a point. A label may have more.
 PLAIN = re.compile(r"[^\W\d][\w -]*")
 LABEL = re.compile(r"[\w .,/-]+")
 
@@ -24,17 +24,17 @@ def renaming(
     same: bool = False,
     ask: Ask | None = None,
 ) -> Renaming:
-    """Return what the names of an example become.
+    """Return the new names of an example.
 
     Args:
-        names: those of the `Adapt:` lines.
-        given: for each kind of name what the options say, as NEW in the order of the names or as OLD=NEW.
-        id_: the column that is the key of the tables.
-        same: what is not said stays as it is.
-        ask: how to ask a person; without it, what is missing is an error.
+        names: the names of the `Adapt:` lines.
+        given: the options by kind of name, as NEW in the order of the names or as OLD=NEW.
+        id_: the key column of the tables.
+        same: keep each name that is not given.
+        ask: called with a question, returns the answer; without it, a missing name is an error.
 
     Raises:
-        CommandError: an answer is missing, too much, or cannot be used.
+        CommandError: a name is missing, is given once too often, or cannot be used.
     """
     olds = {
         kind: list(dict.fromkeys(name.text for name in names if name.kind == kind))
@@ -45,7 +45,7 @@ def renaming(
     missing = [(kind, old) for kind, known in olds.items() for old in known if old not in answers[kind]]
     if missing and not same and ask is None:
         options = " ".join(f"--{kind} {old}=…" for kind, old in missing)
-        raise CommandError(f"say what these become: {options} (or --same, where a name stays as it is)")
+        raise CommandError(f"give the new names: {options} (or --same, to keep each name that is not given)")
     for kind, old in missing:
         answers[kind][old] = ask(f"{kind} {old} [{old}]: ").strip() if ask and not same else ""
     chosen = {kind: {old: new or old for old, new in pairs.items()} for kind, pairs in answers.items()}
@@ -55,7 +55,7 @@ def renaming(
     schema = "".join(schemas)
     tables = {old: new.rpartition(".")[2] for old, new in chosen["table"].items()}
     if len(set(tables.values())) < len(tables):
-        raise CommandError("two tables of a scenario cannot become the same")
+        raise CommandError("two tables of a scenario cannot become the same table")
     for kind, pairs in {**chosen, "table": tables}.items():
         for new in pairs.values():
             _check(kind, new)

@@ -1,7 +1,7 @@
-"""What must hold before a revision runs: the line `Needs:` of its docstring, and whether it does.
+"""What must hold before a revision runs: the line `Needs:` of its docstring, and its check.
 
-`Needs: orders.amount is integer; no index on orders.amount; code that ...`. Each of the
-sentences of `RULES` is looked up, and every other one is for a person to judge.
+`Needs: orders.amount is integer; no index on orders.amount; code that ...`. The sentences that
+`RULES` knows are checked on the database. A person must check the others.
 """
 
 import re
@@ -30,12 +30,12 @@ def steps_before(line: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a copy is to run.
+    """The place where a copy will run.
 
     Attributes:
-        connection: the database, None where there is none to look at.
+        connection: the database; None if there is none to check.
         environment: the text of env.py.
-        renaming: what the names of the example are there.
+        renaming: the new names of the example.
     """
 
     connection: Connection | None
@@ -43,16 +43,16 @@ class Place:
     renaming: Renaming
 
     def holds(self, query: str, **values: Any) -> bool:
-        """Whether a query has a row. Without a database it is taken to have one."""
+        """Whether a query returns a row. Without a database, the answer is yes."""
         return self.connection is None or self.connection.execute(text(query), values).first() is not None
 
     def relation(self, name: str) -> str:
-        """Return the name of a table, an index or a view, as to_regclass() takes it."""
+        """Return the name of a table, an index or a view, in the form of to_regclass()."""
         schema = f"{quoted(self.renaming.schema)}." if self.renaming.schema else ""
         return schema + quoted(self.renaming.new(name))
 
     def shown(self, sentence: str) -> str:
-        """Return a sentence of `Needs:` with the names that things have in this place."""
+        """Return a sentence of `Needs:` with the new names."""
         return re.sub(r"[^\W\d]\w*", lambda word: self.renaming.new(word[0]), sentence)
 
 
@@ -64,7 +64,7 @@ INDEXED = """
         SELECT FROM pg_depend WHERE objid = indexrelid AND refobjid = indrelid AND refobjsubid = attnum
     ))
 """
-# Whatever the column is called: one with the time of the last change.
+# A column with the time of the last change, whatever its name.
 TOUCHES = r"""
     SELECT FROM pg_trigger JOIN pg_proc AS p ON p.oid = tgfoid JOIN pg_attribute ON attrelid = tgrelid
     WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgtype & 16 > 0
@@ -173,7 +173,7 @@ def _transactions(place: Place, _found: re.Match[str]) -> bool:
 
 Rule = Callable[[Place, re.Match[str]], bool]
 
-# What is looked up, by how it is said.
+# The sentences that are checked, by their pattern.
 RULES: Mapping[str, Rule] = {
     r"(?P<table>\w+)\.(?P<column>\w+) is (?P<what>[\w ()\[\]]+)": _column,
     r"no index on (?P<table>\w+)\.(?P<column>\w+)(?: but of (?P<but>\w+))?": _no_index,
@@ -193,7 +193,7 @@ RULES: Mapping[str, Rule] = {
 
 
 def broken(lines: Iterable[str], place: Place) -> Iterator[str]:
-    """Yield each sentence of `Needs:` lines that does not hold, with the names of the place."""
+    """Yield each sentence of `Needs:` lines that does not hold, with the new names."""
     for sentence in dict.fromkeys(s for line in lines for s in sentences(line)):
         for pattern, rule in RULES.items():
             if (found := re.fullmatch(pattern, sentence)) and not rule(place, found):
@@ -201,14 +201,14 @@ def broken(lines: Iterable[str], place: Place) -> Iterator[str]:
 
 
 def left_to_people(lines: Iterable[str]) -> list[str]:
-    """Return the sentences of `Needs:` lines that no rule looks up."""
+    """Return the sentences of `Needs:` lines that no rule checks."""
     known = [AFTER.pattern, *RULES]
     said = dict.fromkeys(sentence for line in lines for sentence in sentences(line))
     return [sentence for sentence in said if not any(re.fullmatch(rule, sentence) for rule in known)]
 
 
 def missing(names: Iterable[Name], place: Place) -> Iterator[str]:
-    """Yield what an `Adapt:` line names and the database has not, and what is new and there already."""
+    """Yield each object of an `Adapt:` line that does not exist, and each new one that exists already."""
     for name in names:
         table = place.relation(name.table or name.text)
         what = f"{place.renaming.new(name.table)}.{place.renaming.new(name.text)}" if name.table else table
@@ -226,4 +226,4 @@ def missing(names: Iterable[Name], place: Place) -> Iterator[str]:
             case _:
                 continue
         if place.connection is not None and found == name.new:
-            yield f"{what} is there already" if found else f"there is no {what}"
+            yield f"{what} exists already" if found else f"there is no {what}"

@@ -1,4 +1,4 @@
-"""Old names and new ones, and the names that are made of them."""
+"""Old and new names, and the names that are made from them."""
 
 import hashlib
 import re
@@ -16,16 +16,16 @@ _preparer = PGDialect().identifier_preparer  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True)
 class Renaming:
-    """What the names of an example become.
+    """The new names of an example.
 
     Attributes:
         tables: new names of tables.
-        others: new names of columns, and of what else has a name in the database.
-        literals: new words in the place of labels and of members of JSON.
+        others: new names of columns, and of other objects in the database.
+        literals: new labels, and new keys of JSON.
         keys: new types of the tables' ids, by the old type.
-        schema: where the tables are; "" leaves it to the search_path.
-        id: the column that is the key of the tables, which is `id` in the chain.
-        slugs: new names of the revisions.
+        schema: the schema of the tables; "" leaves it to the search_path.
+        id: the key column of the tables; in the chain it is `id`.
+        slugs: new slugs of the revisions.
     """
 
     tables: Mapping[str, str]
@@ -38,7 +38,7 @@ class Renaming:
 
     @cached_property
     def forms(self) -> dict[str, str]:
-        """The words that stand in names, and what comes in their place."""
+        """The words that occur in names, and the words that replace them."""
         singular = {
             one: singular_of(new) for old, new in self.tables.items() if (one := singular_of(old)) != old
         }
@@ -49,11 +49,11 @@ class Renaming:
         return _any_of(self.forms, r"(?<![^\W_])", r"(?![^\W_])")
 
     def knows(self, name: str) -> bool:
-        """Whether a name is one of the example's, or is made of them."""
+        """Whether a name belongs to the example, or is made from such names."""
         return name == ID or bool(self._parts.search(name))
 
     def new(self, name: str) -> str:
-        """Return what becomes of a name, which may be made of others."""
+        """Return the new form of a name, which may be made from others."""
         if name == ID:
             return self.id
         if not self.forms:
@@ -74,12 +74,12 @@ class Renaming:
 
 
 def quoted(name: str) -> str:
-    """Return a name as it stands in SQL."""
+    """Return a name as SQL."""
     return str(_preparer.quote(name))
 
 
 def shortened(name: str) -> str:
-    """Return a name that PostgreSQL does not cut off, made as SQLAlchemy makes it."""
+    """Return a name that is short enough for PostgreSQL, made as SQLAlchemy makes it."""
     if len(name.encode()) <= LONGEST:
         return name
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[-4:]
@@ -87,19 +87,19 @@ def shortened(name: str) -> str:
 
 
 def singular_of(name: str) -> str:
-    """Return a table's name for one of its rows."""
+    """Return the singular of a table's name: the name of one row."""
     if name.endswith("ies"):
         return name.removesuffix("ies") + "y"
     return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
 def plural_of(name: str) -> str:
-    """Return a name for more than one."""
+    """Return the plural of a name."""
     return name.removesuffix("y") + "ies" if name.endswith("y") else f"{name}s"
 
 
 def as_slug(name: str) -> str:
-    """Return a name in the form that names of files have: Order Items is order_items."""
+    """Return a name in the form of file names: Order Items is order_items."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"\W+", "_", apart).strip("_").lower()
 

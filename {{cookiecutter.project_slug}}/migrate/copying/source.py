@@ -1,4 +1,4 @@
-"""The file of a revision under other names: its strings, its docstring, its ids."""
+"""The file of a revision with other names: its strings, its docstring, its ids."""
 
 import ast
 import re
@@ -13,12 +13,12 @@ from migrate.copying import adapt, sql
 from migrate.copying.renaming import Renaming, quoted
 from migrate.ledger.docstring import wrapped
 
-# Which argument of a call is SQL: its place, or its name.
+# Which argument of a call is SQL: by its place or its name.
 SQL_ARGUMENTS = {"execute": 0, "text": 0, "create_check_constraint": 2}
 SQL_KEYWORDS = {"postgresql_where", "postgresql_partition_by"}
 COMMENTS = {"comment"}
 
-# How the operations of Alembic are told a schema, and where their table's name stands.
+# The schema argument of Alembic's operations, and the place of their table's name.
 TAKES_SCHEMA = {
     "add_column", "alter_column", "create_check_constraint", "create_index", "create_table",
     "create_table_comment", "create_unique_constraint", "drop_column", "drop_constraint", "drop_index",
@@ -26,7 +26,7 @@ TAKES_SCHEMA = {
 }  # fmt: skip
 SCHEMAS = {"create_foreign_key": ("source_schema", "referent_schema")}
 
-# Types of a key in Python, with what fills it in a table that the revision makes.
+# Types of a key in Python, and how a table that the revision creates fills the key.
 PYTHON_KEYS = {
     "uuid": ("sa.Uuid()", ', server_default=sa.text("gen_random_uuid()")'),
     "bigint": ("sa.BigInteger()", ", sa.Identity()"),
@@ -41,7 +41,7 @@ IDS = {"revision", "down_revision", "branch_labels", "depends_on"}
 
 
 class Ids(NamedTuple):
-    """What a copy is called, and what it comes after."""
+    """The ids of a copy, and of the revision that it comes after."""
 
     revision: str
     down: str | None
@@ -56,9 +56,9 @@ class _Edit:
 
 
 def strings(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
-    """Yield each string of a file, whole, with what it is: "sql", "name" or "prose".
+    """Yield each whole string of a file, with its kind: "sql", "name" or "prose".
 
-    The docstring of the file is not among them.
+    The file's docstring is left out.
     """
     said: dict[int, str] = {}
     for node in ast.walk(tree):
@@ -94,7 +94,7 @@ def _outermost(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def _shape(node: ast.expr) -> str:
-    """Return what a string is, by its look: a name is one word."""
+    """Return the kind of a string, by its form: a name is one word."""
     if isinstance(node, ast.Constant):
         return "name" if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)?", str(node.value)) else "sql"
     literal = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)  # type: ignore[attr-defined]
@@ -102,15 +102,15 @@ def _shape(node: ast.expr) -> str:
 
 
 def copied(source: str, renaming: Renaming, ids: Ids) -> str:
-    """Return the source of a revision under other names.
+    """Return the source of a revision with other names.
 
     Args:
         source: the revision.
-        renaming: what the names become.
-        ids: what the copy is called.
+        renaming: the new names.
+        ids: the ids of the copy.
 
     Raises:
-        CommandError: it has a string that cannot be written with the new names.
+        CommandError: a string cannot be written with the new names.
     """
     source = _keys(source, renaming)
     text = _Text(source)
@@ -133,12 +133,12 @@ def copied(source: str, renaming: Renaming, ids: Ids) -> str:
     try:
         ast.parse(result)
     except SyntaxError as error:
-        raise CommandError(f"these names make no Python of the revision (line {error.lineno})") from error
+        raise CommandError(f"these names give no valid Python (line {error.lineno})") from error
     return result
 
 
 class _Text:
-    """Where the lines and columns of syntax are in a text."""
+    """A text, and the positions of its lines and columns."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -181,7 +181,7 @@ def _of_string(text: _Text, node: ast.expr, kind: str, renaming: Renaming) -> _E
 
 
 def _quoted(piece: re.Match[str], body: str) -> str:
-    """Return a string of Python with this body, in quotes that it does not hold."""
+    """Return a Python string with this body, in quotes that do not occur in it."""
     quotes = piece["quotes"]
     if body != piece["body"] and quotes == '"' and re.search(r'(?<!\\)"', body):
         quotes = "'" if "'" not in body else '"""'
@@ -191,7 +191,7 @@ def _quoted(piece: re.Match[str], body: str) -> str:
 
 
 def _schema(text: _Text, call: ast.Call, renaming: Renaming) -> Iterator[_Edit]:
-    """Yield what tells an operation the schema."""
+    """Yield the edits that give an operation the schema."""
     function = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     keywords = SCHEMAS.get(function) or (("schema",) if function in TAKES_SCHEMA else ())
     if not keywords:
@@ -218,7 +218,7 @@ def _ids(text: _Text, tree: ast.Module, ids: Ids) -> Iterator[_Edit]:
 
 
 def _keys(source: str, renaming: Renaming) -> str:
-    """Return a file with another type of key in what Python says of columns."""
+    """Return a file with another key type in its Python columns."""
     for old, new in renaming.keys.items():
         if old == new:
             continue
@@ -258,7 +258,7 @@ def _field(name: str, said: str, renaming: Renaming) -> str:
 
 
 def new_names(names: list[adapt.Name], renaming: Renaming) -> list[adapt.Name]:
-    """Return the names of an `Adapt:` line as they are in the copy."""
+    """Return the names of an `Adapt:` line, as the copy has them."""
 
     def new(name: adapt.Name) -> str:
         if name.kind == "key":
@@ -273,7 +273,7 @@ def new_names(names: list[adapt.Name], renaming: Renaming) -> list[adapt.Name]:
 
 
 def _in_sql_notation(said: str, renaming: Renaming) -> str:
-    """Return a field whose names of tables and columns are read by the ledger, as PostgreSQL prints them."""
+    """Return a field that the ledger reads, with its names as PostgreSQL prints them."""
 
     def name(match: re.Match[str]) -> str:
         found = match[0]

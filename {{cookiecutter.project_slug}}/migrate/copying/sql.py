@@ -1,11 +1,11 @@
-"""SQL as tokens: which of them are names of the example, and how they read with others."""
+"""SQL as tokens: which of them are names of the example, and the SQL with other names."""
 
 import re
 from typing import NamedTuple
 
 from migrate.copying.renaming import ID, Renaming, quoted
 
-# {name} is a field of an f-string; \0 parts two strings that Python joins.
+# {name} is a field of an f-string; \0 separates two strings that Python joins.
 TOKEN = re.compile(
     r"""
     (?P<comment>--[^\n]*)
@@ -20,7 +20,7 @@ TOKEN = re.compile(
 )
 
 FIELD = re.compile(r"\{\w+\}")
-# What a field of an f-string that stands after one of these stands for: a name, not an expression.
+# Tokens before a name: a field of an f-string after one of these is a name, not an expression.
 BEFORE_NAME = {
     "TABLE",
     "INDEX",
@@ -34,32 +34,32 @@ BEFORE_NAME = {
     "UPDATE",
     "EXISTS",
 }
-# What stands before a relation, a view or a partition.
+# Tokens before the name of a relation.
 BEFORE_RELATION = {
     "TABLE", "VIEW", "FROM", "JOIN", "INTO", "UPDATE", "ON", "ONLY", "ANALYZE", "REFERENCES", "LIKE",
     "PARTITION", "PARTITION OF",
 }  # fmt: skip
-# What takes a name of a relation as text.
+# Functions that take the name of a relation as text.
 TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}
-# Variables of the loops that are numbers whatever the key is.
+# Variables of the backfill loops that are numbers for any type of key.
 NUMBERS = {"batch_size", "number", "next", "total", "done", "moved"}
 
 
 class Token(NamedTuple):
-    """A piece of SQL, with its place among those that mean something."""
+    """A piece of SQL: its kind and its text."""
 
     kind: str
     text: str
 
 
 class Statement(NamedTuple):
-    """The tokens of a statement, and which of them mean something."""
+    """The tokens of a statement, and those of them that are no white space or comment."""
 
     tokens: list[Token]
     places: list[int]
 
     def near(self, place: int, distance: int) -> str:
-        """Return the text of a token that stands so many behind another, "" where there is none."""
+        """Return the text of the token at a distance from another one; "" if there is none."""
         there = place + distance
         return self.tokens[self.places[there]].text if 0 <= there < len(self.places) else ""
 
@@ -81,7 +81,7 @@ def read(text: str) -> Statement:
 
 
 def is_type(statement: Statement, place: int) -> bool:
-    """Whether a token stands where a type does: after ::, a variable, or CONSTANT."""
+    """Whether a token is at the place of a type: after ::, a variable, or CONSTANT."""
     before = statement.near(place, -1)
     named = bool(re.fullmatch(r"[a-z_]\w*", before)) and statement.near(place, -2) != "AS"
     return before in ("::", "CONSTANT", "RETURNS", "TYPE") or named
@@ -91,8 +91,8 @@ def renamed(text: str, renaming: Renaming) -> str:
     """Return SQL with other names.
 
     Args:
-        text: one statement or more, or an expression; as it stands in Python, less its quotes.
-        renaming: what the names become.
+        text: one statement or more, or an expression; as in the Python source, without its quotes.
+        renaming: the new names.
     """
     statement = read(text)
     place_of = {number: place for place, number in enumerate(statement.places)}
@@ -126,7 +126,7 @@ def _name(statement: Statement, place: int, text: str, renaming: Renaming) -> st
 
 
 def _relation(statement: Statement, place: int, name: str, renaming: Renaming, old: str = "") -> str:
-    """Return a name with its schema, where it stands for what is in a schema."""
+    """Return a name, with the schema if it is the name of an object in a schema."""
     before, after = statement.near(place, -1), statement.near(place, 1)
     if not renaming.schema or before in (".", "AS", "CONSTRAINT"):
         return name
@@ -155,7 +155,7 @@ def _is_key_type(statement: Statement, place: int, text: str) -> bool:
 
 
 def _out_of_the_way(statement: Statement, place: int, text: str, renaming: Renaming) -> str:
-    """Return a variable under another name, where a new column has its name."""
+    """Return another name for a variable, if a new column has the variable's name."""
     taken = text in renaming.forms.values() and text in statement.variables
     return f"{text}_" if taken and statement.near(place, -1) != "." else text
 
@@ -188,9 +188,9 @@ def _in_quotes(name: str, renaming: Renaming) -> str:
 
 
 def prose(text: str, renaming: Renaming) -> str:
-    """Return a sentence with other names: of tables, of one of their rows, and with underscores.
+    """Return a sentence with other names: of tables, of their rows, and names with underscores.
 
-    A column whose name is an English word is one where it stands behind its table, or in backticks.
+    If a column's name is an English word, it counts as a name only after its table, or in backticks.
     """
 
     def word(match: re.Match[str]) -> str:
@@ -204,7 +204,7 @@ def prose(text: str, renaming: Renaming) -> str:
 
 
 def _word(old: str, before: str, renaming: Renaming) -> str:
-    """Return a word of a sentence that has this before it."""
+    """Return the new form of a word, given the text before it."""
     if old in renaming.slugs:
         return renaming.slugs[old]
     if behind := re.search(r"(\w+)\.$", before):
