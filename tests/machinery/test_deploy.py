@@ -220,7 +220,7 @@ def test_the_third_fails_two_stand_and_the_printed_ways_work(bad: Site) -> None:
     assert bad.database.rows() == rows
     assert bad.database.schema() == copy.schema()
 
-    # The way on, which fails as before until the cause is mended.
+    # The way on, which fails as before until the cause is repaired.
     assert bad.typed(on)[0] == 1
     assert bad.heads() == ["r2"]
     path = bad.folder / "versions/r3.py"
@@ -520,7 +520,7 @@ def test_two_heads_are_refused(good: Site) -> None:
     code, output = good.deploy()
     assert code == 1
     assert re.search(
-        "the chain has 2 heads, (r2, other|other, r2): unite them with alembic merge heads", output
+        "the chain has 2 heads, (r2, other|other, r2): merge them with alembic merge heads", output
     )
     assert steps(output) == ["1"]
     assert good.heads() == ["r0"]

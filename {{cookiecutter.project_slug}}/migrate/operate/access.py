@@ -1,4 +1,4 @@
-"""Whether the roles can do their part: the one that migrates, and the application's."""
+"""Check the rights of the two roles: the one that migrates, and the application's."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,7 +10,7 @@ from database import Base
 from migrate.autogenerate import load
 from migrate.autogenerate.scope import Scope
 
-load()  # the models; where they cannot be imported, in one line
+load()  # the models; if they cannot be imported, one line says why
 
 NOT_OURS = text("""
     SELECT c.oid::regclass::text
@@ -18,7 +18,7 @@ NOT_OURS = text("""
     JOIN pg_namespace AS n ON nspname = schema JOIN pg_class AS c ON relnamespace = n.oid AND relname = name
     WHERE NOT pg_has_role(relowner, 'USAGE') ORDER BY 1
 """)
-# NULL where there is no such schema or role.
+# NULL if there is no such schema or role.
 MAY = text("""
     SELECT name, has_schema_privilege(pg_roles.oid, pg_namespace.oid, :privilege)
     FROM unnest(CAST(:schemas AS text[])) AS name
@@ -32,15 +32,15 @@ MAY_CREATE_SCHEMAS = text("SELECT has_database_privilege(current_database(), 'CR
 
 
 def check(connection: Connection, config: Config, *, to_head: bool) -> None:
-    """Make sure that the connection's role can change what the models say.
+    """Refuse a role that may not change the models' tables.
 
     Args:
-        connection: the database.
+        connection: the database, as that role.
         config: the ini file, which may exclude tables.
-        to_head: the models are what the database is to become.
+        to_head: the database goes to head, so the models say what it will be.
 
     Raises:
-        CommandError: it may not create tables in a schema, or the schema; or it does not own a table.
+        CommandError: the role may not create a schema, or tables in a schema; or it does not own a table.
     """
     role = connection.scalar(text("SELECT current_user"))
     places = list(_places(connection, config))
@@ -64,7 +64,7 @@ def check(connection: Connection, config: Config, *, to_head: bool) -> None:
 
 
 def closed(connection: Connection, config: Config, role: str | None) -> list[str]:
-    """Return the schemas of the models that a role may not use."""
+    """Return the models' schemas that a role may not use."""
     places = _places(connection, config)
     return [schema for schema, may in _may(connection, places, role, "USAGE") if may is False]
 
@@ -83,7 +83,7 @@ def _may(
 
 
 def _places(connection: Connection, config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the tables that are compared, and Alembic's own, by schema and name."""
+    """Yield the compared tables, and Alembic's own, by schema and name."""
     scope = Scope(config.get_main_option("exclude_tables", ""))
     tables = Base.metadata.sorted_tables
     scope.look(connection, tables)

@@ -1,4 +1,4 @@
-"""A backup before a change, the proof that it is one, and the way back from it."""
+"""Write a backup before a change, check it, and restore it."""
 
 import errno
 import os
@@ -14,25 +14,25 @@ from migrate.run.connection import connect, major_version
 from postgres import client
 from postgres.errors import ClientError
 
-LOCK_WAIT = "5min"  # how long pg_dump waits for a table that somebody has locked
+LOCK_WAIT = "5min"  # how long pg_dump waits for a table that is locked
 JOBS = 4  # tables restored at the same time
 
 VERSIONS = re.compile(
     r"^COPY ([^\n]+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S
 )
 
-# Before what it is, in a line of a table of contents.
+# The numbers at the beginning of a line of the table of contents.
 ENTRY = re.compile(r"^\d+; \d+ \d+ ")
-# What comes after the rest, in this order: the first and the last of them a database works without.
-# The rows of a materialized view may need a grant, and an event trigger must not see a restore.
+# The entries that are restored last, in this order. A database works without the first and the last
+# group. The rows of a materialized view may need a grant, and an event trigger must not see a restore.
 LATER = (
     ("ACL ", "DEFAULT ACL "),
     ("MATERIALIZED VIEW DATA ",),
     ("COMMENT ", "SECURITY LABEL ", "PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER "),
 )
-# A statement up to its first string, which may be a secret: a subscription's has a password.
+# A statement up to its first string, which may be a secret: that of a subscription has a password.
 FAILED = re.compile(r"ERROR: +(.*)\n(?:.*\n)*?Command was: ([^'\n]*)")
-# What an administrator has made in an empty database already stays as it is.
+# Objects that an administrator has made already in an empty database: they stay as they are.
 THERE = text("""
     SELECT 'EXTENSION - ' || extname FROM pg_extension WHERE extname <> 'plpgsql'
     UNION ALL SELECT 'COMMENT - EXTENSION ' || extname FROM pg_extension
@@ -51,7 +51,7 @@ class Backup:
         """Return how many tables have their rows in it.
 
         Raises:
-            ClientError: it is no backup, or pg_restore is too old for it.
+            ClientError: the file is no backup, or pg_restore is too old for it.
         """
         return len(re.findall(r"^\d+; \d+ \d+ TABLE DATA ", self.contents(), re.MULTILINE))
 
@@ -59,14 +59,14 @@ class Backup:
         """Return its table of contents, as pg_restore lists it.
 
         Raises:
-            ClientError: it is no backup, or pg_restore is too old for it.
+            ClientError: the file is no backup, or pg_restore is too old for it.
         """
         return client.output(self.pg_restore, None, "--list", str(self.path))
 
     def read(self) -> None:
         """Read every block of it.
 
-        Its table of contents comes first: of a file that is cut off, --list sees nothing.
+        The table of contents is at the beginning: --list does not see that the end of a file is missing.
 
         Raises:
             ClientError: a part is missing or broken.
@@ -77,7 +77,7 @@ class Backup:
         """Return the revisions that its database was at.
 
         Args:
-            schema: the one, as SQL, whose table of Alembic is meant where several have one.
+            schema: the schema of Alembic's table, as SQL, if several schemas have one.
         """
         sql = client.output(
             self.pg_restore, None, "--data-only", "--table=alembic_version", "--file=-", str(self.path)
@@ -87,18 +87,18 @@ class Backup:
 
 
 def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:
-    """Write a backup, readable by its owner alone. What stands there is never overwritten.
+    """Write a backup that only its owner can read. It never overwrites a file.
 
-    Until it is complete it is called `….partial`.
+    Until the backup is complete, its name ends in `.partial`.
 
     Raises:
-        ClientError: pg_dump failed; there is no file then.
+        ClientError: pg_dump failed; then there is no file.
         OSError: the file cannot be written, or exists.
     """
     partial = path.with_name(path.name + ".partial")
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        # Who wants this name must hold the partial one first: nobody can take it from here on.
+        # A run takes the partial name first, so from here on no other run can take this name.
         if path.exists():
             raise FileExistsError(errno.EEXIST, "exists already", str(path))
         client.output(
@@ -114,23 +114,23 @@ def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:
 
 
 def restore(backup: Backup, url: URL) -> list[str]:
-    """Restore into an empty database, less the extensions and schemas that are in it already.
+    """Restore into an empty database, without the extensions and schemas that it has already.
 
     Returns:
-        What could not be restored, and the database works without, each with the reason.
+        The entries that could not be restored, and that the database works without, with the reasons.
 
     Raises:
         CommandError: the server is out of reach.
-        ClientError: pg_restore met an error in anything else.
+        ClientError: another entry could not be restored.
     """
     engine = make_engine(url, poolclass=NullPool)
     with connect(engine) as connection:
         older = major_version(connection) < client.version(backup.pg_restore)
         there = tuple(f"{entry} " for entry in connection.scalars(THERE))
-    # A database that is read-only by default is so after the restore.
+    # A database may be read-only by default: the restore must write even so.
     writable = f"{url.query.get('options', '')} -c default_transaction_read_only=off".strip()
     url = url.update_query_dict({"options": writable})
-    # No connection is kept meanwhile: the server may end one that does nothing for hours.
+    # Keep no connection open meanwhile: the server may end one that is idle for hours.
     parts: list[list[str]] = [[] for _ in range(4)]
     for line in backup.contents().splitlines():
         entry = ENTRY.sub("", line)
@@ -157,11 +157,11 @@ def restore(backup: Backup, url: URL) -> list[str]:
 
 
 def analyze(url: URL) -> None:
-    """Have the planner look at every table of a database.
+    """Run ANALYZE on every table of a database.
 
     Raises:
         CommandError: the server is out of reach.
-        SQLAlchemyError: the server refused.
+        SQLAlchemyError: the server failed.
     """
     engine = make_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with connect(engine) as connection:
@@ -169,12 +169,12 @@ def analyze(url: URL) -> None:
 
 
 def _only_unknown_settings(errors: str) -> bool:
-    """Whether an older server only does not know a limit that pg_restore sets to none, to be sure."""
+    """Whether the only errors are unknown settings: pg_restore resets limits that an older server lacks."""
     lines = [line for line in errors.splitlines() if "error: " in line]
     return bool(lines) and all('"transaction_timeout"' in line for line in lines)
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has it."""
+    """Wait until the file is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""A database beside the one that is in use: what makes it the same, who may make it, and how."""
+"""A new database beside the one in use: how to make it the same, and which role may make it."""
 
 import shlex
 import shutil
@@ -14,7 +14,7 @@ from migrate.operate.operation import Operation, paragraph, quiet, shown
 from migrate.run.connection import connect
 from postgres import client
 
-# What belongs to a database itself, which is not in a backup of what is in it.
+# The properties of the database itself, which a backup does not have.
 LIKE_THE_ORIGINAL = text("""
     SELECT concat_ws(' ', 'ENCODING', quote_literal(pg_encoding_to_char(d.encoding)),
         'LC_COLLATE', quote_literal(d.datcollate), 'LC_CTYPE', quote_literal(d.datctype),
@@ -24,7 +24,7 @@ LIKE_THE_ORIGINAL = text("""
         LATERAL (SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')) AS l (name)
     WHERE datname = current_database()
 """)
-# A list is quoted already, each of its names. A value may be a secret: it is not for a log.
+# In a list, each name is quoted already. A value may be a secret, so it must not be logged.
 SETTINGS = """
     SELECT name, format('ALTER %s SET %I TO %s',
         CASE setrole WHEN 0 THEN format('DATABASE %I', CAST(:new AS text))
@@ -45,7 +45,7 @@ GRANTS = text("""
         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
     FROM pg_database, aclexplode(datacl) WHERE datname = current_database() GROUP BY grantee
 """)
-# Those that only a superuser can create, and their schemas, where a new database has none of that name.
+# Extensions that only a superuser can create, and their schemas that a new database does not have.
 EXTENSIONS = text("""
     SELECT extname, statement FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
     JOIN pg_available_extension_versions AS available ON name = extname AND version = extversion,
@@ -62,7 +62,7 @@ MAY_RENAME = text("""
         SELECT FROM pg_database WHERE datname = ANY (:databases) AND NOT pg_has_role(datdba, 'USAGE')
     ) FROM pg_roles WHERE rolname = current_user
 """)
-# Who may create, give away and rename these databases: the owner of this one, or else a superuser.
+# A role that may create, give away and rename these databases: this one's owner, else a superuser.
 ADMINISTRATOR = text("""
     SELECT rolname FROM pg_roles AS r, pg_database
     WHERE datname = current_database() AND rolcanlogin AND (rolsuper OR rolcreatedb AND NOT :superuser
@@ -70,22 +70,22 @@ ADMINISTRATOR = text("""
     ORDER BY r.oid <> datdba, NOT rolsuper, r.oid LIMIT 1
 """)
 
-# What a command for psql needs besides.
+# A note for each psql command.
 PASSWORD = "psql asks for the password, or takes PGPASSWORD"  # noqa: S105
 
 
 def create_like(connection: Connection, name: str) -> None:
-    """Create an empty database with the locale of the connection's own.
+    """Create an empty database with the locale of the connection's database.
 
     Args:
         connection: in autocommit mode.
-        name: the new one's.
+        name: the name of the new one.
     """
     execute(connection, _creation(connection, name))
 
 
 def settle(connection: Connection, name: str) -> list[str]:
-    """Give a new database the settings and the grants of the connection's own.
+    """Copy the settings and grants of the connection's database to a new one.
 
     Returns:
         The names of the settings that the role could not set.
@@ -104,14 +104,14 @@ def settle(connection: Connection, name: str) -> list[str]:
 
 
 def copy_settings(name: str) -> str:
-    """Return the statement by which a superuser gives a new database the settings of this one."""
+    """Return the statement with which a superuser copies this database's settings to a new one."""
     literal = "'" + name.replace("'", "''") + "'"
     query = " ".join(SETTINGS.replace("CAST(:new AS text)", literal).split())
     return f"DO $$ DECLARE r record; BEGIN FOR r IN {query} LOOP EXECUTE r.statement; END LOOP; END $$"
 
 
 def obstacle(connection: Connection) -> str:
-    """Return why the role cannot make a database like this one and restore into it; empty where it can."""
+    """Return why the role cannot make a database like this one and restore into it; empty if it can."""
     role, (may_create, superuser) = _role(connection), connection.execute(MAY_CREATE).one()
     if not may_create:
         return f"the role {role} may not create databases"
@@ -120,12 +120,12 @@ def obstacle(connection: Connection) -> str:
 
 
 def creation(connection: Connection, url: URL, name: str) -> list[str]:
-    """Return the commands by which an administrator makes an empty database for the connection's role.
+    """Return the commands with which an administrator makes an empty database for the connection's role.
 
     Args:
-        connection: to the database that it is to be like.
-        url: the same.
-        name: the new one's.
+        connection: a connection to the database to copy the properties from.
+        url: the URL of the same database.
+        name: the name of the new one.
     """
     grants = connection.scalars(GRANTS, {"new": name}).all()
     statements = [f"{_creation(connection, name)} OWNER {quoted(_role(connection))}", *grants]
@@ -143,11 +143,11 @@ def may_rename(connection: Connection, *databases: str) -> bool:
 
 
 def way_back(operation: Operation, introduction: str, backup: str | Path) -> str:
-    """Return the commands that restore a backup, with those that an administrator has to run before.
+    """Return the commands that restore a backup, and those that an administrator must run first.
 
     Args:
-        operation: what has failed.
-        introduction: what the commands are for.
+        operation: the operation that has failed.
+        introduction: the sentence before the commands.
         backup: the file.
     """
     name = f"{operation.database[:33]}_restored_{operation.stamp.lower()}"
@@ -162,22 +162,22 @@ def way_back(operation: Operation, introduction: str, backup: str | Path) -> str
 
 
 def administrator(connection: Connection, *, superuser: bool = False) -> str:
-    """Return the name of a role that may do with databases what the connection's may not.
+    """Return the name of a role that may do with databases what the connection's role may not.
 
     Args:
-        connection: to the database that is in use.
-        superuser: the owner of databases is not enough.
+        connection: a connection to the database in use.
+        superuser: it must be a superuser; the databases' owner is not enough.
     """
     return connection.scalar(ADMINISTRATOR, {"superuser": superuser}) or "postgres"
 
 
 def psql(url: URL, *statements: str, by: str | None = None) -> str:
-    """Return the command that runs statements.
+    """Return the psql command that runs statements.
 
     Args:
-        url: where.
-        statements: each in a transaction of its own; the first that fails is the last.
-        by: the role, where it is another than the URL's.
+        url: the database.
+        statements: the statements; each runs in its own transaction, and psql stops at the first error.
+        by: the role, if it is not the URL's.
     """
     program = "psql" if shutil.which("psql") else shown(client.binary("psql"))
     options = ["--set=ON_ERROR_STOP=1"] if len(statements) > 1 else []
@@ -186,7 +186,7 @@ def psql(url: URL, *statements: str, by: str | None = None) -> str:
 
 
 def address(url: URL, password: str | None = None) -> str:
-    """Return a URL for libpq with nothing secret in it, and this in the place of the password."""
+    """Return a URL for libpq without secrets; this text replaces the password."""
     plain = client.without_secrets(url)
     if password is not None:
         plain = plain.set(password=password)
@@ -194,12 +194,12 @@ def address(url: URL, password: str | None = None) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL writes it."""
+    """Return a name as SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def execute(connection: Connection, statement: str) -> None:
-    """Execute a statement that has no parameters, though there may be a % in it."""
+    """Execute a statement without parameters, which may have a % in it."""
     connection.exec_driver_sql(statement.replace("%", "%%"))
 
 

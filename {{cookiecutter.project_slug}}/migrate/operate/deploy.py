@@ -53,7 +53,7 @@ PLANS_ONLY = text("""
     SELECT coalesce('default_transaction_read_only=on' = ANY (rolconfig), false)
     FROM pg_roles WHERE rolname = current_user
 """)
-# Indexes included. The size of a table alone would wait for a session that has locked the table.
+# With indexes. The sizes of single tables would wait for a session that has locked a table.
 BYTES = text("SELECT pg_database_size(current_database())")
 
 
@@ -64,10 +64,10 @@ class DeployOptions(Options):
     Attributes:
         to: the revision to reach.
         dry_run: end before the first change.
-        plan: the plan of a dry run, and none but that; empty for whatever is pending.
+        plan: the plan of a dry run: deploy exactly that; empty: deploy what is pending.
         as_json: print the plan of a dry run for a program.
-        no_backup: None for a backup; else none is made, and this is the name of the
-            database as typed to confirm that, empty where it is still to be asked for.
+        no_backup: None: make a backup. Else make none: this is the name of the database, typed
+            to confirm it; empty if it must still be asked for.
     """
 
     to: str = "head"
@@ -78,7 +78,7 @@ class DeployOptions(Options):
 
 
 class Deploy(Operation):
-    """The ten steps."""
+    """The ten steps of a deploy."""
 
     options: DeployOptions
     name = "deploy"
@@ -99,7 +99,7 @@ class Deploy(Operation):
         self.plan: Plan | None = None
 
     def go(self) -> None:
-        """Take the steps. A database that is where it should be is only checked."""
+        """Take the steps. If nothing is pending, only check the database."""
         self.step(1)
         self.preflight()
         if self.pending:
@@ -117,7 +117,7 @@ class Deploy(Operation):
         if self.pending:
             self.step(5)
             self.ask()
-        # With nothing pending too: a deploy that was killed after its upgrade is finished so.
+        # Also if nothing is pending: this finishes a deploy that was killed after its upgrade.
         with self.maintenance(6 if self.pending else 0, 10):
             if self.pending:
                 self.step(7)
@@ -130,15 +130,15 @@ class Deploy(Operation):
         log.info("deploy succeeded: %s is at %s", self.database, at(self.heads()))
 
     def preflight(self) -> None:
-        """Find whatever would stop the deploy later, and show what it would do.
+        """Find what would stop the deploy later, and show what the deploy would do.
 
         Raises:
             CommandError: the deploy cannot work; the message says what to do.
-            ClientError: there are no client programs that fit the server.
+            ClientError: no client programs fit the server.
         """
         if len(heads := self.scripts.get_heads()) > 1:
             raise CommandError(
-                f"the chain has {len(heads)} heads, {', '.join(heads)}: unite them with alembic merge heads"
+                f"the chain has {len(heads)} heads, {', '.join(heads)}: merge them with alembic merge heads"
             )
         with quiet(), connect(self.engine) as connection:
             server = self._check_server(connection)
@@ -204,7 +204,7 @@ class Deploy(Operation):
             log.warning("    %s", changed_since(script.revision, accepted))
 
     def _check_application(self) -> None:
-        """Warn of schemas that the application's role may not use: a smoke test need not try all."""
+        """Warn of schemas that the application's role may not use: a smoke test may not try all of them."""
         application = configured_url()
         if application is None:
             return
@@ -220,7 +220,7 @@ class Deploy(Operation):
     def _plan(self, start: tuple[str, ...]) -> None:
         self.pending = self.above(start, self.target)
         if self.pending:
-            if self.target.startswith("+"):  # not two more than what was shown
+            if self.target.startswith("+"):  # only the shown revisions
                 self.target = self.pending[-1].id
         elif self.target not in ("head", "heads") and (after := self.below(start, self.target)):
             raise CommandError(
@@ -229,7 +229,7 @@ class Deploy(Operation):
             )
 
     def _check_answers(self) -> None:
-        """Find out now, and not after the backup, that step 5 cannot end well."""
+        """Check before the backup whether step 5 could only fail."""
         if self.options.dry_run:
             return
         must_be_able_to_ask(yes=self.options.yes)
@@ -239,10 +239,12 @@ class Deploy(Operation):
         if name:
             raise CommandError(f"--no-backup {name}: the database is called {self.database}")
         if self.options.yes:
-            raise CommandError(f"--yes is not for going without a backup: give --no-backup {self.database}")
+            raise CommandError(
+                f"--yes does not confirm a deploy without a backup: give --no-backup {self.database}"
+            )
 
     def back_up(self) -> None:
-        """Write the backup, unless there shall be none."""
+        """Write the backup, unless --no-backup was given."""
         if self.plans_only:
             log.info("    none: this role may not read the rows")
             return
@@ -254,7 +256,7 @@ class Deploy(Operation):
         log.info("    %s in %s", readable(path.stat().st_size), shown(path))
 
     def verify_backup(self) -> None:
-        """Make sure that the backup is whole, and of this database as it is.
+        """Check that the backup is complete, and at the database's revision.
 
         Raises:
             ClientError: pg_restore cannot read it.
@@ -273,7 +275,7 @@ class Deploy(Operation):
         log.info("    rows of %d tables, at %s, read to the end", tables, at(held))
 
     def write_sql(self) -> None:
-        """Write what the pending revisions run, for the record, where that can be said beforehand."""
+        """Write the SQL of the pending revisions, for the record, if it is known beforehand."""
         if self.sql is None:
             log.warning("    not written: %s", self.unknown)
             return
@@ -334,7 +336,7 @@ class Deploy(Operation):
         }
 
     def _line_of_a_revision(self, error: BaseException | None) -> str:
-        """Return the line of a pending revision that an error comes from, empty where it is of none."""
+        """Return the line of a pending revision that raised an error; empty if none did."""
         paths = {revision.path for revision in self.pending}
         while error:
             for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -364,7 +366,7 @@ class Deploy(Operation):
         """Ask whether to go on.
 
         Raises:
-            CommandError: no.
+            CommandError: the answer is no.
         """
         if self.options.yes:
             log.info("    --yes")
@@ -376,7 +378,7 @@ class Deploy(Operation):
         self.confirm(question, word=self.database if unconfirmed else "")
 
     def verify(self) -> None:
-        """Make sure that the database is where it should be, and as the models say.
+        """Check that the database is at the target, and as the models say.
 
         Raises:
             CommandError: it is not.
@@ -401,11 +403,11 @@ class Deploy(Operation):
         log.info("    models and database agree")
 
     def smoke_test(self) -> None:
-        """Run the smoke test of the ini file, or else the usual one.
+        """Run the smoke test of the ini file, else the usual one.
 
         Raises:
             CommandError: the usual one failed.
-            HookError: that of the ini file failed.
+            HookError: the one of the ini file failed.
         """
         if self.section.get("smoke_test"):
             self.hook("smoke_test")
@@ -415,11 +417,11 @@ class Deploy(Operation):
             log.info("    %d models can be read", smoke.test(self.config))
 
     def ways(self) -> Iterator[str]:
-        """Yield the state after a failure, and the commands that lead on or back."""
+        """Yield the state after a failure, and the commands to go on or back."""
         heads, sentence = self.state()
         again = self._again()
         applied, left = self._applied(heads)
-        on = ("To finish it" if heads and not left else "To go on, when the cause is mended", again)
+        on = ("To finish it" if heads and not left else "To go on, after the cause is repaired", again)
         if self.hook_failed:
             yield f"on_finish failed too, so maintenance mode may still be on: {self.hook_failed}"
         if self.options.plan and left and applied:
@@ -451,7 +453,7 @@ class Deploy(Operation):
             yield beside.way_back(self, "To go back to the backup, in a new database", self.backup.path)
 
     def _applied(self, heads: tuple[str, ...] | None) -> tuple[list[Revision], list[Revision]]:
-        """Return the pending revisions that are applied by now, and those that are not."""
+        """Return the pending revisions that are applied now, and those that are not."""
         if heads is None:
             return [], []
         left = {each.id for each in self.above(heads, self.target)} if self.pending else set()
@@ -474,5 +476,5 @@ class Deploy(Operation):
 
 
 def readable(size: int) -> str:
-    """Return a size in bytes as people read it."""
+    """Return a size in bytes as text for people."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

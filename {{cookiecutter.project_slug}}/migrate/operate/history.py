@@ -1,4 +1,4 @@
-"""What has been done to a database: `python -m migrate history`."""
+"""The history of a database: `python -m migrate history`."""
 
 import json
 from dataclasses import asdict
@@ -25,8 +25,8 @@ def show(config: Path, *, as_json: bool) -> None:
     """Print every revision that ran, oldest first.
 
     Args:
-        config: the ini file, which says where the revisions are, and what is refused.
-        as_json: for a program.
+        config: the ini file, which says where the revisions are and which URLs are refused.
+        as_json: print JSON, for a program.
 
     Raises:
         CommandError: there is no such file, or the database is out of reach.
@@ -48,21 +48,25 @@ def show(config: Path, *, as_json: bool) -> None:
             + ("  file changed since" if entry.revision in changed and last[entry.revision] is entry else "")
         )
     if not entries:
-        print("no history: nothing has run since there is one, or the role may not read it")
+        print("no history: nothing has run since it began, or the role may not read it")
 
 
 def accept(config: Path, revision: str) -> None:
-    """Write down that the file of an applied revision is all right as it is now.
+    """Record that the file of an applied revision is right as it is now.
+
+    Args:
+        config: the ini file.
+        revision: the revision's id.
 
     Raises:
-        CommandError: there is no such revision or none that is applied, or the role may not write it.
+        CommandError: there is no such revision, it is not applied, or the role may not write the history.
     """
     engine, scripts = _open(config)
     script = scripts.get_revision(revision)
     with quiet(), connect(engine) as connection:
         heads = MigrationContext.configure(connection).get_current_heads()
         if script.revision not in history.applied_revisions(scripts, heads):
-            raise CommandError(f"{script.revision} is not applied: its file may change as it likes")
+            raise CommandError(f"{script.revision} is not applied: its file may change")
         row = {**history.of(script), "direction": "accept", "took": timedelta()}
         try:
             history.add(connection, row)

@@ -1,4 +1,4 @@
-"""Commands of the ini file that a deploy runs: maintenance mode, the smoke test."""
+"""The commands of the ini file that a deploy runs: maintenance mode, the smoke test."""
 
 import logging
 import os
@@ -19,20 +19,20 @@ log = logging.getLogger("migrate")
 
 
 class HookError(CommandError):
-    """The command failed. The message says how."""
+    """A command failed. The message says how."""
 
 
 def execute(command: str, **environment: str) -> None:
-    """Run a command in a shell, in the project's folder, and log what it prints, less passwords.
+    """Run a command in a shell, in the project's folder, and log its output, without passwords.
 
     Args:
-        command: as a shell takes it.
+        command: the command for the shell.
         environment: variables to add.
 
     Raises:
         HookError: its exit code is not 0.
     """
-    # Not a pipe: a server that the command starts would inherit it, and keep us waiting.
+    # Not a pipe: a server that the command starts would inherit it, and we would wait for the server.
     with tempfile.TemporaryFile() as output:
         process = None
         try:
@@ -61,7 +61,7 @@ def execute(command: str, **environment: str) -> None:
 
 
 def _code(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the shell to end, and return how it did.
+    """Wait for the end of the shell, and return its exit code.
 
     Raises:
         KeyboardInterrupt: a signal came, even one that is only counted.
@@ -76,7 +76,7 @@ def _code(process: subprocess.Popen[bytes]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the shell, and what it has started."""
+    """End the shell, and the processes that it has started."""
     if sys.platform == "win32":
         process.terminate()
     elif process.poll() is None:

@@ -1,4 +1,4 @@
-"""Log lines with UTC times, in files that a full disk does not turn into a failure."""
+"""Log lines with UTC times, in files. A full disk does not make the run fail."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from database import ROOT
 
 
 class UTC(logging.Formatter):
-    """Times as `2025-01-06T09:00:00Z`."""
+    """A formatter with times such as `2025-01-06T09:00:00Z`."""
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%SZ"
@@ -23,9 +23,9 @@ class UTC(logging.Formatter):
 
 
 class File(logging.FileHandler):
-    """Appends to a file, whose folder it makes. `MIGRATE_LOG` in the environment moves it.
+    """A handler that appends to a file. It makes the folder. `MIGRATE_LOG` names another file.
 
-    A file that it makes can be read by its owner alone: what a hook prints is in there.
+    Only the owner can read a file that it makes: the output of hooks is in it.
     """
 
     def __init__(self, path: str | Path, *, fixed: bool = False) -> None:
@@ -33,10 +33,10 @@ class File(logging.FileHandler):
 
         Args:
             path: relative to the project's folder.
-            fixed: whether `MIGRATE_LOG` says nothing about it.
+            fixed: whether to ignore `MIGRATE_LOG`.
 
         Raises:
-            CommandError: it cannot be written.
+            CommandError: the file cannot be written.
         """
         name = ROOT / (path if fixed else os.environ.get("MIGRATE_LOG") or path)
         try:
@@ -58,14 +58,14 @@ class File(logging.FileHandler):
         return open(self.baseFilename, "a", encoding="utf-8", opener=private)
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Say once that the log is incomplete, and let the work go on."""
+        """Print once that the log is incomplete, and go on."""
         if not self._said:
             self._said = True
             print(f"warning: {self.baseFilename} is incomplete: {sys.exc_info()[1]}", file=sys.stderr)
 
 
 def configure(config: Config, path: Path) -> None:
-    """Log as the ini file says, and to one more file.
+    """Log as the ini file says, and also to a file.
 
     Raises:
         CommandError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""What a deploy and a rollback share: numbered steps, hooks around them, and a way out of each failure."""
+"""What a deploy and a rollback share: numbered steps, hooks around them, and what to do after a failure."""
 
 import io
 import logging
@@ -36,7 +36,7 @@ from postgres.errors import PostgresError
 
 log = logging.getLogger("migrate")
 
-# What is not a fault of our own, nor of a revision: the message says it all.
+# Errors that are neither a bug of ours nor of a revision: the message is enough.
 EXPECTED = (CommandError, PostgresError, SQLAlchemyError)
 
 SETTINGS = {"backup_dir", "on_start", "on_finish", "smoke_test"}
@@ -48,8 +48,8 @@ class Options:
 
     Attributes:
         config: the ini file.
-        folder: where backups, SQL and logs go; None for what the ini file says.
-        yes: ask nothing.
+        folder: the folder for backups, SQL and logs; None for that of the ini file.
+        yes: do not ask.
     """
 
     config: Path
@@ -58,11 +58,11 @@ class Options:
 
 
 def confirmed(question: str, *, word: str = "") -> bool:
-    """Ask, and return whether the answer is a yes.
+    """Ask a question, and return whether the answer is yes.
 
     Args:
         question: what is about to happen.
-        word: what must be typed, where a y is too easily typed.
+        word: the word to type, if a "y" is too easy to type.
     """
     print(f"\n{question} {f'Type {word} to go on: ' if word else '[y/N] '}", end="", flush=True)
     answer = sys.stdin.readline().strip()
@@ -71,20 +71,20 @@ def confirmed(question: str, *, word: str = "") -> bool:
 
 
 def must_be_able_to_ask(*, yes: bool) -> None:
-    """Make sure that there is somebody to ask, where there is something to ask.
+    """Make sure that a person can be asked.
 
     Args:
-        yes: the answer is known.
+        yes: the answer is known, so no question is needed.
 
     Raises:
-        CommandError: there is nobody.
+        CommandError: there is no terminal.
     """
     if not yes and not sys.stdin.isatty():
         raise CommandError("there is no terminal to ask for confirmation on: give --yes")
 
 
 class Operation(ABC):
-    """Steps on a database. A subclass says which, and how to go on or back."""
+    """Steps on a database. A subclass has the steps, and says how to go on or back after a failure."""
 
     steps: ClassVar[tuple[str, ...]] = ()
     name: ClassVar[str] = ""
@@ -110,7 +110,7 @@ class Operation(ABC):
         self.database = str(self.url.database)
         self.where = f"{self.database} on {self.url.host or 'this machine'}"
         self.folder = options.folder or Path(self.section.get("backup_dir") or ROOT / "backups")
-        now = datetime.now(UTC)  # to the millisecond: two runs may follow within a second
+        now = datetime.now(UTC)  # with milliseconds: two runs may begin within a second
         self.stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z"
         self.number = 0
         self.hook_failed = ""
@@ -121,18 +121,18 @@ class Operation(ABC):
 
     @abstractmethod
     def ways(self) -> Iterator[str]:
-        """Yield what state the database is in after a failure, and the commands that lead out."""
+        """Yield the state of the database after a failure, and the commands to go on or back."""
 
     # Running
 
     def run(self) -> int:
-        """Take the steps; where one fails, say what state that leaves, and what to do.
+        """Take the steps. If one fails, say what state that leaves, and what to do.
 
         Returns:
             The exit code: 0, or 1 after a failure.
 
         Raises:
-            CommandError: the log cannot be written. Nothing has happened then.
+            CommandError: the log cannot be written. Then nothing has been done.
         """
         with interruptible():
             logs.configure(self.config, self.file("log"))
@@ -144,16 +144,16 @@ class Operation(ABC):
             except OSError as error:
                 return self._failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             except (*EXPECTED, SystemExit) as error:
-                return self._failed(one_line(error))  # a client program's further lines may hold data
+                return self._failed(one_line(error))  # the other lines of a client program may hold data
             except Exception as error:
-                # Most likely code of a revision: its author wants to know where.
+                # Probably a bug in a revision: log the traceback, which shows the line.
                 log.exception("unexpected")
                 return self._failed(f"{type(error).__name__}: {error}")
         return 0
 
     def _failed(self, message: str) -> int:
         title = self.steps[self.number - 1]
-        # One record: the commands stand alone on their lines, to be copied.
+        # One log record, so that each command is alone on its line, and can be copied.
         log.error(
             "%s stopped in step %d/%d (%s): %s\n%s",
             self.name, self.number, len(self.steps), title, message, "\n".join(self.ways()),
@@ -168,11 +168,11 @@ class Operation(ABC):
 
     @contextmanager
     def maintenance(self, start: int, finish: int) -> Iterator[None]:
-        """Run `on_start`, and at the end `on_finish`, whatever happens in between.
+        """Run `on_start`, and at the end `on_finish`, even after a failure.
 
         Args:
-            start: the number of the step that is `on_start`.
-            finish: the same, of `on_finish`.
+            start: the number of the step `on_start`; 0 to leave it out.
+            finish: the number of the step `on_finish`.
         """
         try:
             if start:
@@ -185,7 +185,7 @@ class Operation(ABC):
             try:
                 self.step(finish)
                 self.hook("on_finish", "failed")
-            # The first failure is the one to report.
+            # Report the first failure.
             except (hooks.HookError, KeyboardInterrupt) as error:
                 self.hook_failed = str(error) or "stopped on request"
             self.number = failed_in
@@ -197,10 +197,10 @@ class Operation(ABC):
             raise hooks.HookError("stopped on request, so maintenance mode may still be on") from None
 
     def hook(self, name: str, result: str = "") -> None:
-        """Run a command of the ini file, if it names one.
+        """Run a command of the ini file, if the file has it.
 
         Raises:
-            HookError: it failed.
+            HookError: the command failed.
         """
         if command := self.section.get(name):
             hooks.execute(command, **({"DEPLOY_RESULT": result} if result else {}))
@@ -213,10 +213,10 @@ class Operation(ABC):
 
         Args:
             question: what is about to happen.
-            word: what must be typed, where a y is too easily typed.
+            word: the word to type, if a "y" is too easy to type.
 
         Raises:
-            CommandError: the answer is another.
+            CommandError: the answer is not yes.
         """
         if not confirmed(question, word=word):
             raise CommandError("not confirmed")
@@ -225,32 +225,32 @@ class Operation(ABC):
     # The database and its revisions
 
     def heads(self, engine: Engine | None = None) -> tuple[str, ...]:
-        """Return the revisions that the database is at, or that of another engine."""
+        """Return the revisions that the database is at, or that an engine's database is at."""
         with quiet(), connect(engine or self.engine) as connection:
             heads = MigrationContext.configure(connection).get_current_heads()
             connection.rollback()
         return tuple(sorted(heads))
 
     def version_schema(self, engine: Engine | None = None) -> str:
-        """Return the schema that Alembic's own table is in, as SQL."""
+        """Return the schema of Alembic's own table, as SQL."""
         with quiet(), connect(engine or self.engine) as connection:
             schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
             connection.rollback()
         return str(schema)
 
     def above(self, heads: tuple[str, ...], target: str) -> list[Revision]:
-        """Return the revisions that lead from there up to the target, in the order they run.
+        """Return the revisions from these heads up to the target, in the order they run.
 
         Raises:
-            CommandError: there is no such revision, or it is not above.
+            CommandError: there is no such revision, or it is not above the heads.
         """
         return _revisions(upgrade_steps(self.scripts, target, heads))
 
     def below(self, heads: tuple[str, ...], target: str) -> list[Revision]:
-        """Return the revisions to undo from there down to the target, in the order they run.
+        """Return the revisions to undo from these heads down to the target, in the order they run.
 
         Raises:
-            CommandError: there is no such revision, or it is not below.
+            CommandError: there is no such revision, or it is not below the heads.
         """
         return _revisions(downgrade_steps(self.scripts, target, heads))
 
@@ -260,8 +260,8 @@ class Operation(ABC):
             heads = self.heads()
             return heads, f"The database {self.database} is at {at(heads)}."
         return None, (
-            f"Where the database {self.database} is now is not known, it cannot be reached: "
-            f"{self.alembic('current')} tells when it is back."
+            f"The database {self.database} cannot be reached, so its revision is not known: "
+            f"{self.alembic('current')} tells it when the server is back."
         )
 
     # Files and commands
@@ -272,7 +272,7 @@ class Operation(ABC):
         return self.folder / f"{name}_{self.stamp}.{suffix}"
 
     def command(self, *arguments: str | Path) -> str:
-        """Return a command of this package for the same database, as one would type it."""
+        """Return a command of this package for the same database, ready to type."""
         given: list[str | Path] = [*arguments]
         if self.options.config != default_config() or arguments[0] == "history":
             given += ["--config", shown(self.options.config)]
@@ -281,12 +281,12 @@ class Operation(ABC):
         return f"{python()} -m migrate {shlex.join(str(each) for each in given)}"
 
     def alembic(self, *arguments: str) -> str:
-        """Return a command of Alembic for the same database, as one would type it."""
+        """Return a command of Alembic for the same database, ready to type."""
         return f"{python()} -m alembic -c {shlex.join([shown(self.options.config), *arguments])}"
 
 
 def read_config(path: Path) -> Config:
-    """Return what an ini file says.
+    """Return the configuration of an ini file.
 
     Raises:
         CommandError: there is no such file.
@@ -297,45 +297,45 @@ def read_config(path: Path) -> Config:
 
 
 def default_config() -> Path:
-    """Return the ini file of an operator who names none."""
+    """Return the default ini file for a deploy or a rollback."""
     return ROOT / "production.ini"
 
 
 def development_config() -> Path:
-    """Return the ini file that Alembic itself takes where none is named."""
+    """Return the ini file that Alembic itself takes by default."""
     return ROOT / "alembic.ini"
 
 
 def at(heads: tuple[str, ...]) -> str:
-    """Return revisions as a sentence has them."""
+    """Return revisions as words of a sentence."""
     return ", ".join(heads) or "base"
 
 
 def counted(revisions: Sequence[object]) -> str:
-    """Return how many revisions these are, in words."""
+    """Return the number of revisions, in words."""
     return f"{len(revisions)} revision{'' if len(revisions) == 1 else 's'}"
 
 
 def locks(revision: Revision) -> str:
-    """Return what a revision locks and rewrites, by the ledger; else which locks its docstring names."""
+    """Return what a revision locks and rewrites, by the ledger; else the `Locks:` of its docstring."""
     said = revision.fields.get("Locks", "not said in its docstring")
     return ledger.recorded(revision) or f"{said} (not measured)"
 
 
 def loss(revision: Revision) -> str:
-    """Return what its way back loses, by its docstring."""
+    """Return what a revision's downgrade loses, by its docstring."""
     return revision.fields.get("Rollback", "not said in its docstring")
 
 
 def shown(path: Path) -> str:
-    """Return a path as it is written from here: short where that is possible."""
+    """Return a path relative to the working directory, if it is inside of it."""
     with suppress(ValueError):
         return str(path.absolute().relative_to(Path.cwd()))
     return str(path)
 
 
 def python() -> str:
-    """Return how this Python is called from here: as python, where it goes by that name too."""
+    """Return the command for this Python: "python" if that is the same program, else its path."""
     executable = Path(sys.executable)
     usual = executable.with_name(f"python{'.exe' if os.name == 'nt' else ''}")
     if usual.exists() and usual.samefile(executable):
@@ -344,13 +344,13 @@ def python() -> str:
 
 
 def paragraph(introduction: str, *commands: str) -> str:
-    """Return commands that stand out from what is said about them."""
+    """Return a sentence and its commands, each on a line of its own."""
     return "\n".join(["", introduction, "", *(f"    {command}" for command in commands)])
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Have Alembic say nothing: what it would say is about no change to the database."""
+    """Silence Alembic: its messages here would not be about a change to the database."""
     logger = logging.getLogger("alembic")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -364,7 +364,7 @@ def create(path: Path, text: str) -> None:
     """Write a new file that only its owner can read.
 
     Raises:
-        OSError: it cannot be written, or exists.
+        OSError: the file cannot be written, or exists already.
     """
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123  (never readable by others, not for a moment)
         file.write(text)

@@ -1,4 +1,4 @@
-"""The ways back: by downgrades, or from a backup into a new database."""
+"""The two ways back: downgrades, or a backup that is restored into a new database."""
 
 import logging
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ from postgres.errors import ClientError
 
 log = logging.getLogger("migrate")
 
-# Those of all schemas: not an extension's, not the partitioned ones themselves.
+# The tables of all schemas, without extensions' tables, and without the partitioned tables themselves.
 TABLE_COUNT = """
     SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
     WHERE relkind = 'r' AND nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (
@@ -42,7 +42,7 @@ TABLE_COUNT = """
     )
 """
 TABLES = text(TABLE_COUNT)
-# A backup has the rows of an extension's table too, where the extension says that they are no part of it.
+# A backup also has rows of an extension's table if the extension marks them as the user's.
 TABLES_WITH_ROWS = text(
     f"{TABLE_COUNT} OR relkind = 'r' AND c.oid IN (SELECT unnest(extconfig) FROM pg_extension)"
 )
@@ -50,7 +50,7 @@ TABLES_WITH_ROWS = text(
 
 @dataclass(frozen=True, kw_only=True)
 class DowngradeOptions(Options):
-    """What an operator chooses for a way back by downgrades.
+    """What an operator chooses for a rollback by downgrades.
 
     Attributes:
         to: the revision to go back to.
@@ -60,7 +60,7 @@ class DowngradeOptions(Options):
 
 
 class Downgrade(Operation):
-    """Undo revisions, keeping the rows written since as far as each revision can."""
+    """Undo revisions. Each downgrade keeps the rows that were written since, as far as it can."""
 
     options: DowngradeOptions
     name = "rollback"
@@ -90,10 +90,10 @@ class Downgrade(Operation):
         log.info("rollback succeeded: %s is at %s", self.database, at(self.heads()))
 
     def preflight(self) -> None:
-        """Show what would be undone, and what that loses.
+        """Show the revisions to undo, and what that loses.
 
         Raises:
-            CommandError: a revision has no way back.
+            CommandError: a revision is irreversible.
         """
         self.start = self.heads()
         log.info("    at %s", at(self.start))
@@ -103,7 +103,7 @@ class Downgrade(Operation):
             log.info("    undo %d of %d: %s %s", number, len(self.undone), revision.id, revision.summary)
             log.info("        rollback: %s", loss(revision))
         if self.undone and self.target.startswith("-") and len(parents := self.undone[-1].parents) < 2:
-            self.target = parents[0] if parents else "base"  # not one more, if another run was faster
+            self.target = parents[0] if parents else "base"  # only the shown revisions
         if final := [revision.id for revision in self.undone if not revision.reversible]:
             self.refused = True
             raise CommandError(f"no downgrade leads back over {', '.join(final)}: irreversible")
@@ -114,7 +114,7 @@ class Downgrade(Operation):
         """Ask whether to go on.
 
         Raises:
-            CommandError: no.
+            CommandError: the answer is no.
         """
         if self.options.yes:
             log.info("    --yes")
@@ -124,7 +124,7 @@ class Downgrade(Operation):
         self.confirm(f"Undo {counted(self.undone)} of {self.where}? {what}")
 
     def verify(self) -> None:
-        """Make sure that the database is where it should be.
+        """Check that the database is at the target.
 
         Raises:
             CommandError: it is not.
@@ -135,7 +135,7 @@ class Downgrade(Operation):
         log.info("    at %s", at(heads))
 
     def ways(self) -> Iterator[str]:
-        """Yield the state after a failure, and the commands that lead on or back."""
+        """Yield the state after a failure, and the commands to go on or back."""
         heads, sentence = self.state()
         if self.hook_failed:
             yield f"on_finish failed too, so maintenance mode may still be on: {self.hook_failed}"
@@ -146,21 +146,21 @@ class Downgrade(Operation):
         again = self.command("rollback", "--to", self.target, *(["--yes"] if self.options.yes else []))
         if self.number < 4 or not self.undone:
             yield f"Nothing has been changed. {sentence}"
-            yield paragraph("To go on, when the cause is mended:", again)
+            yield paragraph("To go on, after the cause is repaired:", again)
             return
         left = self.undone if heads is None else self.below(heads, self.target)
         undone = [each for each in self.undone if each.id not in {other.id for other in left}]
         yield f"{sentence} The rollback began at {at(self.start)}."
         if heads is not None:
             yield f"Undone: {', '.join(each.id for each in undone) or 'nothing'}."
-        yield paragraph("To go on, when the cause is mended (what is undone stays so):", again)
+        yield paragraph("To go on, after the cause is repaired (what is undone stays undone):", again)
         if undone and len(self.start) == 1:
             yield paragraph(
                 "To go up again to where it began:", self.command("deploy", "--to", self.start[0])
             )
 
     def _restore_instead(self) -> str:
-        """Return how to restore the backup that fits best: the newest of that revision, or the newest."""
+        """Return how to restore the best backup: the newest of that revision, else the newest."""
         wanted = () if self.target == "base" else (self.scripts.get_revision(self.target).revision,)
         schema = self.version_schema()
         newest: tuple[Path, tuple[str, ...]] | None = None
@@ -171,7 +171,7 @@ class Downgrade(Operation):
                     newest = path, held
                     break
                 newest = newest or (path, held)
-        introduction = "What was written since it is not in a backup. To restore one into a new database"
+        introduction = "A backup does not have the rows written since. To restore one into a new database"
         if newest is None:
             return beside.way_back(self, introduction, "FILE")
         path, held = newest
@@ -180,7 +180,7 @@ class Downgrade(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreOptions(Options):
-    """What an operator chooses for a way back from a backup.
+    """What an operator chooses for a rollback from a backup.
 
     Attributes:
         backup: the file.
@@ -192,7 +192,7 @@ class RestoreOptions(Options):
 
 
 class Restore(Operation):
-    """Restore a backup beside the database that it is of. That one stays as it is."""
+    """Restore a backup beside its database, which does not change."""
 
     options: RestoreOptions
     name = "restore"
@@ -211,7 +211,7 @@ class Restore(Operation):
         self.prepare: list[str] = []
 
     def go(self) -> None:
-        """Take the steps, and say how to switch. What is restored stays, whatever comes after it."""
+        """Take the steps, and say how to switch. A restored database stays, even if a later step fails."""
         self.step(1)
         self.preflight()
         try:
@@ -231,11 +231,11 @@ class Restore(Operation):
         log.info("restored into %s\n%s", self.new, "\n".join(self.switch()))
 
     def preflight(self) -> None:
-        """Make sure that the backup is one, and whole.
+        """Check that the file is a complete backup.
 
         Raises:
             CommandError: the server is out of reach.
-            ClientError: it is not, or there is no pg_restore for it.
+            ClientError: it is not, or no pg_restore can read it.
             OSError: there is no such file.
         """
         path = self.options.backup
@@ -251,7 +251,7 @@ class Restore(Operation):
         log.info("    %s: rows of %d tables, at %s", shown(path), self.tables, at(self.heads_then))
 
     def create(self) -> None:
-        """Create the new database, or make sure that the one to restore into is empty.
+        """Create the new database, or check that the one of `--into` is empty.
 
         Raises:
             CommandError: it cannot be created, or is not empty.
@@ -273,7 +273,7 @@ class Restore(Operation):
         log.info("    %s", self.new)
 
     def analyze(self) -> None:
-        """Have the planner look at the tables; that it cannot is no reason to give them up."""
+        """Run ANALYZE. If that fails, the restored database stays."""
         try:
             with quiet():
                 backup.analyze(self.new_engine.url)
@@ -282,10 +282,10 @@ class Restore(Operation):
             log.warning("    done, but not analyzed (%s): run ANALYZE in %s", one_line(error), self.new)
 
     def verify(self) -> None:
-        """Make sure that the new database holds what the backup does.
+        """Check that the new database has the tables and the revision of the backup.
 
         Raises:
-            CommandError: it does not.
+            CommandError: it does not have them.
         """
         with quiet(), connect(self.new_engine) as connection:
             tables = connection.scalar(TABLES_WITH_ROWS)
@@ -298,14 +298,14 @@ class Restore(Operation):
         log.info("    %d tables, at %s", tables, at(heads))
 
     def drop(self) -> None:
-        """Drop what was created in vain, and nothing else."""
+        """Drop the new database of a failed restore, if this run created it."""
         if self.created:
             with suppress(CommandError, SQLAlchemyError), connect(self.server) as connection:
                 beside.execute(connection, f"DROP DATABASE {beside.quoted(self.new)} WITH (FORCE)")
                 self.created = False
 
     def switch(self) -> Iterator[str]:
-        """Yield how to have the new database take the old one's place."""
+        """Yield the commands that put the new database in the place of the old one."""
         if self.original:
             yield f"The database {self.database} is as it was."
         if self.refused:
@@ -327,13 +327,13 @@ class Restore(Operation):
         by = None if self._may_rename() else self._administrator()
         who = f"have an administrator ({by}) " if by else ""
         yield paragraph(
-            f"or {who}give it the old one's name, which is refused while anybody is connected "
+            f"or {who}give it the old one's name, which fails while any session is connected "
             f"({beside.PASSWORD}):",
             *(beside.psql(self.url.set(database=place), statement, by=by) for place, statement in renames),
         )
 
     def ways(self) -> Iterator[str]:
-        """Yield what a failure leaves, and how to go on."""
+        """Yield the state after a failure, and the commands to go on."""
         yield f"The database {self.database} is as it was."
         drop = f"DROP DATABASE {beside.quoted(self.new)}"
         if self.restored:
@@ -355,18 +355,18 @@ class Restore(Operation):
         arguments: list[str | Path] = ["rollback", "--backup", self.options.backup]
         if self.options.into or self.prepare:
             arguments += ["--into", self.new]
-        yield paragraph("To go on, when the cause is mended:", self.command(*arguments))
+        yield paragraph("To go on, after the cause is repaired:", self.command(*arguments))
 
     @property
     def _spare(self) -> URL:
-        """The database to connect to, to do something with the new one."""
+        """The database to connect to for a command about the new one."""
         return self.url if self.original else self.url.set(database="postgres")
 
     def _urls(self) -> dict[str, URL]:
-        """Return the settings that the programs find the new database by."""
+        """Return the settings with which programs find the new database."""
         application = configured_url()
         migrations = {} if application == self.url else {"MIGRATION_DATABASE_URL": self.url}
-        # A job that migrates may know its own URL alone.
+        # A job that migrates may have only its own URL.
         urls = {"DATABASE_URL": application or self.url.set(username="APPLICATION_ROLE"), **migrations}
         return {name: url.set(database=self.new) for name, url in urls.items()}
 
@@ -379,7 +379,7 @@ class Restore(Operation):
             return beside.may_rename(connection, self.database, self.new)
 
     def _engine_beside(self) -> Engine:
-        """Return a way to the server: the database itself, or where it is lost the one that all have."""
+        """Return an engine for the server: by the database itself, else by one that every server has."""
         try:
             with quiet(), connect(self.engine):
                 return self._autocommit(self.url)

@@ -1,4 +1,4 @@
-"""The smoke test that a deploy ends with where the ini file names no other."""
+"""The smoke test at the end of a deploy, if the ini file has no other."""
 
 from typing import Any
 
@@ -13,20 +13,23 @@ from migrate.autogenerate import load
 from migrate.run.connection import cannot_connect, free
 from migrate.target import allowed_url
 
-load()  # the models; where they cannot be imported, in one line
+load()  # the models; if they cannot be imported, one line says why
 
-LIMIT = "10s"  # for a query
+LIMIT = "10s"  # for each query
 DENIED = "42501"  # insufficient_privilege
 
 
 def test(config: Config) -> int:
-    """Read a row of every model, by the application's role and through the application's URL.
+    """Read a row of every model, as the application's role, through the application's URL.
 
-    So it finds a grant that is missing and a column that the code knows and the database
-    does not. It writes nothing.
+    So it finds a missing grant, and a column that the code has and the database does not have. It
+    writes nothing.
+
+    Args:
+        config: the ini file.
 
     Returns:
-        How many models, and tables that no model is of, it has read.
+        How many models, and tables without a model, it has read.
 
     Raises:
         CommandError: a model cannot be read.
@@ -42,7 +45,7 @@ def test(config: Config) -> int:
     except DBAPIError as error:
         raise CommandError(cannot_connect(error, engine)) from error
     with connection, Session(connection) as session:
-        free(connection)  # a limit on a transaction is not for one that reads every table
+        free(connection)  # no limit for the transaction: it reads every table
         session.execute(text("SET TRANSACTION READ ONLY"))
         session.execute(text(f"SET LOCAL statement_timeout = '{LIMIT}'"))
         for name, query in readable.items():
@@ -62,5 +65,5 @@ def _reason(error: SQLAlchemyError) -> str:
 
 
 def _url(config: Config) -> URL:
-    # A migration job may know its own URL only.
+    # A migration job may have only its own URL.
     return allowed_url(config, for_migrations=configured_url() is None)

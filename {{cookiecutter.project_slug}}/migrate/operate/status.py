@@ -1,4 +1,4 @@
-"""Where a database is, compared with the files that are here: `python -m migrate status`."""
+"""Where a database is, compared with the files of this checkout: `python -m migrate status`."""
 
 import json
 import shlex
@@ -19,9 +19,9 @@ from migrate.run.connection import address, connect
 from migrate.run.history import Entry, applied_revisions
 from migrate.target import allowed_url
 
-load()  # the models; where they cannot be imported, in one line
+load()  # the models; if they cannot be imported, one line says why
 
-# The exit code of each state. 1 is an error, and 2 a command line that is wrong, as everywhere.
+# The exit code of each state. As everywhere, 1 is an error, and 2 a wrong command line.
 CODES = {"at head": 0, "behind": 3, "ahead": 4, "diverged": 5, "unversioned": 6}
 
 THERE = text("""
@@ -38,12 +38,12 @@ class Status:
         state: a key of `CODES`.
         database: its address, without the password.
         at: the revisions that it is at.
-        heads: those that the files lead to.
-        pending: what is still to run, in the order it runs.
-        unknown: those of `at` that have no file.
-        changed: the files of applied revisions that are not what they were when they ran.
-        said: what that means, in words.
-        to_do: what to do about it.
+        heads: the heads of the files.
+        pending: the revisions that have not run, in the order they run.
+        unknown: the revisions of `at` that have no file.
+        changed: the applied revisions whose files have changed since they ran.
+        said: the state in words.
+        to_do: what to do.
     """
 
     state: str
@@ -61,8 +61,8 @@ def show(config: Path, *, as_json: bool) -> int:
     """Print where a database is, and what to do.
 
     Args:
-        config: the ini file, which says where the revisions are, and what is refused.
-        as_json: for a program.
+        config: the ini file, which says where the revisions are and which URLs are refused.
+        as_json: print JSON, for a program.
 
     Returns:
         The exit code of the state.
@@ -82,7 +82,7 @@ def show(config: Path, *, as_json: bool) -> int:
 
 
 def find(path: Path) -> Status:
-    """Return where the database is. Raises as `show`."""
+    """Return where the database is. It raises the errors of `show`."""
     config = read_config(path)
     scripts = ScriptDirectory.from_config(config)
     engine = make_engine(allowed_url(config), poolclass=NullPool)
@@ -103,11 +103,11 @@ def find(path: Path) -> Status:
     left = f"{counted(pending)} pending, from {pending[0]} on" if pending else ""
     if _overlap(scripts, heads):
         state = "diverged"
-        said = f"{where}, of which one comes before another: somebody has written that by hand"
+        said = f"{where}, of which one comes before another: the version was written by hand"
         to_do = "find the true revision: docs/RUNBOOK.md, alembic_version edited by hand"
     elif unknown and pending:
         state, said = "diverged", f"{missing}; {left}, which it does not have"
-        to_do = f"get the missing file ({lookup}), and unite both by alembic merge heads; never stamp"
+        to_do = f"get the missing file ({lookup}), and merge both with alembic merge heads; never stamp"
     elif unknown:
         why = "newer code has migrated it" + ("" if traced else ", or it is of another branch, or lost")
         state, said = "ahead", f"{missing}: {why}"
@@ -123,7 +123,7 @@ def find(path: Path) -> Status:
 
 
 def accept(revision: str, config: Path) -> str:
-    """Return the command that says that a changed file is all right as it is."""
+    """Return the command that accepts a changed file as it is."""
     return f"{python()} -m migrate {shlex.join(['history', '--accept', revision, *_option(config)])}"
 
 
@@ -131,8 +131,8 @@ def changed_since(revision: str, command: str) -> str:
     """Return the line about a revision whose file has changed since it ran.
 
     Args:
-        revision: its id.
-        command: what accepts the file as it is.
+        revision: the revision's id.
+        command: the command that accepts the file as it is.
     """
     return (
         f"the file of {revision} has changed since it ran here, and does not run again: put it back, and "
@@ -155,9 +155,9 @@ def _has_tables_of_the_models(connection: Connection, scope: Scope) -> bool:
 def _known_below(
     heads: Sequence[str], known: Sequence[str], entries: Sequence[Entry]
 ) -> tuple[list[str], bool]:
-    """Return the nearest revisions below some that have files, and whether the history led to them.
+    """Return the nearest revisions with files below the heads, and whether the history found them.
 
-    Of a revision without a file, the history knows which it comes after.
+    For a revision without a file, the history has its parents.
     """
     parents = {entry.revision: entry.parents for entry in entries if entry.direction == "upgrade"}
     found, traced, wanted, seen = [], True, list(heads), set[str]()
@@ -176,12 +176,12 @@ def _known_below(
 
 
 def _overlap(scripts: ScriptDirectory, heads: Sequence[str]) -> bool:
-    """Whether one of the revisions that a database is at comes before another of them."""
+    """Whether one revision that a database is at comes before another one."""
     return any(head in applied_revisions(scripts, set(heads) - {head}) for head in heads)
 
 
 def _option(config: Path) -> list[str]:
-    """Return how to name an ini file on a command line, where it is not the usual one."""
+    """Return the option that names an ini file; none if it is the default one."""
     return [] if config == development_config() else ["--config", shown(config)]
 
 
