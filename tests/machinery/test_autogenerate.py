@@ -298,7 +298,7 @@ CHANGES = {
     ),
     "add_foreign_key_to_partitions": (
         "ALTER TABLE visits DROP CONSTRAINT fk_visits_repair_id",
-        [r"REVIEW: nobody can write .*each partition(?s:.*)create_foreign_key\((?!(?s:.*)not_valid)"],
+        [r"REVIEW: no session can write .*each partition(?s:.*)create_foreign_key\((?!(?s:.*)not_valid)"],
     ),
     "add_check": (
         "ALTER TABLE customers DROP CONSTRAINT ck_customers_email_lowercase",
@@ -340,11 +340,11 @@ CHANGES = {
     ),
     "narrow_column": (
         "ALTER TABLE parts ALTER COLUMN maker TYPE text",
-        [r"REVIEW: nobody can read or write parts .*change_a_type"],
+        [r"REVIEW: no session can read or write parts .*change_a_type"],
     ),
     "rewrite_column": (
         "ALTER TABLE repairs ALTER COLUMN minutes TYPE integer",
-        [r"REVIEW: nobody can read or write repairs .*change_a_type"],
+        [r"REVIEW: no session can read or write repairs .*change_a_type"],
     ),
     "change_time_zone": (
         "ALTER TABLE repairs ALTER COLUMN closed_at TYPE timestamp",
@@ -352,7 +352,7 @@ CHANGES = {
     ),
     "add_column_with_volatile_default": (
         "ALTER TABLE notes DROP COLUMN id",
-        [r"REVIEW: nobody can read or write notes .*require_a_column"],
+        [r"REVIEW: no session can read or write notes .*require_a_column"],
     ),
     "drop_column": (
         "ANALYZE customers; ALTER TABLE customers ADD COLUMN extra integer DEFAULT 1",

@@ -1,10 +1,10 @@
-"""Autogenerate: what it looks at, what it sees, and what it writes.
+"""Autogenerate: which tables it compares, which differences it finds, and what it writes.
 
-It looks at the `scope`, and whether the models are `sound`. `required`, `enums`, `columns` (and
-the `sources` of their values) and `definitions` see what differs, by asking the server (`trial`)
-for each table twice (`states`, in the words of its `catalogue`). `split` makes revisions of
-what was found, in an `order` that runs, in forms that are `safe` (`retype`), with remarks for
-the `review` (`renames`, `scenarios`) and a way to `undo` what they do. `rendering` writes them.
+`scope` says what is compared, and `sound` checks the models. `required`, `enums`, `columns` (with the
+`sources` of their values) and `definitions` find the differences: they ask the server (`trial`) for
+each table twice (`states`, from its `catalogue`). `split` makes revisions of the differences, in an
+`order` that runs, in `safe` forms (`retype`), with remarks for the `review` (`renames`, `scenarios`),
+and with statements that `undo` them. `rendering` writes them.
 """
 
 from alembic.runtime.plugins import Plugin
@@ -20,5 +20,5 @@ __all__ = ["PLUGINS", "Scope", "load", "render_item", "write"]
 for module in (scope, columns, definitions, enums, required):
     Plugin.setup_plugin_from_module(module, module.__name__)
 
-# Ours come before Alembic's own, where both compare the same.
+# Our plugins run before Alembic's own, if both compare the same.
 PLUGINS = ["alembic.autogenerate.*", "migrate.autogenerate.*"]

@@ -1,4 +1,4 @@
-"""What the server says of a table: its columns, and what is defined on them, each in its own words."""
+"""A table as the server describes it: its columns, indexes and constraints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,8 +27,8 @@ COLUMNS = text("""
     ORDER BY attnum
 """)
 
-# Access method, columns, operator classes, INCLUDE, NULLS NOT DISTINCT, WITH and WHERE all
-# stand after the first USING. An index that is not valid is not what the model asks for.
+# Access method, columns, operator classes, INCLUDE, NULLS NOT DISTINCT, WITH and WHERE all come after
+# the first USING. An INVALID index does not count as the model's index.
 DEFINITIONS = text("""
     SELECT 'index', relname::text, substr(def, strpos(def, ' USING ') + 1), indisunique, indisvalid
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid, pg_get_indexdef(indexrelid) AS def
@@ -44,14 +44,14 @@ DEFINITIONS = text("""
 
 
 class Key(NamedTuple):
-    """What is defined on a table: an index, a CHECK, a unique, exclusion or primary key constraint."""
+    """The kind and name of an index, or of a CHECK, unique, exclusion or primary key constraint."""
 
     kind: str
     name: str
 
 
 class Definition(NamedTuple):
-    """How it is defined."""
+    """The definition of an index or a constraint."""
 
     sql: str
     unique: bool = False
@@ -64,13 +64,13 @@ class Column:
 
     Attributes:
         type: its type.
-        collation: its collation, where that is not the type's own.
-        generated: "s" or "v" where it is generated, stored or virtual.
-        identity: "a" or "d" where it is an identity, ALWAYS or BY DEFAULT.
-        default: its default, or what it is generated from.
-        sequence: the sequence that goes with it, where it is an identity or serial.
-        sequence_type: the type of that.
-        options: START, INCREMENT, MINVALUE, MAXVALUE, CACHE and CYCLE of that.
+        collation: its collation, if that is not the type's own.
+        generated: "s" or "v" for a generated column, stored or virtual.
+        identity: "a" or "d" for an identity, ALWAYS or BY DEFAULT.
+        default: its default, or its generation expression.
+        sequence: the sequence that it owns, if it is an identity or serial.
+        sequence_type: the type of the sequence.
+        options: START, INCREMENT, MINVALUE, MAXVALUE, CACHE and CYCLE of the sequence.
     """
 
     type: str
@@ -84,12 +84,12 @@ class Column:
 
     @property
     def serial(self) -> bool:
-        """Whether its default is the next value of a sequence of its own."""
+        """Whether its default is the next value of a sequence that it owns."""
         return bool(self.sequence) and not self.identity
 
     @property
     def plain(self) -> bool:
-        """Whether its values come from nothing but a default, if any."""
+        """Whether it is neither identity, serial nor generated; it may have a default."""
         return not (self.generated or self.sequence)
 
     @property
@@ -107,7 +107,7 @@ class State:
 
 
 def state(connection: Connection, table: str) -> State:
-    """Return what the server says of a table.
+    """Return a table as the server describes it.
 
     Args:
         connection: the database.
@@ -121,7 +121,7 @@ def _columns(connection: Connection, table: str) -> Iterator[tuple[str, Column]]
         type_, collation, generated, identity, default = facts
         yield name, Column(
             type_, collation, generated, identity,
-            # Of a sequence of its own it is the next value.
+            # A serial's default is the next value of its sequence.
             None if sequence else default,
             sequence, sequence_type, tuple(options) if sequence else None,
         )  # fmt: skip

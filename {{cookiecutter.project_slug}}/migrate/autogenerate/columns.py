@@ -1,7 +1,7 @@
-"""The type of a column, and where its values come from, as the server knows both.
+"""Compare the type of a column, and the source of its values, as the server knows both.
 
-A default is set and dropped by Alembic. What takes more than that is written here: a column
-that is or was an identity, serial or generated.
+Alembic itself sets and drops defaults. This module writes the changes of a column that is or was an
+identity, serial or generated.
 """
 
 import logging
@@ -29,7 +29,7 @@ def compare_type(
     present: Column[Any],
     model: Column[Any],
 ) -> PriorityDispatchResult:
-    """Compare two types, collation included."""
+    """Compare two types, with their collations."""
     change.existing_type = present.type
     before, after = tables(context).states(schema, table, model.table)
     new = after.columns.get(name)
@@ -48,7 +48,7 @@ def compare_default(
     present: Column[Any],
     model: Column[Any],
 ) -> PriorityDispatchResult:
-    """Compare two defaults, neither of which the server may be able to compare, or even to accept."""
+    """Compare two defaults, even if the server cannot compare or does not accept them."""
     change.existing_server_default = present.server_default
     before, after = tables(context).states(schema, table, model.table)
     old, new = before.columns[name], after.columns.get(name)
@@ -68,7 +68,7 @@ def compare_sources(
     present: Table | None,
     model: Table | None,
 ) -> PriorityDispatchResult:
-    """Add to the changes of a table what makes a column an identity, serial or generated, or not."""
+    """Add to a table's changes those that make a column identity, serial or generated, or undo that."""
     if present is None or model is None:
         return PriorityDispatchResult.CONTINUE
     before, after = tables(context).states(schema, name, model)
@@ -86,7 +86,7 @@ def compare_sources(
 
 
 def setup(plugin: Plugin) -> None:
-    """Register the comparators, before those that compare the spelling."""
+    """Register the comparators, before Alembic's, which compare texts."""
     first: dict[str, Any] = {"qualifier": "postgresql", "priority": DispatchPriority.FIRST}
     plugin.add_autogenerate_comparator(compare_type, "column", "types", **first)
     plugin.add_autogenerate_comparator(compare_default, "column", "server_default", **first)

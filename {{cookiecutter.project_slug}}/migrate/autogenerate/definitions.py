@@ -1,4 +1,4 @@
-"""Changed indexes and constraints: by name, and by what the server makes of their definitions."""
+"""Compare indexes and constraints by name, and by their definitions as the server prints them."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ KINDS: dict[type, str] = {
     PrimaryKeyConstraint: "primary",
 }
 
-# As Alembic's filters call them.
+# Their names in Alembic's filters.
 FILTERS: dict[str, Any] = {"index": "index", "check": "check_constraint"}
 
 
@@ -50,12 +50,12 @@ def compare(
     present: Table | None,
     model: Table | None,
 ) -> PriorityDispatchResult:
-    """Add to the changes of a table what its indexes and constraints differ in; foreign keys apart."""
+    """Add to a table's changes the differences of its indexes and constraints, except foreign keys."""
     connection = context.connection
     assert connection is not None
     if present is None and model is not None:
         changes.ops += [ops.CreateIndexOp.from_index(index) for index in by_name(model.indexes)]
-    if present is None or model is None:  # what goes, goes with its table
+    if present is None or model is None:  # the indexes and constraints come or go with the table
         return PriorityDispatchResult.STOP
     before, after = (states.definitions for states in tables(context).states(schema, name, model))
     changes.ops += primary_key(connection, schema, model, before, after)
@@ -69,7 +69,7 @@ def compare(
             continue
         if ours and not context.run_name_filters(key.name, kind, {"table_name": name, "schema_name": schema}):
             continue
-        # What the server did not take, because it names a new label, has changed too.
+        # A definition that the server refused, because it has a new enum label, has changed too.
         if ours and key in items and ours == after.get(key):
             continue
         how = ("changed" if key in items else "removed") if ours else "added"
@@ -87,7 +87,7 @@ def by_name(items: Iterable[Any]) -> list[Any]:
 
 
 def named(table: Table, connection: Connection) -> dict[Key, Any]:
-    """Return what is compared of a table, by kind and name in the database."""
+    """Return the compared indexes and constraints of a table, by kind and name in the database."""
     found = {}
     item: Any
     for item in (*table.indexes, *table.constraints):
@@ -101,7 +101,7 @@ def named(table: Table, connection: Connection) -> dict[Key, Any]:
 def primary_key(
     connection: Connection, schema: str | None, model: Table, before: Definitions, after: Definitions
 ) -> Iterator[ops.MigrateOperation]:
-    """Yield what makes the primary key another one, names aside, or a refusal."""
+    """Yield the change of a primary key, or a refusal; its name does not count."""
     old, new = (
         next(((key.name, each.sql) for key, each in found.items() if key.kind == "primary"), ("", "none"))
         for found in (before, after)
@@ -114,7 +114,7 @@ def primary_key(
         yield Statement(
             f"ALTER TABLE {place} ADD CONSTRAINT {new_name} {new[1]}",
             f"ALTER TABLE {place} DROP CONSTRAINT {new_name}",
-            remark=f"fails if rows of {place} break {new[1]}, and nobody can use it while they are read.",
+            remark=f"fails if rows of {place} break {new[1]}; no session can use it during the scan.",
             rank=Rank.ADD_CONSTRAINT,
         )
         return
@@ -129,7 +129,7 @@ def primary_key(
 def drop(
     connection: Connection, key: Key, schema: str | None, table: str, definition: Definition
 ) -> ops.MigrateOperation:
-    """Return what drops an index or a constraint."""
+    """Return the operation that drops an index or a constraint."""
     match key.kind:
         case "index":
             index = ops.CreateIndexOp(key.name, table, [], schema=schema, unique=definition.unique)
@@ -153,7 +153,7 @@ def drop(
 def create(
     connection: Connection, key: Key, schema: str | None, table: str, item: Any
 ) -> ops.MigrateOperation:
-    """Return what adds an index or a constraint."""
+    """Return the operation that adds an index or a constraint."""
     if key.kind == "index":
         return ops.CreateIndexOp.from_index(item)
     if key.kind in ("check", "unique"):
@@ -162,18 +162,18 @@ def create(
 
 
 def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None, table: str) -> Statement:
-    """Return what adds an exclusion constraint; Alembic writes a part of it."""
+    """Return the statement that adds an exclusion constraint: Alembic writes only a part of it."""
     name = trial.quoted(connection, None, str(final_name(item, connection.dialect)))
     return Statement(
         trial.sql(connection, AddConstraint(item, isolate_from_table=False)),
         f"ALTER TABLE {trial.quoted(connection, schema, table)} DROP CONSTRAINT {name}",
-        remark=f"fails if rows of {table} break {name}; nobody can write while its index is built.",
+        remark=f"fails if rows of {table} break {name}; no session can write while its index is built.",
         rank=Rank.ADD_CONSTRAINT,
     )
 
 
 def setup(plugin: Plugin) -> None:
-    """Register the comparator, in the place of Alembic's own."""
+    """Register the comparator, instead of Alembic's own."""
     plugin.add_autogenerate_comparator(
         compare, "table", "indexes", qualifier="postgresql", priority=DispatchPriority.FIRST
     )

@@ -1,4 +1,4 @@
-"""The labels of PostgreSQL's enum types, which Alembic does not look at."""
+"""Compare the labels of PostgreSQL's enum types: Alembic does not."""
 
 import logging
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from migrate.autogenerate.trial import literal, quoted
 
 log = logging.getLogger(__name__)
 
-# An extension's have no models, but may be what a column of one is.
+# An extension's enum has no model, but may be the type of a model's column.
 LABELS = text("""
     SELECT nullif(nspname, current_schema()), typname,
         ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = pg_type.oid ORDER BY enumsortorder),
@@ -31,7 +31,7 @@ LABELS = text("""
     WHERE typtype = 'e'
 """)
 
-# Of domains, functions and whatever else is no part of a table.
+# Enums that are used by domains, functions and other objects that are no part of a table.
 USED = text("""
     SELECT nullif(nspname, current_schema()), typname
     FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
@@ -40,7 +40,7 @@ USED = text("""
         AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
 """)
 
-# By the type itself, or by an array of it.
+# Columns of the type itself, or of an array of it.
 COLUMNS = text("""
     SELECT nullif(type_schema.nspname, current_schema()), typname,
         nullif(table_schema.nspname, current_schema()), relname, attname
@@ -54,19 +54,19 @@ COLUMNS = text("""
 
 
 class AddedLabel(Statement):
-    """A label that the models have and the database has not."""
+    """A label that the models have and the database does not have."""
 
     def reverse(self) -> ops.MigrateOperation:  # type: ignore[override]
         return Remark(
-            "PostgreSQL takes no label back: it stays, and does no harm to the next upgrade (Rollback: "
-            f"irreversible). To be rid of it, {scenario('remove a label')}."
+            "PostgreSQL cannot drop a label: it stays, and does no harm to the next upgrade (Rollback: "
+            f"irreversible). To remove it, {scenario('remove a label')}."
         )
 
 
 def compare(
     context: AutogenContext, changes: ops.UpgradeOps, schemas: set[str | None]
 ) -> PriorityDispatchResult:
-    """Add to the changes what gives the enums the labels of the models, and drops those not used."""
+    """Add the changes that give the enums the models' labels, and drop enums that are not used."""
     assert context.connection is not None
     present: dict[Key, list[str]] = {}
     ours: set[Key] = set()
@@ -86,7 +86,7 @@ def compare(
     unused = ours - wanted.keys()
     for key in sorted(unused - in_use(context.connection, changes), key=str):
         name = quoted(context.connection, *key)
-        remark = f"drops the type {name}, which no column has any more."
+        remark = f"drops the type {name}, which no column uses any more."
         changes.ops.append(
             Statement(f"DROP TYPE {name}", create(name, present[key]), remark=remark, rank=Rank.DROP_TYPE)
         )
@@ -106,14 +106,14 @@ def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str]]]:
 
 
 def compared(context: AutogenContext) -> Iterator[Table]:
-    """Yield the models' tables, less those that are left alone."""
+    """Yield the models' tables, without the ignored ones."""
     for table in context.sorted_tables:
         if context.run_object_filters(table, table.name, "table", False, None):
             yield table
 
 
 def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM | DOMAIN]:
-    """Yield the types with a name of their own, enums and domains, that a type is made of."""
+    """Yield the named types, enums and domains, that a type is made of."""
     type_ = native(type_, dialect)
     if isinstance(type_, ARRAY):
         yield from named_types(type_.item_type, dialect)
@@ -124,7 +124,7 @@ def named_types(type_: TypeEngine[Any], dialect: Dialect) -> Iterator[ENUM | DOM
 
 
 def native(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """Return what a type is in PostgreSQL."""
+    """Return the PostgreSQL form of a type."""
     type_ = type_.dialect_impl(dialect)
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance.dialect_impl(dialect)
@@ -132,7 +132,7 @@ def native(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
 
 
 def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.MigrateOperation]:
-    """Yield what gives a type the labels that are wanted."""
+    """Yield the statements that add the missing labels, or a refusal."""
     if [label for label in wanted if label in present] != present:
         yield changed(name, present, wanted)
         return
@@ -146,7 +146,7 @@ def relabel(name: str, present: list[str], wanted: list[str]) -> Iterator[ops.Mi
 
 
 def changed(name: str, present: list[str], wanted: list[str]) -> Refused:
-    """Return the refusal of labels that no statement leads to, or none that can be known."""
+    """Return the refusal of a change of labels that autogenerate cannot write."""
     gone = [label for label in present if label not in wanted]
     what = f"the models lack {', '.join(map(repr, gone))}" if gone else "the models order them differently"
     return Refused(
@@ -157,7 +157,7 @@ def changed(name: str, present: list[str], wanted: list[str]) -> Refused:
 
 
 def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
-    """Return the enum types of the columns that the changes leave as they are."""
+    """Return the enum types of the columns that the changes do not touch."""
     tables, columns = set(), set()
     for op in flat(changes):
         if isinstance(op, ops.DropTableOp):
@@ -174,7 +174,7 @@ def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
 
 
 def flat(operation: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
-    """Yield the operations, those on one table without their wrapping."""
+    """Yield the operations; those on one table without their container."""
     for op in operation.ops:
         if isinstance(op, ops.OpContainer):
             yield from flat(op)

@@ -1,4 +1,4 @@
-"""What a revision can hold besides Alembic's own operations, and how it is written."""
+"""Operations of a revision besides Alembic's own, and how they are written."""
 
 import textwrap
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ WIDTH = 100
 
 
 class Rank(IntEnum):
-    """The order in which a revision does things; its downgrade takes them back in the opposite one."""
+    """The order of the operations in a revision. Its downgrade undoes them in the opposite order."""
 
     PREPARE = auto()
     CREATE_TABLE = auto()
@@ -30,7 +30,7 @@ class Rank(IntEnum):
 
 
 class Statement(ops.ExecuteSQLOp):
-    """A statement, and what undoes it."""
+    """A statement, and the statements that undo it."""
 
     def __init__(self, sql: str, *undo: str, remark: str = "", rank: Rank = Rank.PREPARE) -> None:
         """Keep both.
@@ -38,8 +38,8 @@ class Statement(ops.ExecuteSQLOp):
         Args:
             sql: the statement.
             undo: the statements of the downgrade.
-            remark: what its reviewer must know.
-            rank: when it runs.
+            remark: what the reviewer must know.
+            rank: its place in the order.
         """
         super().__init__(sql)
         self.undo, self.remark, self.rank = undo, remark, rank
@@ -53,17 +53,17 @@ class Statement(ops.ExecuteSQLOp):
 
 
 def several(up: list[str], down: list[str], rank: Rank) -> list[Statement]:
-    """Return statements that follow each other, which others undo all at once."""
+    """Return statements that run one after the other; other statements undo all of them together."""
     *first, last = up
     return [*(Statement(sql, rank=rank) for sql in first), Statement(last, *down, rank=rank)]
 
 
 @dataclass
 class Refused(ops.MigrateOperation):
-    """A difference that autogenerate writes nothing for.
+    """A difference that autogenerate cannot write.
 
     Attributes:
-        why: what differs, and what to do, in a line.
+        why: the difference, and what to do, in one line.
     """
 
     why: str
@@ -83,8 +83,8 @@ class Remark(ops.MigrateOperation):
     """A comment for the reviewer of the revision.
 
     Attributes:
-        text: what to look at.
-        instead: a line of code to use in place of what follows.
+        text: what to check.
+        instead: a line of code to use instead of the lines that follow.
     """
 
     text: str
@@ -92,19 +92,19 @@ class Remark(ops.MigrateOperation):
 
 
 class Nothing(ops.MigrateOperation):
-    """What stands in a function that does nothing."""
+    """The body of a function that does nothing."""
 
 
 @dataclass
 class AutocommitBlock(ops.MigrateOperation):
-    """Operations that run outside a transaction, each by itself."""
+    """Operations that run outside of a transaction, each on its own."""
 
     operations: list[ops.MigrateOperation] = field(default_factory=list)
 
 
 @renderers.dispatch_for(Statement)
 def _render_statement(_context: AutogenContext, statement: Statement) -> str:
-    # A colon before a word would be taken for a bound value.
+    # SQLAlchemy would take a colon before a word for a bound value.
     sql = str(statement.sqltext).replace(":", r"\:")
     lines = textwrap.wrap(
         sql, WIDTH, drop_whitespace=False, break_long_words=False, break_on_hyphens=False, expand_tabs=False,
@@ -132,5 +132,5 @@ def _render_nothing(_context: AutogenContext, _nothing: Nothing) -> str:
 @renderers.dispatch_for(AutocommitBlock)
 def _render_block(context: AutogenContext, block: AutocommitBlock) -> Iterable[str]:
     lines = [line for operation in block.operations for line in render_op(context, operation)]
-    # The empty one ends the block.
+    # The empty line ends the block.
     return ["with op.get_context().autocommit_block():", *lines, ""]

@@ -1,4 +1,4 @@
-"""In which order a revision does things, so that each finds there what it needs, up and down."""
+"""The order of a revision's changes: each finds the objects that it needs, up and down."""
 
 from alembic.operations import ops
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, text
@@ -18,7 +18,7 @@ NUMBER = text(
 
 
 def ordered(changes: Operations, review: Review) -> Operations:
-    """Return the changes in their order, with the cycles of new and of dropped tables cut."""
+    """Return the changes in order. Foreign keys that make a cycle of tables are changes of their own."""
     changes = [*cut(changes, review), *cycles(review), *statistics(changes, review)]
     dropped = review.children_first()
 
@@ -26,7 +26,8 @@ def ordered(changes: Operations, review: Review) -> Operations:
         place = 0
         if isinstance(change, ops.DropTableOp):
             place = dropped.index(table_of(change))
-        elif isinstance(change, ops.DropColumnOp):  # the last one first: they come back as they stood
+        elif isinstance(change, ops.DropColumnOp):
+            # The last one first: then the downgrade restores their order.
             names = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
             place = -review.connection.scalar(NUMBER, names)
         elif isinstance(change, ops.DropConstraintOp | ops.DropIndexOp):  # a foreign key before what it needs
@@ -39,7 +40,7 @@ def ordered(changes: Operations, review: Review) -> Operations:
 
 
 def rank(change: ops.MigrateOperation, review: Review) -> Rank:
-    """Return when a change is made."""
+    """Return the place of a change in the order."""
     match change:
         case Statement():
             return change.rank
@@ -52,7 +53,7 @@ def rank(change: ops.MigrateOperation, review: Review) -> Rank:
         case ops.AddColumnOp():
             return Rank.ADD_COLUMN
         case ops.AddConstraintOp() | ops.CreateIndexOp():
-            # What is new comes whole, before others refer to it.
+            # A new table gets its constraints at once, before other tables refer to it.
             return Rank.ADD_CONSTRAINT if review.lives(change) else Rank.CREATE_TABLE
         case ops.DropTableOp():
             return Rank.DROP_TABLE
@@ -60,11 +61,11 @@ def rank(change: ops.MigrateOperation, review: Review) -> Rank:
 
 
 def cut(changes: Operations, review: Review) -> Operations:
-    """Return the changes with that on its own which a new table cannot be created with.
+    """Return the changes; parts that a new table cannot be created with are changes of their own.
 
-    That is a foreign key to a table that comes later, or is said to, and an exclusion constraint,
-    of which Alembic writes a part. The CHECK of an Enum or a Boolean, which Alembic leaves to the
-    type, becomes one of the table.
+    These are a foreign key to a table that is created later, or has `use_alter`, and an exclusion
+    constraint, because Alembic writes only a part of it.
+    The CHECK of an Enum or a Boolean becomes one of the table: Alembic leaves it to the type.
     """
     new = [change for change in changes if isinstance(change, ops.CreateTableOp)]
     created = {table_of(change) for change in new}
@@ -94,7 +95,7 @@ def cut(changes: Operations, review: Review) -> Operations:
 
 
 def cycles(review: Review) -> Operations:
-    """Return what drops the foreign keys of dropped tables that refer to each other."""
+    """Return the statements that drop the foreign keys among dropped tables that refer to each other."""
     found: Operations = []
     for table, name, definition in review.held:
         place, key = quoted(review.connection, *table), quoted(review.connection, None, name)
@@ -108,7 +109,7 @@ def cycles(review: Review) -> Operations:
     return found
 
 
-# They go with any of their columns.
+# Extended statistics are dropped with any of their columns.
 STATISTICS = text("""
     SELECT DISTINCT s.oid::bigint, format('%I.%I', nspname, stxname), pg_get_statisticsobjdef(s.oid)
     FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = stxnamespace
@@ -119,7 +120,7 @@ STATISTICS = text("""
 
 
 def statistics(changes: Operations, review: Review) -> Operations:
-    """Return what drops the extended statistics of columns that are dropped."""
+    """Return the statements that drop the extended statistics of dropped columns."""
     found = {}
     for change in changes:
         if isinstance(change, ops.DropColumnOp):

@@ -1,6 +1,6 @@
-"""What is renamed along with a table or a column: what is named after it.
+"""Rename, with a table or a column, the objects that are named after it.
 
-A definition is the same before and after; the server says it with the new names on a copy.
+Their definitions are the same before and after: the server prints them for a copy with the new names.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ Pair = tuple[str, str]  # the old name and the new one
 def of_columns(
     connection: Connection, schema: str | None, table: str, model: Table, columns: list[Pair]
 ) -> list[tuple[str, Pair]]:
-    """Return the indexes and constraints to rename when columns are: of each its kind, and its names.
+    """Return the indexes and constraints to rename with columns: of each its kind, and its names.
 
     Args:
         connection: the database.
         schema: where the table is.
         table: its name.
         model: the table as the models have it.
-        columns: the columns that get another name.
+        columns: the old and new names of the columns.
     """
     wanted, again = trial.modelled(connection, model)
     with trial.copied(connection, schema, table) as copy:
@@ -37,7 +37,7 @@ def of_columns(
 
 
 def of_table(connection: Connection, op: ops.DropTableOp, model: Table) -> list[tuple[str, Pair]]:
-    """Return what to rename when a table becomes that of a model."""
+    """Return the objects to rename with a table that becomes a model's table."""
     wanted, again = trial.modelled(connection, model)
     with trial.copied(connection, op.schema, op.table_name) as copy:
         found = matched(state(connection, copy).definitions, wanted.definitions | again)
@@ -61,7 +61,7 @@ def columns(key: ForeignKeyConstraint) -> tuple[str, ...]:
 
 
 def matched(old: dict[Key, Definition], new: dict[Key, Definition]) -> list[tuple[str, Pair]]:
-    """Return what is defined the same by another name."""
+    """Return the pairs of names whose definitions are the same."""
     known = {(key.kind, definition): key.name for key, definition in new.items() if key not in old}
     return [
         ("index" if key.kind == "index" else "constraint", (key.name, known[key.kind, definition]))
@@ -78,14 +78,14 @@ def statements(
     *,
     back: bool = False,
 ) -> Iterator[str]:
-    """Yield the statements that rename, or that take it back.
+    """Yield the statements that rename, or that undo it.
 
     Args:
         connection: the database.
-        schema: where the table is.
-        table: its name at the time.
-        found: what to rename.
-        back: whether the new names become the old ones.
+        schema: the schema of the table.
+        table: its name when they run.
+        found: the objects to rename.
+        back: undo: the new names become the old ones.
     """
     for kind, (old, new) in found:
         now, then = (new, old) if back else (old, new)

@@ -1,6 +1,6 @@
-"""How a revision names types: as what is there, and without the application's classes.
+"""How a revision writes types: as existing types, and without the application's classes.
 
-A revision imports nothing of the application, which goes on changing after it.
+A revision imports nothing of the application, because that changes later.
 """
 
 from copy import copy
@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 from migrate.alembic_internals import render_type
 from migrate.autogenerate.enums import native
 
-# A type that SQLAlchemy does not know. Alembic sorts the lines, and imports come first.
+# A type that SQLAlchemy does not know. Alembic sorts the lines, so the imports come first.
 BY_NAME = '''from sqlalchemy.types import UserDefinedType
 
 
@@ -33,17 +33,17 @@ class SQLType(UserDefinedType[object]):
 
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
-    """Write a thing where Alembic would lose a part: the hook for `context.configure(render_item=…)`.
+    """Write an item of which Alembic would lose a part: the hook `context.configure(render_item=…)`.
 
-    An enum or a domain is there already: revisions create and drop it in statements of their
-    own. Left to itself, `create_table` creates it, also where it exists; `add_column` does not,
-    also where it is missing; and nothing ever drops it.
+    An enum or a domain exists already: revisions create and drop it in statements of their own.
+    Without that, `create_table` creates it, even if it exists; `add_column` does not create it, even
+    if it is missing; and nothing ever drops it.
 
     Returns:
-        The code, or False for what Alembic knows how to write.
+        The code, or False for an item that Alembic writes well.
     """
     if kind == "server_default" and isinstance(item, DefaultClause) and isinstance(item.arg, str):
-        return repr(item.arg)  # Alembic takes away quotes that are a part of it
+        return repr(item.arg)  # Alembic would remove quotes that are a part of it
     if kind == "primary_key":
         return primary_key(item)
     if kind != "type" or isinstance(item, ARRAY):
@@ -67,7 +67,7 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     own = not type(item).__module__.startswith("sqlalchemy.")
     if own and isinstance(item, TypeDecorator):
         impl = item.load_dialect_impl(context.dialect)
-        # The driver may have put a class of its own in the place of the dialect's.
+        # The class may be the driver's: take the public one that it is derived from.
         public = next(each for each in type(impl).__mro__ if not each.__name__.startswith("_"))
         return render_type(impl if type(impl) is public else impl.adapt(public), context)
     if own:
@@ -77,7 +77,7 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
 
 
 def primary_key(key: PrimaryKeyConstraint) -> str | Literal[False]:
-    """Write a primary key with what Alembic leaves out of it, and leave any other to it."""
+    """Write a primary key that has parts that Alembic leaves out; return False for any other."""
     options = {name: getattr(key, name) for name in ("deferrable", "initially")} | dict(key.dialect_kwargs)
     given = {name: value for name, value in options.items() if value}
     if not given or not key.name:

@@ -1,7 +1,7 @@
-"""What has to be there before a table of the models: schemas, extensions, types, domains, sequences.
+"""Create what the models' tables need: schemas, extensions, types, domains, sequences.
 
-Alembic creates none of them. Here none is ever changed or dropped but by the downgrade of
-the revision that creates it: others may have come to use it.
+Alembic creates none of them. This module never changes them, and only the downgrade of the revision
+that creates an object drops it: later, other tables may use it.
 """
 
 import logging
@@ -23,7 +23,7 @@ from migrate.autogenerate.trial import lacking, quoted, sql
 
 log = logging.getLogger(__name__)
 
-# Each by its schema and, where it is visible without, by its name alone.
+# Each by its schema and name; if it is visible without the schema, also by its name alone.
 PRESENT = text("""
     SELECT 'SCHEMA', NULL, nspname::text, false FROM pg_namespace
     UNION ALL
@@ -40,11 +40,11 @@ PRESENT = text("""
 """)
 
 Thing = tuple[str, str | None, str]  # kind, schema, name
-KINDS = ["SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE"]  # each may need those before it
+KINDS = ["SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE"]  # each kind may need the kinds before it
 
 
 def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatchResult:
-    """Put before the other changes what creates that which they need."""
+    """Put the statements that create needed objects before the other changes."""
     statements = missing(context)
     for statement in statements:
         log.info("Detected missing: %s", statement.undo[0].removeprefix("DROP "))
@@ -53,7 +53,7 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
 
 
 def missing(context: AutogenContext) -> list[Statement]:
-    """Return what creates that which the models' tables need and the database does not have."""
+    """Return the statements that create the objects that the models' tables need and that are missing."""
     connection = context.connection
     assert connection is not None
     present: set[Thing] = set()
@@ -82,14 +82,14 @@ def has_more_than_columns(table: Table) -> bool:
 
 
 def remark(kind: str, name: str) -> str:
-    """Return what is to be known of something that is created."""
+    """Return the remark about an object that is created."""
     if kind != "EXTENSION":
         return ""
     return f"creates the extension {name}, which the role may not be allowed to: an administrator is."
 
 
 def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Thing, str]]:
-    """Yield what the models' tables need, with the statements that create it."""
+    """Yield the objects that the models' tables need, with the statements that create them."""
 
     def schema(name: str | None) -> Iterator[tuple[Thing, str]]:
         if name:
@@ -101,7 +101,7 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
             name = quoted(connection, None, extension)
             yield ("EXTENSION", None, extension), f"CREATE EXTENSION {name}"
         for column in table.columns:
-            # Of an enum within a domain the domain comes first here.
+            # For a domain over an enum, the domain comes first here.
             for type_ in named_types(column.type, connection.dialect):
                 yield from schema(type_.schema)
                 if isinstance(type_, DOMAIN) and type_.create_type:
@@ -114,7 +114,7 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
                 yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
 
 
-# Which extension has a type, an operator class or a function.
+# Queries for the extension of a type, an operator class or a function.
 EXTENSIONS = {
     "citext": "citext",
     "cube": "cube",
@@ -141,7 +141,7 @@ EXTENSIONS = {
 
 
 def extensions(table: Table, connection: Connection) -> Iterator[str]:
-    """Yield the extensions that a table needs: for a type, an operator class, a default."""
+    """Yield the extensions that a table needs, for a type, an operator class or a default."""
     for column in table.columns:
         words = [column.type.compile(connection.dialect)]
         words += [
@@ -162,7 +162,7 @@ def extensions(table: Table, connection: Connection) -> Iterator[str]:
 
 
 def sequences(column: Column[object]) -> Iterator[Sequence]:
-    """Yield the sequences that a column takes its values from."""
+    """Yield the sequences that give a column its values."""
     if isinstance(column.default, Sequence):
         yield column.default
     if isinstance(column.server_default, DefaultClause) and isinstance(column.server_default.arg, next_value):

@@ -1,6 +1,6 @@
-"""How a column gets another type: the first form that the server takes, on a copy of the table.
+"""Change the type of a column, in the first form that the server accepts on a copy of the table.
 
-The copy has the defaults, constraints and indexes of the table, which may stand in the way.
+The copy has the defaults, constraints and indexes of the table, which may prevent the change.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from migrate.autogenerate import trial
 from migrate.autogenerate.trial import quoted
 from migrate.autogenerate.undo import TYPE
 
-# What keeps a column and its type as they are, and no copy of the table has.
+# Objects that prevent the drop of a column or the change of its type, and that the copy does not have.
 IN_THE_WAY = text("""
     SELECT DISTINCT pg_describe_object(CASE classid WHEN 'pg_rewrite'::regclass THEN 'pg_class'::regclass
         ELSE classid END, CASE classid WHEN 'pg_rewrite'::regclass THEN ev_class ELSE objid END, 0)
@@ -44,10 +44,10 @@ class Form:
     """A form of ALTER TABLE that gives a column its type.
 
     Attributes:
-        actions: what follows the name of the table; empty where Alembic's own does.
-        rewrites: whether every row is written anew.
-        back: what follows the name of the table to give it its old type again.
-        using: how the values are made of the old ones, where it has to be said.
+        actions: the SQL after the name of the table; empty if Alembic's own is right.
+        rewrites: whether it rewrites the table.
+        back: the SQL after the name of the table that restores the old type.
+        using: the expression that makes the new values, if one is needed.
     """
 
     actions: str
@@ -59,13 +59,13 @@ class Form:
 def form(
     connection: Connection, change: ops.AlterColumnOp, needed: list[str], dropped: set[str]
 ) -> Form | None:
-    """Return how a column gets its type, None where no form is known that works.
+    """Return the form that changes a column's type; None if no known form works.
 
     Args:
         connection: the database.
-        change: the change, which has a type.
-        needed: statements that make the new type.
-        dropped: the indexes and constraints of the table that are dropped before.
+        change: the change, which has a new type.
+        needed: statements that create the new type.
+        dropped: the indexes and constraints of the table that are dropped first.
     """
     place = quoted(connection, change.schema, change.table_name)
     old, default = connection.execute(TYPE, {"table": place, "column": change.column_name}).one()
@@ -101,7 +101,7 @@ def type_of(connection: Connection, change: ops.AlterColumnOp) -> str:
 
 
 def new_default(connection: Connection, change: ops.AlterColumnOp) -> str | None:
-    """Return the default that the column has after the change, as SQL."""
+    """Return the column's default after the change, as SQL."""
     default = change.modify_server_default
     if default is False:
         default = change.existing_server_default
@@ -116,13 +116,13 @@ def set_default(name: str, default: str | None) -> str:
 
 
 def forms(name: str, type_: str, before: str | None, after: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the forms, from the simplest on, and how each makes the values.
+    """Yield the forms, the simplest first, each with its USING expression.
 
     Args:
         name: the column, as SQL.
-        type_: its type afterwards.
-        before: its default before.
-        after: its default afterwards.
+        type_: its new type.
+        before: its old default.
+        after: its new default.
     """
     bare = type_.split(" COLLATE ")[0]
     for using in ("", f"{name}::{bare}", f"{name}::text::{bare}"):

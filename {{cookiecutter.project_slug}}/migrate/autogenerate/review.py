@@ -1,4 +1,4 @@
-"""What a reviewer of a revision must know before it runs."""
+"""The remarks of a revision: what its reviewer must know before it runs."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ USERS = text("""
 
 DIALECT = registry.load("postgresql")()
 
-# How a constraint is replaced, by its kind.
+# How to replace a constraint, by its kind.
 CHANGED_CONSTRAINT = {
     "check": "change a check",
     "foreignkey": "change a foreign key",
@@ -63,8 +63,8 @@ class Present:
     """A table that the database has.
 
     Attributes:
-        partitioned: it is split into partitions.
-        rows: how many the planner believes it has; 0 where it does not know.
+        partitioned: whether it has partitions.
+        rows: the planner's estimate of its rows; 0 if there is none.
     """
 
     partitioned: bool
@@ -72,7 +72,7 @@ class Present:
 
 
 def tables(connection: Connection) -> dict[Key, Present]:
-    """Return the tables of the database, one that is visible without a schema by both its names."""
+    """Return the tables of the database; one that is visible without its schema is there under both names."""
     found = {}
     default = connection.dialect.default_schema_name
     for schema, name, visible, *facts in connection.execute(PRESENT):
@@ -83,41 +83,41 @@ def tables(connection: Connection) -> dict[Key, Present]:
 
 
 def table_of(op: ops.MigrateOperation) -> Key:
-    """Return the table that an operation is about."""
+    """Return the key of an operation's table."""
     if isinstance(op, ops.CreateForeignKeyOp):
         return op.kw.get("source_schema"), op.source_table
     return getattr(op, "schema", None), getattr(op, "table_name", None) or ""
 
 
 def called(op: ops.MigrateOperation) -> str:
-    """Return the name of the table that an operation is about, for people."""
+    """Return the name of an operation's table, for people."""
     return ".".join(filter(None, table_of(op)))
 
 
 class Review:
-    """A look at some changes, with the database at hand."""
+    """The review of some changes, with the database."""
 
     def __init__(self, connection: Connection, changes: list[ops.MigrateOperation]) -> None:
-        """Look at the tables of the database."""
+        """Read the tables of the database."""
         self.connection, self.changes = connection, changes
         self.default = connection.dialect.default_schema_name or ""
         self.tables = tables(connection)
         self.dropped = {table_of(op) for op in changes if isinstance(op, ops.DropTableOp)}
 
     def same_table(self, op: ops.MigrateOperation, other: ops.MigrateOperation) -> bool:
-        """Return whether two operations are about one table, which models may call by either name."""
+        """Return whether two operations are about one table, which may have two names."""
         schemas, names = zip(table_of(op), table_of(other), strict=True)
         return names[0] == names[1] and (schemas[0] or self.default) == (schemas[1] or self.default)
 
     def children_first(self) -> list[Key]:
-        """Return the tables that are dropped, each before those that its foreign keys refer to."""
+        """Return the dropped tables, each before the tables that its foreign keys refer to."""
         return self._dropping[0]
 
     @property
     def held(self) -> list[tuple[Key, str, str]]:
-        """The foreign keys that a dropped table cannot keep until it goes: table, name, definition.
+        """The foreign keys to drop before their tables: table, name, definition.
 
-        Dropped tables refer to each other, or a key that one refers to goes with a table that stays.
+        They are in a cycle of dropped tables, or refer to a key that is dropped too.
         """
         return self._dropping[1]
 
@@ -142,7 +142,7 @@ class Review:
         while left:
             pairs = {(child, parent) for child, parent, *_ in references} - cut
             free = [table for table in left if not any((child, table) in pairs for child in left)]
-            if not free:  # tables that refer to each other: one of them is freed
+            if not free:  # a cycle: drop the foreign keys of one table first
                 table = next(iter(left))
                 for child, parent, *key in references:
                     if parent == table and child in left and (child, parent) in pairs:
@@ -153,19 +153,19 @@ class Review:
         return order, held
 
     def named(self, schema: str | None) -> str | None:
-        """Return how a schema of the models is called in operations."""
+        """Return the name of a models' schema in operations."""
         return None if schema == self.default else schema
 
     def lives(self, op: ops.MigrateOperation) -> bool:
-        """Return whether it is about a table that is there before and after."""
+        """Return whether its table exists before and after the changes."""
         return table_of(op) in self.tables and table_of(op) not in self.dropped
 
     def partitioned(self, op: ops.MigrateOperation) -> bool:
-        """Return whether it is about a table with partitions."""
+        """Return whether its table has partitions."""
         return table_of(op) in self.tables and self.tables[table_of(op)].partitioned
 
     def remarks(self, op: ops.MigrateOperation) -> Iterator[Remark]:
-        """Yield what is to be said before an operation of an upgrade."""
+        """Yield the remarks on an operation of an upgrade."""
         match op:
             case ops.DropTableOp():
                 yield from self._dropped_table(op)
@@ -181,21 +181,21 @@ class Review:
                 yield from self._added_column(op)
             case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
                 yield Remark(
-                    f"nobody can write to {called(op)} while each partition gets its index. To build them "
-                    f"concurrently, one by one, {scenario('index partitions')}."
+                    f"no session can write to {called(op)} while each partition gets its index. To build "
+                    f"them concurrently, one by one, {scenario('index partitions')}."
                 )
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
-                    f"nobody can write to {called(op)} while every partition is read. Add the key to "
-                    "each partition first, NOT VALID, and validate it: "
+                    f"no session can write to {called(op)} while every partition is scanned. Add the key "
+                    "to each partition first, NOT VALID, and validate it: "
                     f"{scenario('add a foreign key to partitions')}."
                 )
 
     def remarks_on_downgrade(self, op: ops.MigrateOperation) -> Iterator[Remark]:
-        """Yield what is to be said before what takes an operation back."""
+        """Yield the remarks on the undo of an operation."""
         if isinstance(op, ops.DropColumnOp) and (new := self._pairs(op).get(op.column_name)):
             yield Remark(
-                "a rename? Then this line takes it back, in place of the two.",
+                "a rename? Then this line undoes it: use it instead of the two.",
                 self._renaming(op, new, back=True),
             )
         if isinstance(op, ops.DropTableOp):
@@ -212,7 +212,7 @@ class Review:
                 "here, or give it a default."
             )
         elif isinstance(op, ops.DropConstraintOp) and self.lives(op):
-            yield Remark("fails if rows have come to break it, and nobody can write while they are read.")
+            yield Remark("fails if rows break it by then; no session can write during the scan.")
 
     def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
         for other in self.changes:
@@ -239,8 +239,8 @@ class Review:
             move = f"ALTER TABLE {trial.quoted(self.connection, *table_of(op))} SET SCHEMA "
             move += trial.quoted(self.connection, None, new.schema or self.default)
             return Remark(
-                f"a move? If {called(new)} is what {called(op)} was, use this line in place of the two. It "
-                "breaks code that is running.",
+                f"a move? If {called(new)} is what {called(op)} was, use this line instead of the two. It "
+                "breaks the running code.",
                 f"op.execute({quoted(move)})",
             )
         found = renames.of_table(self.connection, op, model_of(new))
@@ -248,18 +248,20 @@ class Review:
         line = f"op.rename_table({arguments(old_name, new_name, schema=op.schema)})"
         more = renames.statements(self.connection, op.schema, new_name, found, back=back)
         if back:
-            return Remark("a rename? Then this line takes it back, in place of the two.", joined(line, more))
+            return Remark(
+                "a rename? Then this line undoes it: use it instead of the two.", joined(line, more)
+            )
         return Remark(
-            f"a rename? If {called(new)} is what {called(op)} was, use this line in place of the two, or "
-            f"see how both names can work for a while: {scenario('rename a table')}.",
+            f"a rename? If {called(new)} is what {called(op)} was, use this line instead of the two, or "
+            f"let both names work for a while: {scenario('rename a table')}.",
             joined(line, more),
         )
 
     def _dropped_column(self, op: ops.DropColumnOp) -> Iterator[Remark]:
         if pair := self._pairs(op).get(op.column_name):
             yield Remark(
-                f"a rename? If {pair} is what {op.column_name} was, use this line in place of the two. "
-                "It breaks code that is running; for the way that does not, "
+                f"a rename? If {pair} is what {op.column_name} was, use this line instead of the two. "
+                "It breaks the running code; for the way that does not, "
                 f"{scenario('replace a column')}.",
                 self._renaming(op, pair),
             )
@@ -280,7 +282,7 @@ class Review:
         )
 
     def _pairs(self, op: ops.DropColumnOp) -> dict[str, str]:
-        """Return which added column each dropped one of a table may have become, by type and name."""
+        """Return the added column that each dropped column may have become, by type and name."""
         dropped = [
             other
             for other in self.changes
@@ -307,7 +309,7 @@ class Review:
         return pairs
 
     def _renaming(self, op: ops.DropColumnOp, new: str, *, back: bool = False) -> str:
-        """Return the line that renames a column, and what is named after it; or that takes it back."""
+        """Return the line that renames a column and the objects named after it; or that undoes it."""
         pairs = self._pairs(op)
         [model] = [
             other.column.table
@@ -315,7 +317,7 @@ class Review:
             if isinstance(other, ops.AddColumnOp) and self.same_table(op, other) and other.column.name == new
         ]
         found = renames.of_columns(self.connection, op.schema, op.table_name, model, list(pairs.items()))
-        # What is named after several goes with the first.
+        # An object that is named after several columns is renamed with the first one.
         mine = [
             each
             for each in found
@@ -349,56 +351,56 @@ class Review:
         ]
         if op.index_name in built:
             return Remark(
-                f"drops the index {op.index_name}, and queries go without until it is built as the models "
-                f"have it. To have the new one first, {scenario('replace an index')}."
+                f"drops the index {op.index_name}, and queries go without until the models' index is built. "
+                f"To build the new one first, {scenario('replace an index')}."
             )
         return Remark(
-            f"drops the index {op.index_name}: queries that use it will read the whole "
-            f"table{self._rows(op)}. To see whether any does, {scenario('drop an index')}."
+            f"drops the index {op.index_name}: queries that use it will scan the whole "
+            f"table{self._rows(op)}. To see whether any query does, {scenario('drop an index')}."
         )
 
     def _added_column(self, op: ops.AddColumnOp) -> Iterator[Remark]:
         if needs_a_value(op):
             yield Remark(
-                f"fails if {called(op)} has rows{self._rows(op)}; else, old code that inserts some fails. "
+                f"fails if {called(op)} has rows{self._rows(op)}; else, old code that inserts rows fails. "
                 "Give the column a server_default in the models, or let it be NULL first: "
                 f"{scenario('require a column')}."
             )
         elif op.column.server_default is not None and self._rewrites(op):
             yield Remark(
-                f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To add "
-                f"the column first, then fill it, {scenario('require a column')}."
+                f"no session can read or write {called(op)} during the rewrite{self._rows(op)}. To add the "
+                f"column first, then backfill it, {scenario('require a column')}."
             )
 
     def altered_type(self, op: ops.AlterColumnOp, how: Form | None) -> Iterator[Remark]:
-        """Yield what is to be said before a column gets its type, in a form or in none."""
+        """Yield the remarks on a change of type, by a form or without one."""
         assert op.modify_type is not None
         type_ = op.modify_type.compile(self.connection.dialect)
         place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
         if dependents := self.connection.scalars(IN_THE_WAY, place).all():
             yield Remark(
-                f"fails as it stands: PostgreSQL changes no type that {', '.join(dependents)} uses. Drop and "
-                "create that around this line."
+                f"fails as it stands: PostgreSQL changes no type that {', '.join(dependents)} uses. Drop it "
+                "before this line, and create it again after it."
             )
         old, new = op.existing_type, op.modify_type
         if isinstance(old, DateTime) and isinstance(new, DateTime) and old.timezone != new.timezone:
             yield Remark(
-                "unless the session's time zone is UTC, the table is written anew, and every instant moves: "
+                "unless the session's time zone is UTC, it rewrites the table, and every instant moves: "
                 f"{scenario('add a time zone')}."
             )
             return
         if how is None:
             yield Remark(
                 f"fails as it stands: PostgreSQL does not know how to make {type_} of {op.column_name}. "
-                "Say it with postgresql_using=; then nobody can read or write the table while it is "
-                f"written anew. Or {scenario('change a type')}."
+                "Say it with postgresql_using=; then no session can read or write the table during the "
+                f"rewrite. Or {scenario('change a type')}."
             )
             return
         if how.using or narrower(op.existing_type, op.modify_type):
             yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_}.")
         if how.rewrites:
             yield Remark(
-                f"nobody can read or write {called(op)} while it is written anew{self._rows(op)}. To "
+                f"no session can read or write {called(op)} during the rewrite{self._rows(op)}. To "
                 f"change the type beside the traffic, {scenario('change a type')}."
             )
 
@@ -413,7 +415,7 @@ class Review:
 
 
 def needs_a_value(op: ops.AddColumnOp) -> bool:
-    """Return whether a table with rows cannot take the column."""
+    """Return whether the column cannot be added to a table with rows."""
     return not op.column.nullable and op.column.server_default is None
 
 
@@ -422,7 +424,7 @@ WIDTHS = ["SMALLINT", "INTEGER", "BIGINT", "NUMERIC"]
 
 
 def narrower(old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
-    """Return whether values of one type may be too long or too big for another."""
+    """Return whether values of the old type may be too long or too big for the new one."""
     before, after = (str(each.compile(DIALECT)).split("(")[0] if each else "" for each in (old, new))
     if before in WIDTHS and after in WIDTHS and before != after:
         return WIDTHS.index(after) < WIDTHS.index(before) or getattr(new, "precision", None) is not None
@@ -434,18 +436,18 @@ def narrower(old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
 
 
 def model_of(new: ops.CreateTableOp) -> Table:
-    """Return the table of the models that an operation creates."""
+    """Return the model's table that an operation creates."""
     return next(item.table for item in new.columns if isinstance(item, Column))
 
 
 def joined(line: str, more: Iterable[str]) -> str:
-    """Return a line of code that does some SQL after something else."""
+    """Return a line of code, followed by the execution of further SQL."""
     sql = "; ".join(more).replace(":", r"\:")
     return f"{line}; op.execute({quoted(sql)})" if sql else line
 
 
 def alike(old: ops.DropTableOp, new: ops.CreateTableOp) -> bool:
-    """Return whether two tables of one schema, or of one name, have the same columns."""
+    """Return whether two tables, of one schema or of one name, have the same columns."""
     related = old.schema == new.schema or old.table_name == new.table_name
     return related and columns(old.to_table()) == columns(new.to_table())
 
@@ -467,5 +469,5 @@ def arguments(*names: str, **options: str | None) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name as ruff writes it."""
+    """Return a string in quotes as ruff writes it."""
     return json.dumps(str(name), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The forms in which a change to a table that is in use can be made, as the scenarios make them."""
+"""The safe forms of a change to a table that is in use, as the scenarios have them."""
 
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from migrate.autogenerate.undo import rebuilt, undo
 
 Operations = list[ops.MigrateOperation]
 
-# What to do about rows that a validation would fail on.
+# How to repair rows that break a constraint, by the operation that adds it.
 REPAIR = {
     ops.CreateForeignKeyOp: "repair orphans",
     ops.CreateCheckConstraintOp: "repair values",
@@ -26,12 +26,12 @@ REPAIR = {
 
 @dataclass
 class Part:
-    """What becomes one revision.
+    """The part of the changes that becomes one revision.
 
     Attributes:
-        name: what it is about; empty for what has the name that the user gave.
-        index: the index that it is about, by schema and name, where it is about one.
-        steps: what the upgrade does, and what in the downgrade takes it back.
+        name: what is added to the user's name; empty for the revision that has just that name.
+        index: the schema and name of its index, if it is about an index.
+        steps: the operations of the upgrade, each with those that undo it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Part:
 
 
 def drop(index: ops.CreateIndexOp | ops.DropIndexOp) -> ops.DropIndexOp:
-    """Return what drops an index, or what a failed build left of it."""
+    """Return the operation that drops an index, or the INVALID index that a failed build left."""
     assert index.index_name
     return ops.DropIndexOp(
         index.index_name,
@@ -65,7 +65,7 @@ def drop(index: ops.CreateIndexOp | ops.DropIndexOp) -> ops.DropIndexOp:
 
 
 def build(index: ops.CreateIndexOp) -> AutocommitBlock:
-    """Return what builds an index concurrently, and can be run again after any failure."""
+    """Return the operations that build an index concurrently, safe to run again after any failure."""
     concurrently = copy(index)
     concurrently.kw = {**index.kw, "postgresql_concurrently": True}
     return AutocommitBlock([drop(index), concurrently])
@@ -125,17 +125,17 @@ def not_valid(
 ) -> None:
     """Add a constraint for new rows, and in a second revision validate it for the others."""
     back = constraint.reverse()
-    if constraint.kw.get("postgresql_not_valid"):  # so the models have it
+    if constraint.kw.get("postgresql_not_valid"):  # the models want it so
         rest.add([constraint], [back])
         return
     constraint.kw["postgresql_not_valid"] = True
     rest.add([constraint], [back])
-    # There is no "unvalidate".
+    # PostgreSQL cannot undo VALIDATE: drop the constraint, and add it again.
     validate.add(validated(constraint, constraint, review), [back, constraint])
 
 
 def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
-    """Change a column, in the form that the server takes."""
+    """Change a column, in the form that the server accepts."""
     back = undo(review.connection, change)
     if change.modify_type is None:
         rest.add([change], back)
@@ -166,7 +166,7 @@ def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
 
 
 def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, review: Review) -> None:
-    """Require a column through a CHECK, whose validation spares SET NOT NULL the scan under its lock."""
+    """Add NOT NULL by way of a validated CHECK, so that SET NOT NULL needs no scan under its lock."""
     others = copy(change)
     others.modify_nullable = None
     if others.has_changes():
@@ -195,7 +195,7 @@ def validated(
     change: ops.MigrateOperation,
     review: Review,
 ) -> Operations:
-    """Return what validates a constraint, with a word about rows that break it."""
+    """Return the operations that validate a constraint, with a remark about rows that break it."""
     name = quoted(review.connection, None, str(constraint.constraint_name))
     remark = Remark(
         f"fails if rows break {constraint.constraint_name}: repair them in a revision before this one: "

@@ -1,4 +1,4 @@
-"""How a change is done beside the traffic: the revision that shows it, or what to do in a line."""
+"""How to make a change beside the traffic: the revision that shows it, or one line that says it."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class How(NamedTuple):
 
     Attributes:
         scenario: the words after `Scenario:` in the docstring of a revision that does it.
-        line: what to say where there is no such revision.
+        line: what to do, if the backend has no such revision.
     """
 
     scenario: str
@@ -23,17 +23,17 @@ class How(NamedTuple):
 
 HOW = {
     "add a foreign key to partitions": How(
-        "validate a foreign key", "reads and writes go on meanwhile, and then the parent's reads no row"
+        "validate a foreign key", "reads and writes go on meanwhile, and then the parent's key needs no scan"
     ),
     "add a time zone": How(
         "add a time zone to timestamps without a rewrite",
-        "migrations run in UTC, so write no USING, and run it by no other client",
+        "migrations run in UTC, so write no USING, and run it with no other client",
     ),
     "change a check": How("change the expression of a CHECK", ANEW),
     "change a foreign key": How("change the ON DELETE of a live foreign key", ANEW),
     "change a type": How(
         "change an integer column of a big live table to bigint: expand",
-        "add a column of the new type, keep both the same by a trigger, fill it in batches, and swap names",
+        "add a column of the new type, keep both equal with a trigger, backfill in batches, and swap names",
     ),
     "change a unique constraint": How(
         "add a unique constraint to a big live table",
@@ -41,25 +41,28 @@ HOW = {
         "it UNIQUE USING INDEX in one transaction",
     ),
     "drop a column": How(
-        "drop a column", "deploy code that does not name it first; an ORM names all columns in every SELECT"
+        "drop a column", "first deploy code that does not name it; an ORM names all columns in every SELECT"
     ),
     "drop a table": How(
-        "drop a table", "deploy code that does not name it first; without CASCADE, nothing else goes with it"
+        "drop a table",
+        "first deploy code that does not name it; without CASCADE, nothing else is dropped with it",
     ),
     "drop an index": How(
         "drop an index that is not used", "look at idx_scan in pg_stat_user_indexes, on every replica too"
     ),
-    "fill a column": How("fill a column with values that must be unique", "fill it in batches"),
+    "fill a column": How("fill a column with values that must be unique", "backfill it in batches"),
     "index partitions": How(
         "index a partitioned table",
-        "create it on ONLY the parent, concurrently on each partition, and attach those",
+        "create it ON ONLY the parent, concurrently on each partition, and attach those",
     ),
     "merge rows": How(
         "merge duplicate rows, with everything that points at them",
-        "have what points at those that go point at the one that stays, and delete them then",
+        "first change all rows that refer to the duplicates, so that they refer to the row that stays; "
+        "then delete the duplicates",
     ),
     "remove a label": How(
-        "remove a label from an enum: contract", "make a new type without it, and change the column's to that"
+        "remove a label from an enum: contract",
+        "make a new type without it, and change the column to that type",
     ),
     "rename a label": How("rename a label of an enum", "ALTER TYPE … RENAME VALUE"),
     "rename a table": How(
@@ -70,27 +73,27 @@ HOW = {
     "repair values": How("repair values before a CHECK is added", "change them in batches"),
     "replace a column": How(
         "replace a column with no downtime, first step: new column, trigger in both directions",
-        "add the new column, keep both the same by a trigger, fill it in batches, have the code use it, and "
-        "drop the old one",
+        "add the new column, keep both equal with a trigger, backfill in batches, deploy code that uses the "
+        "new one, and drop the old one",
     ),
     "replace an index": How(
         "replace an index of a big live table", "build it under another name, drop the old one, and rename it"
     ),
     "require a column": How(
         "add a NOT NULL column whose value differs from row to row",
-        "add it as NULL, fill it in batches, and require it in a revision after that",
+        "add it nullable, backfill it in batches, and set NOT NULL in a later revision",
     ),
 }
 
 
 def scenario(change: str) -> str:
-    """Return how a change is done, to end a remark with.
+    """Return how to make a change, as the end of a remark.
 
     Args:
         change: one of the keys of `HOW`.
 
     Returns:
-        Which revision of this backend shows it, where one does; else what to do, in a line.
+        The revision of this backend that shows it, if there is one; else what to do, in one line.
     """
     how = HOW[change]
     for path in sorted(VERSIONS.glob("*.py")):

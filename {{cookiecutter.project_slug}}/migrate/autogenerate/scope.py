@@ -1,6 +1,6 @@
-"""What autogenerate looks at: the models' tables, and what else is in the models' schemas.
+"""The tables that autogenerate compares: the models' tables, and others in the models' schemas.
 
-The catalogue says what no model can have made: partitions, and what belongs to an extension.
+The catalogue shows the tables that are not the models': partitions, and objects of extensions.
 """
 
 import warnings
@@ -23,7 +23,7 @@ Key = tuple[str | None, str]  # schema and name; the default schema is None, as 
 
 ALWAYS_EXCLUDED = ["temp_*"]
 
-# In a schema further down the search_path a table is visible without being in the default one.
+# A table may be visible without its schema, though it is not in the default schema: by the search_path.
 OTHERS = text("""
     SELECT schema, name, visible, never FROM (
         SELECT nullif(nspname, current_schema()), relname, pg_table_is_visible(c.oid),
@@ -37,7 +37,7 @@ OTHERS = text("""
     WHERE never OR (visible AND schema IS NOT NULL)
 """)
 
-# A foreign key to a partitioned table has one to each partition, which no model knows.
+# A foreign key to a partitioned table has a copy for each partition, which no model has.
 INHERITED = text("""
     SELECT nullif(nspname, current_schema()), relname, conname
     FROM pg_constraint JOIN pg_class AS c ON c.oid = conrelid JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -45,8 +45,8 @@ INHERITED = text("""
 """)
 
 
-# SQLAlchemy 2.1 stumbles over what it has itself reflected of a CHECK that is NOT VALID; types that
-# it does not know are asked for here; and cycles are cut.
+# Warnings of SQLAlchemy 2.1 that do no harm: it does not understand the NOT VALID of a CHECK that it has
+# reflected itself; types that it does not know are read here; and cycles are cut here.
 HARMLESS = [
     r"Can't validate argument '(dialect_options|not_valid)'",
     "Did not recognize type",
@@ -55,20 +55,19 @@ HARMLESS = [
 
 
 class Scope:
-    """What is compared, and what is left alone.
+    """Which tables are compared, and which are ignored.
 
-    Compared are the schemas of the models' tables, and the default one. Left alone are
-    partitions, what belongs to an extension, Alembic's own table and the history beside it, and
-    the tables that the user excludes.
+    It compares the schemas of the models' tables, and the default one. It ignores partitions, objects
+    of extensions, Alembic's own table and the history beside it, and the tables that the user excludes.
     """
 
     def __init__(self, exclude_tables: str = "") -> None:
-        """Take over what the user excludes.
+        """Keep the patterns of the excluded tables.
 
         Args:
             exclude_tables: glob patterns, separated by commas or blanks, of tables that
-                autogenerate leaves alone, together with their columns, indexes and
-                constraints. One with a dot is of schema and name. `temp_*` always is.
+                autogenerate ignores, together with their columns, indexes and constraints.
+                A pattern with a dot matches schema and name. `temp_*` is always excluded.
         """
         self.patterns = ALWAYS_EXCLUDED + exclude_tables.replace(",", " ").split()
         self.default: str | None = None
@@ -88,12 +87,12 @@ class Scope:
         }
 
     def look(self, connection: Connection, models: Iterable[Table], version_table: str = "") -> None:
-        """Look at the models and at the catalogue, once for a comparison.
+        """Read the models and the catalogue, once for a comparison.
 
         Args:
             connection: the database.
             models: the models' tables.
-            version_table: the name of Alembic's own.
+            version_table: the name of Alembic's own table.
 
         Raises:
             CommandError: there is no default schema.
@@ -115,15 +114,15 @@ class Scope:
                 self.elsewhere[name] = schema
 
     def key(self, schema: str | None, name: str) -> Key:
-        """Return how a table is called here: models may say the default schema, too."""
+        """Return the key of a table: models may name the default schema or not."""
         return (None if schema == self.default else schema), name
 
     def place(self, schema: str | None, name: str) -> tuple[str, str]:
-        """Return the schema that a table is in, or would be created in, and its name."""
+        """Return the schema of a table, or the one it would be created in, and its name."""
         return schema or self.elsewhere.get(name) or str(self.default), name
 
     def left_alone(self, schema: str | None, name: str) -> bool:
-        """Return whether a table is none of the models' business."""
+        """Return whether a table is ignored."""
         key = self.key(schema, name)
         if key in self.others or any(self._matches(key, pattern) for pattern in self.patterns):
             return True
@@ -131,7 +130,7 @@ class Scope:
             return False
         if name in (self.version_table, TABLE):
             return True
-        # A table further down the search_path has two names, and the models say one of them at most.
+        # A table in a later schema of the search_path has two names; the models have at most one of them.
         if key[0] is None:
             return name in self.elsewhere
         return key[0] == self.elsewhere.get(name) and (None, name) in self.models
@@ -141,7 +140,7 @@ class Scope:
         return fnmatchcase(f"{schema or self.default}.{name}" if "." in pattern else name, pattern)
 
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
-        """Return whether what the database has is looked at: Alembic's `include_name`."""
+        """Return whether an object of the database is compared: Alembic's `include_name`."""
         schema = parents.get("schema_name")
         match kind:
             case "schema":
@@ -157,7 +156,7 @@ class Scope:
     def include_object(
         self, item: SchemaItem, _name: str | None, _kind: str, _reflected: bool, other: SchemaItem | None
     ) -> bool:
-        """Return whether a difference is one: Alembic's `include_object`."""
+        """Return whether a difference counts: Alembic's `include_object`."""
         table = item if isinstance(item, Table) else getattr(item, "table", None)
         if table is not None and self.left_alone(table.schema, table.name):
             return False
@@ -166,7 +165,7 @@ class Scope:
         return True
 
     def _meaning(self, key: ForeignKeyConstraint) -> Iterable[Any]:
-        """Return what a foreign key says, whichever way it names the schema that it refers to."""
+        """Return the meaning of a foreign key, with or without the name of the schema that it refers to."""
         columns = [element.column for element in key.elements]
         return (
             [column.name for column in key.columns],
@@ -179,13 +178,13 @@ class Scope:
 
 
 def each_table(metadata: MetaData | Sequence[MetaData] | None) -> Iterator[Table]:
-    """Yield the tables of what Alembic is given."""
+    """Yield the tables of Alembic's `target_metadata`."""
     for each in [metadata] if isinstance(metadata, MetaData) else metadata or []:
         yield from each.tables.values()
 
 
 def look(context: AutogenContext, _changes: ops.UpgradeOps) -> PriorityDispatchResult:
-    """Look at the catalogue before Alembic asks what is compared."""
+    """Read the catalogue, before Alembic asks which tables are compared."""
     for harmless in HARMLESS:
         warnings.filterwarnings("ignore", harmless, SAWarning)
     sound.check(each_table(context.metadata), context.dialect)
@@ -195,5 +194,5 @@ def look(context: AutogenContext, _changes: ops.UpgradeOps) -> PriorityDispatchR
 
 
 def setup(plugin: Plugin) -> None:
-    """Register the look, before everything else."""
+    """Register the comparator, before all others."""
     plugin.add_autogenerate_comparator(look, "autogenerate", "scope", priority=DispatchPriority.FIRST)

@@ -1,4 +1,4 @@
-"""What is wrong with the models themselves, each in a line that names the file and the object."""
+"""Check the models themselves: each fault is one line that names the file and the object."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ from database import ROOT, Base
 from migrate.alembic_internals import final_name
 
 MODELS = "models"
-LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest, without a word
+LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest, with only a notice
 
 
 def load() -> None:
@@ -51,10 +51,10 @@ def load() -> None:
 
 
 def check(tables: Iterable[Table], dialect: Dialect) -> None:
-    """Look at the models' tables.
+    """Check the models' tables.
 
     Raises:
-        CommandError: no migration can be written for them.
+        CommandError: no migration can be written for a table; the message says why.
     """
     tables = list(tables)
     names: Counter[tuple[str | None, str]] = Counter()
@@ -72,7 +72,7 @@ def check(tables: Iterable[Table], dialect: Dialect) -> None:
 
 
 def faults(table: Table, dialect: Dialect) -> Iterator[str]:
-    """Yield what is wrong with a table."""
+    """Yield the faults of a table."""
     yield from cut(table.name)
     if "." in (table.schema or ""):
         yield f"the schema {table.schema} has a dot in its name, and Alembic takes it for two: choose another"
@@ -101,19 +101,19 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
 
 
 def cut(name: str) -> Iterator[str]:
-    """Yield a fault where PostgreSQL would cut off a part of a name."""
+    """Yield a fault if PostgreSQL would cut off a part of a name."""
     if len(name.encode()) > LONGEST:
         yield f"the name {name} has more than {LONGEST} bytes, and PostgreSQL would cut it: choose a shorter"
 
 
 def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterator[str]:
-    """Yield a fault where a constraint or index has no name, or too long a one."""
+    """Yield a fault if a constraint or index has no name, or a name that is too long."""
     try:
         name = final_name(item, dialect)
     except IdentifierError as error:
         yield f"{str(error).splitlines()[0]}: choose a shorter name"
         return
-    except InvalidRequestError:  # of the naming convention
+    except InvalidRequestError:  # the naming convention cannot make a name
         name = None
     else:
         yield from cut(name or "")
@@ -126,7 +126,7 @@ def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterato
 
 
 def expressions(table: Table) -> Iterator[tuple[Any, str]]:
-    """Yield the expressions of a table, with what each is of."""
+    """Yield the expressions of a table, each with the name of its place."""
     for column in table.columns:
         argument = getattr(column.server_default, "arg", None)
         if argument is None:
@@ -144,7 +144,7 @@ def expressions(table: Table) -> Iterator[tuple[Any, str]]:
 
 
 def where(table: Table) -> str:
-    """Return the file that a table is from, as the beginning of a line; empty where that is not known."""
+    """Return the file of a table's model, as the beginning of a line; empty if it is not known."""
     for mapper in Base.registry.mappers:
         if mapper.local_table is table and mapper.class_.__module__ in sys.modules:
             path = Path(inspect.getsourcefile(mapper.class_) or "")

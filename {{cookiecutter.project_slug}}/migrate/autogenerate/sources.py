@@ -1,7 +1,7 @@
-"""Where the values of a column come from: from the client or a default, a sequence, an expression.
+"""The source of a column's values: the client, a default, a sequence or an expression.
 
-Alembic adds an identity to a column that has a default, which fails, and leaves its counter at 1
-beside rows that are there.
+Alembic's own way to add an identity fails on a column that has a default. It also starts the sequence
+at 1, even if there are rows.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ LIMITS = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
 def options(column: Column) -> list[str]:
-    """Return the options of the sequence of a column that are not what they are unless said, as SQL."""
+    """Return the options of a column's sequence that are not the default ones, as SQL."""
     assert column.options is not None
     usual = (1, 1, 1, LIMITS.get(column.sequence_type or ""), 1, 0)
     given = zip(OPTIONS, column.options, usual, strict=True)
@@ -39,7 +39,7 @@ def mode(column: Column) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A column: its table as SQL and by schema and name, and its own name."""
+    """A column: its table as SQL, the table's schema and name, and its own name."""
 
     table: str
     key: Key
@@ -47,18 +47,18 @@ class Place:
 
 
 def has_default(model: ModelColumn[Any]) -> bool:
-    """Return whether a model gives its column a default of the server."""
+    """Return whether a model gives its column a server default."""
     return isinstance(model.server_default, DefaultClause)
 
 
 def changes(connection: Connection, place: Place, old: Column, new: Column) -> Iterator[Statement | Refused]:
-    """Yield what gives a column another source of values.
+    """Yield the statements that give a column another source of values, or a refusal.
 
     Args:
         connection: the database.
         place: the column.
-        old: what it is.
-        new: what the models have it.
+        old: the column in the database.
+        new: the column in the models.
     """
     if old.generated or new.generated:
         if (old.generated, old.default) != (new.generated, new.default):
@@ -87,7 +87,7 @@ def _options(connection: Connection, place: Place, old: Column, new: Column) -> 
     if old.identity and (old.identity, old.options) != (new.identity, new.options):
         same_limits = all(each.options and each.options[3] == LIMITS.get(each.type) for each in (old, new))
         if old.type != new.type and old.identity == new.identity and same_limits:
-            return  # the type of the column brings its own limits
+            return  # the limits come with the column's type
 
         def said(each: Column) -> str:
             assert each.options is not None
@@ -105,7 +105,7 @@ def _options(connection: Connection, place: Place, old: Column, new: Column) -> 
 
 
 def _left(connection: Connection, place: Place, column: Column, *, made: bool = False) -> Iterator[str]:
-    """Yield what takes the source from a column."""
+    """Yield the statements that remove a column's source of values."""
     alter = f"ALTER TABLE {place.table} ALTER COLUMN {quoted(connection, None, place.name)}"
     if column.identity:
         yield f"{alter} DROP IDENTITY"
@@ -117,13 +117,13 @@ def _left(connection: Connection, place: Place, column: Column, *, made: bool = 
 
 
 def _entered(connection: Connection, place: Place, column: Column, *, made: bool = False) -> Iterator[str]:
-    """Yield what gives a column its source, which goes on after the rows that are there.
+    """Yield the statements that add a column's source of values, which goes on after the existing rows.
 
     Args:
         connection: the database.
         place: the column.
-        column: what it becomes.
-        made: whether it never was that; else its sequence gets its name back.
+        column: the column afterwards.
+        made: whether the source is new; else its sequence gets its old name.
     """
     name = quoted(connection, None, place.name)
     alter = f"ALTER TABLE {place.table} ALTER COLUMN {name}"

@@ -1,7 +1,7 @@
 """What `alembic revision --autogenerate` writes: revisions that can run while traffic goes on.
 
-A revision is either transactional or all in an autocommit block. So what was found is split
-into as many as it takes, in an order in which they can run, up and down.
+A revision is either transactional or wholly in an autocommit block. So the changes are split into as
+many revisions as needed, in an order in which they can run, up and down.
 """
 
 from copy import copy
@@ -30,12 +30,12 @@ from migrate.autogenerate.undo import undo
 
 
 def write(migration: MigrationContext, _revision: Any, directives: list[ops.MigrationScript]) -> None:
-    """Make of what autogenerate found the revisions that are written.
+    """Make the revisions from the differences that autogenerate found.
 
-    It is the hook for `context.configure(process_revision_directives=…)`.
+    It is the hook `context.configure(process_revision_directives=…)`.
 
     Raises:
-        CommandError: there is something that autogenerate cannot write.
+        CommandError: there is a difference that autogenerate cannot write.
     """
     assert migration.connection is not None
     assert migration.config is not None
@@ -45,7 +45,7 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
             raise CommandError(
                 "the revision has no name: alembic revision --autogenerate -m add_user_nickname"
             )
-        return  # alembic check, which asks for the differences themselves
+        return  # for alembic check, which reports the differences itself
     assert script.upgrade_ops is not None
     changes = list(flat(script.upgrade_ops))
     if not changes:
@@ -57,7 +57,7 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
             raise CommandError(str(change))
     parts = split(changes, Review(migration.connection, changes))
     assert migration.environment_context is not None
-    # A longer one would be cut off before what tells the files apart.
+    # A longer name would be cut before the part that distinguishes the files.
     longest = migration.environment_context.script.truncate_slug_length - len("_10_")
     if len(parts) > 1 and len(script.message) > longest:
         raise CommandError(f"{script.message}: the name is too long, {longest} characters are possible here")
@@ -71,9 +71,9 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
 def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (one case for each form)
     """Split the changes into revisions.
 
-    Labels come first, because a default may be one of them. An index is dropped before and
-    built after the columns change, so that on the way down its columns are there too. A
-    unique constraint comes before, where it can, because a new foreign key may refer to it.
+    Labels come first, because a default may be one of them. An index is dropped before the columns
+    change, and built after it, so that its columns exist in the downgrade too. A unique constraint
+    comes before that, if it can, because a new foreign key may refer to it.
     """
     labels, rest, validate = Part("labels"), Part(""), Part("validate")
     drops: list[Part] = []
@@ -87,7 +87,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
         remarks: Operations = list(review.remarks(change))
         match change:
             case ops.CreateIndexOp() if not review.lives(change):
-                rest.add([plain(change)], [])  # it goes with its table
+                rest.add([plain(change)], [])  # it belongs to a new or dropped table
             case AddedLabel():
                 pass
             case ops.DropIndexOp() if alone:
@@ -116,13 +116,13 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
 
 
 def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
-    """Return an index of a new table, which nobody waits for."""
+    """Return an index of a new table, to be built without CONCURRENTLY: no session waits for it."""
     index.kw.pop("postgresql_concurrently", None)
     return index
 
 
 def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations, review: Review) -> bool:
-    """Return whether a unique constraint has to wait for another change to its table."""
+    """Return whether a unique constraint must come after another change to its table."""
     for change in changes:
         if not review.same_table(change, unique):
             continue
@@ -135,7 +135,7 @@ def needs_more(unique: ops.CreateUniqueConstraintOp, changes: Operations, review
 
 
 def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.MigrationScript]:
-    """Return a script for each part, each on top of the one before."""
+    """Return a script for each part, each after the one before."""
     written: list[ops.MigrationScript] = []
     for number, part in enumerate(parts, 1):
         one = copy(script)
@@ -153,7 +153,7 @@ def scripts(script: ops.MigrationScript, parts: list[Part]) -> list[ops.Migratio
 
 
 def replaced(drops: list[Part], builds: list[Part], review: Review) -> tuple[list[Part], list[Part]]:
-    """Make one revision of an index that is dropped and built anew with no other change between."""
+    """Join the drop and the build of an index in one revision, if no other change is between them."""
 
     def key(part: Part) -> Key:
         schema, name = part.index

@@ -1,8 +1,8 @@
-"""Each table twice: as the database has it, and as its model would have it made.
+"""Each table twice: as the database has it, and as the model would create it.
 
-What the two differ in is what autogenerate writes. The server writes expressions down in its own
-way (`BETWEEN` becomes two comparisons, a literal gets its type), so texts cannot be compared;
-what it makes of them can.
+Autogenerate writes the differences between the two. The server prints expressions in its own form
+(`BETWEEN` becomes two comparisons, a literal gets its type). So the texts of the models cannot be
+compared; the server's forms can.
 """
 
 from functools import cached_property
@@ -17,14 +17,14 @@ from migrate.autogenerate.catalogue import State, state
 
 
 class States(NamedTuple):
-    """A table that both the database and the models have."""
+    """A table that the database and the models have."""
 
     present: State
     wanted: State
 
 
 class Tables:
-    """The tables of one comparison, each looked at once."""
+    """The tables of one comparison; each is read once."""
 
     def __init__(self, context: AutogenContext) -> None:
         self.context = context
@@ -37,11 +37,11 @@ class Tables:
 
     @cached_property
     def needed(self) -> list[str]:
-        """What the models' tables need, and the database does not have, as statements."""
+        """The statements that create the missing objects that the models' tables need."""
         return [statement.sql for statement in required.missing(self.context)]
 
     def states(self, schema: str | None, name: str, model: Table) -> States:
-        """Return what the server says of a table, and of its model."""
+        """Return a table as the server describes it, and its model likewise."""
         if (schema, name) not in self._known:
             present = state(self.connection, trial.quoted(self.connection, schema, name))
             wanted, again = trial.modelled(self.connection, model, self.needed)

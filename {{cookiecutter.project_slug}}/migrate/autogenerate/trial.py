@@ -1,6 +1,6 @@
-"""Ask the server itself, on an empty table that is gone a moment later.
+"""Ask the server, on an empty table that is dropped at once.
 
-It knows best how it will write an expression down, and whether it will rewrite a table.
+Only the server knows how it prints an expression, and whether it rewrites a table.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -42,32 +42,32 @@ def quoted(connection: Connection, schema: str | None, name: str) -> str:
 
 
 def plain(sql: str) -> TextClause:
-    """Return SQL in which a colon is one, not the beginning of a bound value."""
+    """Return SQL in which a colon is a colon, not the beginning of a bound value."""
     return text(sql.replace(":", r"\:"))
 
 
 def literal(value: str) -> str:
-    """Return a text as SQL."""
+    """Return a string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def unescaped(sql: str) -> str:
-    """Return SQL as the server reads it: made for the driver, each % of it is written twice."""
+    """Return SQL for the server: in SQL that is made for the driver, each % is written twice."""
     return sql.replace("%%", "%")
 
 
 def sql(connection: Connection, statement: ExecutableDDLElement) -> str:
-    """Return a statement of SQLAlchemy's as the server reads it."""
+    """Return a statement of SQLAlchemy as SQL for the server."""
     return str(statement.compile(dialect=undoubled(connection.dialect))).strip()
 
 
 def run(connection: Connection, statement: str) -> bool:
-    """Run a statement, and return whether the server took it. If not, it has changed nothing."""
+    """Run a statement, and return whether the server accepted it. A refused one has changed nothing."""
     return refusal(connection, statement) is None
 
 
 def refusal(connection: Connection, statement: str) -> DBAPIError | None:
-    """Run a statement, and return why the server refused it, if it did. Then it has changed nothing."""
+    """Run a statement, and return why the server refused it, or None. A refused one has changed nothing."""
     savepoint = connection.begin_nested()
     try:
         connection.execute(plain(statement))
@@ -80,7 +80,7 @@ def refusal(connection: Connection, statement: str) -> DBAPIError | None:
 
 @contextmanager
 def undone(connection: Connection) -> Iterator[None]:
-    """Undo at the end what happens meanwhile."""
+    """Roll back at the end all changes that were made meanwhile."""
     savepoint = connection.begin_nested()
     try:
         yield
@@ -92,26 +92,26 @@ def undone(connection: Connection) -> Iterator[None]:
 def copied(
     connection: Connection, schema: str | None, table: str, *, without: Container[str] = ()
 ) -> Iterator[str]:
-    """Make a temporary copy of a table, of the same name and without rows, and undo it.
+    """Make a temporary copy of a table, with the same name and without rows, and drop it at the end.
 
-    It has the columns with their defaults, the constraints but foreign keys, and the indexes.
+    It has the columns with their defaults, the constraints except foreign keys, and the indexes.
 
     Args:
         connection: the database.
-        schema: where the table is.
+        schema: the schema of the table.
         table: its name.
-        without: the constraints and indexes that the copy is not to have.
+        without: the constraints and indexes that the copy does not get.
 
     Yields:
         The name of the copy, as SQL.
 
     Raises:
-        CommandError: the role may make no temporary tables.
+        CommandError: the role may not create temporary tables.
     """
     copy, original = quoted(connection, SCHEMA, table), quoted(connection, schema, table)
     like = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY"
     with undone(connection):
-        definitions = state(connection, original).definitions  # before the copy, which hides the table
+        definitions = state(connection, original).definitions  # before the copy exists: it hides the table
         create(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {like})")
         for key, definition in definitions.items():
             name = quoted(connection, None, key.name)
@@ -126,9 +126,9 @@ def copied(
 
 
 def again(connection: Connection, table: str) -> dict[Key, Definition]:
-    """Return what is defined on a temporary table after the server has read its own words.
+    """Return the definitions of a temporary table after the server has read its own output.
 
-    It does not always write the same then: so does a database that comes from a dump.
+    It may then print another form. A database that was restored from a dump has that form.
     """
     with undone(connection):
         for key, definition in state(connection, table).definitions.items():
@@ -147,7 +147,7 @@ def create(connection: Connection, statement: str) -> None:
     """Create a temporary table.
 
     Raises:
-        CommandError: the role may make none.
+        CommandError: the role may not create one.
     """
     try:
         connection.execute(plain(statement))
@@ -164,19 +164,18 @@ def create(connection: Connection, statement: str) -> None:
 def modelled(
     connection: Connection, model: Table, needed: Iterable[str] = ()
 ) -> tuple[State, dict[Key, Definition]]:
-    """Return what the server says of a table when it is made as its model says.
+    """Return a model's table as the server describes it.
 
-    What is defined on it is returned twice, the second time as of `again`.
-
-    What it does not take, because it names a label that an enum does not have yet, is left out.
+    Its definitions are returned twice, the second time as `again` gives them. A definition that the
+    server refuses, because it has a label that the enum does not have yet, is left out.
 
     Args:
         connection: the database.
         model: the table of the models.
-        needed: statements that create what the table needs first: schemas, types, sequences.
+        needed: statements that first create what the table needs: schemas, types, sequences.
 
     Raises:
-        CommandError: the role may make no temporary tables.
+        CommandError: the role may not create temporary tables.
     """
     table = _temporary(model)
     name = quoted(connection, SCHEMA, model.name)
@@ -250,7 +249,7 @@ def _temporary(model: Table) -> Table:
     """Return a model's table as a temporary one."""
     naming = MetaData(naming_convention=model.metadata.naming_convention)
     table = model.to_metadata(naming, schema=SCHEMA)
-    for column in table.columns:  # the copy of a type would be in the schema of the table
+    for column in table.columns:  # a type must not be copied into the schema of the table
         column.type = model.columns[column.key].type
     for index in table.indexes:
         index.dialect_options["postgresql"]["concurrently"] = False
@@ -284,7 +283,7 @@ def _bare(connection: Connection, column: Column[object]) -> str:
 
 
 def rewrites(connection: Connection, copy: str, statement: str) -> bool | None:
-    """Return whether a statement would write every row of the table anew; None if it fails."""
+    """Return whether a statement would rewrite the table; None if it fails."""
     filenode = text("SELECT pg_relation_filenode(CAST(:copy AS regclass))")
     before = connection.scalar(filenode, {"copy": copy})
     if not run(connection, statement):

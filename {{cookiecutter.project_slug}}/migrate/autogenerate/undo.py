@@ -1,8 +1,8 @@
-"""How to take a change back.
+"""How to undo a change.
 
-Alembic's own way goes by reflection, which does not know the half: no exclusion constraint,
-DEFERRABLE, operator class, collation, storage parameter, partition, trigger or policy. The
-server writes each of them down as a statement.
+Alembic's own way is reflection, which does not know exclusion constraints, DEFERRABLE, operator
+classes, collations, storage parameters, partitions, triggers and policies. The server prints each of
+them as a statement.
 """
 
 import re
@@ -17,8 +17,8 @@ from migrate.autogenerate.trial import quoted
 
 Operations = list[ops.MigrateOperation]
 
-# A column as CREATE TABLE and ADD COLUMN have it, the sequence of its own if it has one, and what
-# is said of it afterwards.
+# A column in the form of CREATE TABLE and ADD COLUMN, the statement for its own sequence if it has one,
+# and the statements that follow.
 COLUMNS = text("""
     SELECT attname::text,
         concat_ws(' ', quote_ident(attname), format_type(atttypid, atttypmod),
@@ -71,8 +71,8 @@ COLUMNS = text("""
     ORDER BY attnum
 """)
 
-# Constraints of a table's own: its name, whether it can stand in CREATE TABLE, its definition, and
-# the table that it refers to.
+# A table's own constraints: name, whether it may be in CREATE TABLE, definition, and the table that it
+# refers to.
 CONSTRAINTS = text("""
     SELECT conname::text, convalidated, pg_get_constraintdef(c.oid), confrelid::bigint, (
             contype = 'n' AND conname = left(format('%s_%s_not_null', relname, (
@@ -101,7 +101,7 @@ TABLE = text("""
     WHERE c.oid = CAST(:table AS regclass)
 """)
 
-# What is to be done once the table is there, and in which order.
+# The statements after CREATE TABLE, in their order.
 AFTERWARDS = text(r"""
     WITH of AS (
         SELECT coalesce(relid, CAST(:table AS regclass)) AS oid, coalesce(level, 0) AS level
@@ -188,12 +188,12 @@ TYPE = text("""
 
 
 def undo(connection: Connection, op: ops.MigrateOperation, without: Iterable[str] = ()) -> Operations:
-    """Return what takes an operation back.
+    """Return the operations that undo an operation.
 
     Args:
-        connection: the database, in which it has not run yet.
+        connection: the database, in which the operation has not run yet.
         op: the operation.
-        without: the foreign keys that a table comes back without.
+        without: the foreign keys that a restored table does not get.
     """
     match op:
         case Statement():
@@ -213,7 +213,7 @@ def undo(connection: Connection, op: ops.MigrateOperation, without: Iterable[str
     return [op.reverse()]
 
 
-# IN of a varchar, as the server writes it down. Read again it would be something else.
+# IN of a varchar, as the server prints it. If the server read that again, it would print another form.
 LIST = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]")
 
 
@@ -222,7 +222,7 @@ def statements(sql: Iterable[str | None]) -> Operations:
 
 
 def table(connection: Connection, name: str, without: set[str]) -> Iterable[str | None]:
-    """Yield what makes a table as it is now, partitions, triggers and policies included."""
+    """Yield the statements that create a table as it is now, with its partitions, triggers and policies."""
     there = {"table": name}
     columns = connection.execute(COLUMNS, {**there, "column": None}).all()
     constraints = [
@@ -249,7 +249,7 @@ def table(connection: Connection, name: str, without: set[str]) -> Iterable[str 
 
 
 def column(connection: Connection, table: str, name: str) -> Iterable[str | None]:
-    """Yield what makes a column as it is now."""
+    """Yield the statements that create a column as it is now."""
     [(_, specified, before, after)] = connection.execute(COLUMNS, {"table": table, "column": name})
     yield before
     yield f"ALTER TABLE {table} ADD COLUMN {specified}"
@@ -262,14 +262,14 @@ def column(connection: Connection, table: str, name: str) -> Iterable[str | None
 
 
 def constraint(connection: Connection, table: str, name: str) -> Iterable[str | None]:
-    """Yield what adds a constraint as it is now."""
+    """Yield the statements that add a constraint as it is now."""
     definition, comment = connection.execute(CONSTRAINT, {"table": table, "name": name}).one()
     yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted(connection, None, name)} {definition}"
     yield comment
 
 
 def rebuilt(connection: Connection, op: ops.DropIndexOp, *, concurrently: bool = False) -> Operations:
-    """Return what builds an index as it is now."""
+    """Return the operations that build an index as it is now."""
     name = quoted(connection, op.schema, str(op.index_name))
     definition, comment = connection.execute(INDEX, {"index": name}).one()
     if concurrently:
@@ -278,7 +278,7 @@ def rebuilt(connection: Connection, op: ops.DropIndexOp, *, concurrently: bool =
 
 
 def altered(connection: Connection, op: ops.AlterColumnOp) -> Operations:
-    """Return what makes a column what it is now."""
+    """Return the operations that restore the present form of a column."""
     back: Operations = []
     others = copy(op)
     others.modify_type, others.modify_server_default = None, False
