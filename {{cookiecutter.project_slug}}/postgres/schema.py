@@ -11,18 +11,17 @@ WITHOUT_BOOKS = ("--exclude-table=alembic_version", "--exclude-table=migrate_his
 
 
 def schema(url: URL) -> str:
-    """Return the schema as pg_dump prints it, less what has no meaning.
+    """Return the schema as pg_dump prints it, without the parts that do not count.
 
-    That is its own comments, security labels, the order of columns, what Alembic and the
-    migrations keep for themselves, and the counter pg_attver that PostgreSQL 15.20 keeps among a
-    column's options.
+    These are pg_dump's own comments, security labels, the order of columns, the tables of the version
+    and the history, and the counter pg_attver that PostgreSQL 15.20 keeps in a column's options.
 
     Raises:
         ClientError: pg_dump failed.
     """
     dump = client.output(
         "pg_dump", url, "--schema-only", "--no-owner", "--no-privileges", *WITHOUT_BOOKS,
-        "--no-security-labels",  # looking for them takes a tenth of the time, and is for SELinux
+        "--no-security-labels",  # they are for SELinux, and take a tenth of the time
     )  # fmt: skip
     lines = [
         line

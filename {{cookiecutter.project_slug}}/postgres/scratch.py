@@ -1,4 +1,4 @@
-"""Databases that come and go: to measure on, to compare with."""
+"""Scratch databases, to measure on and to compare with."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ def scratch_database(server: URL, template: str = "template0") -> Iterator[URL]:
     """Create a database, and drop it at the end.
 
     Args:
-        server: where, by a database that exists there.
-        template: the database that it is a copy of, which nobody is connected to; an empty one by default.
+        server: the URL of a database that exists on the server.
+        template: the database to copy, with no session connected to it; by default an empty one.
     """
     name = f"{(server.database or '')[:20]}_scratch_{uuid4().hex[:12]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
