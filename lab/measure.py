@@ -34,7 +34,7 @@ from lab.traffic.application import Application
 from lab.traffic.chain import Walk
 from lab.traffic.drive import Load, Report, traffic
 from lab.traffic.ledger import Ledger
-from lab.traffic.schema import Code, Schema
+from lab.traffic.schema import Code
 from lab.twins import Twin, TwinError, twins
 from migrate.chain import Revision, revisions
 from migrate.target import LOOPBACK
@@ -145,7 +145,7 @@ class Track(Walk):
             connection.autocommit = True
             for statement in twin.given.split("; ") if twin.given else []:
                 connection.execute(statement.encode())
-            application = Application(code, Ledger(), self._shared(code), self.load.seed)
+            application = Application(code, Ledger(), self.shared(code), self.load.seed)
             before = _counted(connection)
             with traffic(self.connect, application, self.load) as report:
                 time.sleep(self.seconds / 2)
@@ -258,14 +258,7 @@ def _code(empty: Track, twin: Twin, revision: Revision, copies: Copies) -> Code:
     naive, right = (Track(copies.make(empty.url), 0, empty.load, 0) for _ in range(2))
     naive.naively(twin)
     right.rightly(revision)
-    one, other = naive.schema(), right.schema()
-    both = Schema(
-        {column: needed for column, needed in other.columns.items() if column in one.columns},
-        one.nullable & other.nullable,
-        one.triggers & other.triggers,
-        [label for label in other.labels if label in one.labels],
-    )
-    return Code(empty.schema(), both)
+    return Code(empty.schema(), right.schema().common(naive.schema()))
 
 
 def _conditions(track: Track, plan: Plan) -> dict[str, Any]:

@@ -73,6 +73,8 @@ class Step:
 class Walk:
     """A database that goes along the chain."""
 
+    some = "SELECT id FROM {table} LIMIT %s"  # rows that all clients edit
+
     def __init__(self, url: URL, rows: int, load: Load, seconds: float) -> None:
         self.url, self.rows, self.load, self.seconds = url, rows, load, seconds
         self._engine = make_engine(url, poolclass=NullPool)
@@ -112,7 +114,7 @@ class Walk:
         """Go one way while the application works, and ask for what it has committed."""
         code, ledger = Code(before, after), Ledger()
         step = Step(revision.slug, direction, announced=re.findall(r"\((\w{5})\)", revision.fields["Deploy"]))
-        application = Application(code, ledger, self._shared(code), self.load.seed)
+        application = Application(code, ledger, self.shared(code), self.load.seed)
         with traffic(self.connect, application, self.load) as report:
             time.sleep(self.seconds / 2)
             begun = time.monotonic()
@@ -141,15 +143,16 @@ class Walk:
         if not report.transactions:
             step.wrong.append("the application did nothing")
 
-    def _shared(self, code: Code) -> dict[str, list[Any]]:
+    def shared(self, code: Code) -> dict[str, list[Any]]:
         """Return rows that are there, for all clients to edit: those that recipes forget, and others."""
         shared = {}
         with self.connect("lab") as connection:
             for table, name in code.names.items():
                 said = TABLES.get("document_pages" if table == "pages" else table, {})
                 awkward = [row["id"] for row in said.get("awkward", []) if "id" in row]
-                some = f"SELECT id FROM {name} WHERE id = ANY (%s) UNION (SELECT id FROM {name} LIMIT %s)"
-                shared[table] = [id_ for (id_,) in connection.execute(some.encode(), [awkward, SHARED])]
+                some = self.some.format(table=name)
+                query = f"SELECT id FROM {name} WHERE id = ANY (%s) UNION ({some})"
+                shared[table] = [id_ for (id_,) in connection.execute(query.encode(), [awkward, SHARED])]
         return shared
 
 

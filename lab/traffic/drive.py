@@ -49,15 +49,28 @@ class Wait:
     mode: str
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A session that waits for a lock now."""
+
+    pid: int
+    stalls: bool  # a client, because of a session that is none of the clients
+    seconds: float
+    what: str
+    mode: str
+
+
 @dataclass
 class Report:
-    """What the clients met with."""
+    """What the clients met with. Where nothing else is said, it is complete when the traffic has ended."""
 
     transactions: int = 0
     milliseconds: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))  # by kind
     failed: Counter[str] = field(default_factory=Counter)  # statements, by SQLSTATE
     messages: dict[str, str] = field(default_factory=dict)  # the first one of each SQLSTATE
-    waits: list[Wait] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)  # at any time, until now
+    queue: list[Waiting] = field(default_factory=list)  # at the last look
+    clients: "list[Client]" = field(default_factory=list)
 
     @property
     def longest(self) -> int:
@@ -84,16 +97,25 @@ class Client:
     """One connection, whose statements are timed."""
 
     def __init__(self, connect: Connect, report: Report) -> None:
-        self._connection, self._report = connect(CLIENT), report
+        self._connection, self.report = connect(CLIENT), report
+        self._begun: float | None = None  # when the statement began that runs now
+        self._slowest = 0.0
+
+    def pulse(self) -> float:
+        """Return the seconds of its slowest statement since the last call; one that still runs counts."""
+        begun, slowest, self._slowest = self._begun, self._slowest, 0.0
+        return max(slowest, time.monotonic() - begun if begun else 0.0)
 
     def execute(self, kind: str, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement of a kind, and return its rows."""
-        begun = time.monotonic()
+        self._begun = begun = time.monotonic()
         try:
             cursor = self._connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
         finally:
-            self._report.milliseconds[kind][int(1000 * (time.monotonic() - begun))] += 1
+            seconds, self._begun = time.monotonic() - begun, None
+            self._slowest = max(self._slowest, seconds)
+            self.report.milliseconds[kind][int(1000 * seconds)] += 1
 
     def run(self, work: Callable[[Transaction], None], transaction: Transaction) -> None:
         """Do one transaction, and note how it ended."""
@@ -102,13 +124,13 @@ class Client:
             self.execute("commit", "COMMIT", {})
         except psycopg.Error as error:
             state = error.sqlstate or "lost"
-            self._report.failed[state] += 1
-            self._report.messages.setdefault(state, f"{work.__name__}: {error}".strip())
+            self.report.failed[state] += 1
+            self.report.messages.setdefault(state, f"{work.__name__}: {error}".strip())
             self._connection.rollback()
         else:
             self._connection.rollback()  # for the client library, which has seen no end yet
             transaction.committed()
-            self._report.transactions += 1
+            self.report.transactions += 1
 
     def close(self) -> None:
         """End the session."""
@@ -138,8 +160,8 @@ def traffic(connect: Connect, application: Application, load: Load) -> Iterator[
                 return
             client.run(application.random.choice(application.transactions), Transaction(application, client))
 
-    whole = Report()
     clients = [Client(connect, report) for report in reports]
+    whole = Report(clients=clients)
     threads = [threading.Thread(target=work, args=(client,)) for client in clients]
     sampler = threading.Thread(target=_sample, args=(connect, stop, whole))
     for thread in (sampler, *threads):
@@ -169,10 +191,13 @@ def _sample(connect: Connect, stop: threading.Event, report: Report) -> None:
         while not stop.wait(LOOK_EVERY):
             now, rows = time.monotonic() - began, connection.execute(WAITS.encode()).fetchall()
             behind = {pid: blockers for pid, *_, blockers in rows}
+            queue = []
             for pid, name, since, seconds, what, mode, blockers in rows:
-                if name == CLIENT and _others(blockers, behind, connection):
+                stalls = name == CLIENT and _others(blockers, behind, connection)
+                queue.append(Waiting(pid, stalls, seconds, what, mode))
+                if stalls:
                     found[pid, since] = Wait(now - seconds, seconds, what, mode)
-    report.waits = list(found.values())
+            report.queue, report.waits = queue, list(found.values())
 
 
 def _others(blockers: list[int], behind: dict[int, list[int]], connection: psycopg.Connection[Any]) -> bool:

@@ -49,6 +49,15 @@ class Schema:
             [label for (label,) in connection.execute(LABELS)],
         )
 
+    def common(self, other: "Schema") -> "Schema":
+        """Return what both have, as this one has it."""
+        return Schema(
+            {column: needed for column, needed in self.columns.items() if column in other.columns},
+            self.nullable & other.nullable,
+            self.triggers & other.triggers,
+            [label for label in self.labels if label in other.labels],
+        )
+
 
 class Form(NamedTuple):
     """One way to store a value, as one version of the code knows it."""
