@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab atlas lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab atlas tour tour-svg lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -79,6 +79,16 @@ lab: install  ## each scenario the naive way and the right one, under traffic: l
 
 atlas: install  ## write the atlas, a site of all scenarios, into build/atlas/site
 	$(BIN)/python -m lab.atlas
+
+# A tour of fewer rows: make tour ROWS=100000. Of one chapter: make tour SCENARIO=index_document_tags.
+tour tour-svg: ROWS = 1000000
+
+tour: install  ## both ways of six scenarios, live in a terminal, with your hand on the brake
+	@$(BIN)/python -m lab.backend lab.tour $(SCENARIO) --rows '$(ROWS)'
+
+tour-svg: install  ## a chapter of the tour as a picture: lab/results/tour.svg
+	$(BIN)/python -m lab.backend lab.tour $(or $(SCENARIO),add_user_phone) --rows '$(ROWS)' \
+		--picture lab/results/tour.svg
 
 lock: install  ## refresh the locked requirements of both layers
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
