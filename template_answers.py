@@ -1,13 +1,13 @@
-"""The Jinja extension that cookiecutter.json names: that of hooks/answers.py.
+"""The Jinja extension that cookiecutter.json names: the one in hooks/answers.py.
 
 Cookiecutter looks for an extension on sys.path, where the template comes last. A package
-`hooks` of the working directory would be taken for ours, so `hooks.answers` cannot be named.
+`hooks` in the working directory would be imported instead of ours, so it cannot name `hooks.answers`.
 """
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-# By the name of this module, which Answers takes out of sys.modules.
+# Under the name of this module, which Answers removes from sys.modules.
 spec = spec_from_file_location(__name__, Path(__file__).with_name("hooks") / "answers.py")
 assert spec
 assert spec.loader

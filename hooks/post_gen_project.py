@@ -1,4 +1,4 @@
-"""Clear away what was not chosen, and say what to do next."""
+"""Remove the files that were not chosen, and print what to do next."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tempfile import gettempdir
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 consequences = json.loads(r"""{{ cookiecutter | consequences | tojson }}""")
 
-# What a working copy of the template may hold.
+# Caches and data that a working copy of the template may have.
 LEFT_OVER = {"__pycache__", ".mypy_cache", ".postgres", ".postgres.lock", ".pytest_cache", ".ruff_cache"}
 
 
@@ -48,7 +48,7 @@ for name, words in consequences["replace"].items():
             content = content.replace(word.encode(), chosen.encode())
         path.write_bytes(content)
 
-# cruft renders to compare, in a temporary folder: nobody is to go there.
+# cruft renders in a temporary folder, only to compare: then print nothing.
 to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())
 
 if not to_compare:
@@ -57,9 +57,9 @@ if not to_compare:
 {" ".join(answers["project_name"].split())} is in {Path.cwd()}. Next:
 
     cd {shlex.quote(str(Path.cwd()))}
-    make db      .venv, an embedded PostgreSQL, and every migration
-    make test    what the migrations promise, tried on rows
+    make db      make .venv, start an embedded PostgreSQL, run every migration
+    make test    test every migration on rows
 
-Its README.md goes on from there.
+Its README.md says what comes next.
 """
     )
