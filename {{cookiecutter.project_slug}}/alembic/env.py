@@ -1,4 +1,4 @@
-"""How Alembic reaches the database, and what it compares. The machinery is in migrate/."""
+"""How Alembic connects to the database, and what it compares. The rest is in migrate/."""
 
 import logging
 from logging.config import fileConfig
@@ -16,11 +16,11 @@ from migrate.target import target
 
 config = context.config
 
-# Only the command line gives options, and has no logging yet. Any other program logs as it likes.
+# The command line gives options, and has no logging yet. Another program sets up its own logging.
 if config.config_file_name is not None and config.cmd_opts is not None and not logging.root.handlers:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
 
-load()  # which puts every table of the models on Base.metadata
+load()  # puts every table of the models on Base.metadata
 
 OPTIONS: dict[str, Any] = {
     "target_metadata": Base.metadata,
@@ -34,13 +34,13 @@ OPTIONS: dict[str, Any] = {
 
 
 def settings() -> Settings:
-    """Return the settings of this run: a program's own, or what the user has set."""
+    """Return the settings of this run: those that a program gives, else those of the user."""
     given: Settings | None = config.attributes.get("settings")
     return given or Settings.load(config, context.get_x_argument(as_dictionary=True), *environments())
 
 
 def run_migrations_offline() -> None:
-    """Write the SQL to standard output (`--sql`). Needs no database and no URL."""
+    """Write the SQL to standard output (`--sql`). It needs no database and no URL."""
     context.configure(
         dialect_name="postgresql",
         settings=settings(),
@@ -53,7 +53,7 @@ def run_migrations_offline() -> None:
 
 
 def run_migrations_online() -> None:
-    """Run against the database."""
+    """Run the migrations on the database."""
     place, named_by = target(config)
     run_migrations(place, settings(), named_by, **OPTIONS)
 

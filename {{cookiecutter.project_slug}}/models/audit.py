@@ -31,7 +31,7 @@ class AuditLog(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
-    # The log outlives its user.
+    # The row stays when its user is deleted.
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     action: Mapped[str] = mapped_column(
         String(100), comment="Kind of thing and verb, such as document.create"

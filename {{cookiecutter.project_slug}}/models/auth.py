@@ -36,7 +36,7 @@ class Role(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     name: Mapped[str] = mapped_column(String(50), unique=True)
 
-    # A role that a user has cannot be deleted, and is not taken from them.
+    # A role that a user has cannot be deleted: the ORM must not set role_id to NULL first.
     users: Mapped[list[User]] = relationship(back_populates="role", passive_deletes="all", lazy=LOADING)
 
 
@@ -89,7 +89,7 @@ class AuthProvider(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     provider: Mapped[str] = mapped_column(String(50))
-    # Of "local", the hash of the password.
+    # For "local", the hash of the password.
     credentials: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

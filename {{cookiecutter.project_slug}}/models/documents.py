@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class DocumentStatus(enum.StrEnum):
-    """How far a document has come. The database has the values, not the names."""
+    """The state of a document. The database has the values, not the names."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -39,7 +39,7 @@ class DocumentStatus(enum.StrEnum):
 
 
 class Category(Base):
-    """A shelf that documents stand on."""
+    """A category of documents; it may have a parent."""
 
     __tablename__ = "categories"
     __table_args__ = (UniqueConstraint("parent_id", "name", postgresql_nulls_not_distinct=True),)
@@ -51,7 +51,7 @@ class Category(Base):
     parent: Mapped[Category | None] = relationship(
         back_populates="children", remote_side="Category.id", lazy=LOADING
     )
-    # Not set to NULL with their parent, but a reason to refuse.
+    # A parent that has children cannot be deleted: the ORM must not set parent_id to NULL first.
     children: Mapped[list[Category]] = relationship(
         back_populates="parent", passive_deletes="all", lazy=LOADING
     )
@@ -89,12 +89,12 @@ class Document(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(255))
-    # In bytes; NULL where it is not known.
+    # In bytes; NULL if it is not known.
     file_size: Mapped[int | None] = mapped_column(BigInteger())
     category_id: Mapped[int | None] = mapped_column(
         ForeignKey("categories.id", ondelete="SET NULL"), index=True
     )
-    # "metadata" is taken on every declarative class.
+    # The name "metadata" is reserved on every declarative class.
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")
     language: Mapped[str | None] = mapped_column(String(35))
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
@@ -108,7 +108,7 @@ class Document(Base):
         server_default=DocumentStatus.PENDING.value,
     )
     deleted_at: Mapped[datetime | None]
-    # Kept by a trigger, for full-text search; deferred because no code reads it.
+    # A trigger keeps it up to date, for full-text search; deferred because no code reads it.
     search: Mapped[str | None] = mapped_column(TSVECTOR(), deferred=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(

@@ -1,8 +1,8 @@
-"""The same as sample.py, for tables and columns of the chain's past.
+"""Sample rows for tables and columns of earlier revisions, in the form of sample.py.
 
-The tests fill each table when it comes into being, and carry the rows through every revision
-since; `python -m migrate sample` fills what a database has at whatever revision. So what a later
-revision renames or drops stands here, in the form of sample.py, from which this file starts.
+The tests fill each table when it is created, and take the rows through every later revision.
+`python -m migrate sample` fills a database at any revision. So tables and columns that a later revision
+renames or drops are described here. This file starts from sample.py.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from models.sample import FIRST, HASH, LAST, MOMENTS, NAMES, one_of, row_id
 
 
 def with_past(table: str, columns: dict[str, str], *awkward: dict[str, Any]) -> dict[str, Any]:
-    """Return what sample.py says of a table, and more columns of it and of its awkward rows, in order."""
+    """Return the description in sample.py, with more columns of the table and of its awkward rows."""
     now = sample.TABLES[table]
     rows = [{**row, **more} for row, more in zip(now["awkward"], awkward, strict=True)]
     return {**now, "columns": {**now["columns"], **columns}, "awkward": rows}
@@ -37,7 +37,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "documents",
         {
             "name": documents["columns"]["title"],
-            # Before there was a foreign key.
+            # From the time before the foreign key.
             "category_id": "CASE WHEN n % 3 <> 0 THEN 1 + n % (SELECT count(*) FROM categories) END",
             "legacy_status": one_of("new", "done", "error"),
         },

@@ -1,7 +1,7 @@
 """Realistic rows for these tables, and awkward ones.
 
-`python -m migrate sample`, the tests and the ledger fill every table without help: parents
-first, each column by its type, as its constraints want it. Here stands what is more like real life:
+`python -m migrate sample`, the tests and the ledger fill every table without this file: parents first,
+each column by its type and its constraints. This file makes the rows more realistic:
 
     TABLES = {
         "users": {                       # or "schema.table"
@@ -9,15 +9,15 @@ first, each column by its type, as its constraints want it. Here stands what is 
             "columns": {                 # SQL over a row's number n, from 1; None: its default
                 "email": "'user' || n || '@example.com'",
             },
-            "awkward": [                 # rows that real tables hold and recipes forget
+            "awkward": [                 # rows that real tables have and recipes forget
                 {"email": "TWIN@example.com"},
             ],
         },
     }
 
-What is not said is made up, in an awkward row only where a column must have a value. A column
-that the database has not, at the revision that it is at, is left out; so is an awkward row that
-the schema refuses.
+Values of other columns are made up; in an awkward row, only for columns that must have a value. If the
+database, at its present revision, does not have a column, the column is left out. An awkward row that
+the schema refuses is left out too.
 """
 
 import json
@@ -28,7 +28,7 @@ NAMESPACE = UUID("6f1c5a52-6a0e-4f0c-9a53-3c1f6d0e2b7d")
 
 
 def row_id(kind: str, number: int) -> UUID:
-    """Return the id of an awkward row: the same one every time."""
+    """Return the id of an awkward row; it is the same every time."""
     return uuid5(NAMESPACE, f"{kind} {number}")
 
 
@@ -106,7 +106,7 @@ DOCUMENTS: list[dict[str, Any]] = [
 
 
 def at(number: int) -> dict[str, str]:
-    """Return one of the awkward moments, for the columns that every table has."""
+    """Return one of the awkward moments, for the two time columns."""
     moment = MOMENTS[number % len(MOMENTS)]
     return {"created_at": moment, "updated_at": moment}
 
@@ -186,7 +186,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "awkward": [
             {
                 "id": row_id("document", number),
-                # Every user whose email has a twin owns some.
+                # Each user whose email has a duplicate owns some.
                 "user_id": row_id("user", number % 5),
                 "title": f"awkward {number}",
                 "file_size": 1,
@@ -226,7 +226,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "awkward": [
             {
                 "id": row_id("webhook", number),
-                # One user has the same url three times, the oldest last.
+                # One user has the same url three times; the oldest row is the last one.
                 "user_id": row_id("user", min(number, 2)),
                 "name": "",
                 "url": "https://example.com/same",
@@ -243,7 +243,7 @@ TABLES: dict[str, dict[str, Any]] = {
             "event": one_of("document.created", "document.processed"),
             "status_code": "CASE WHEN n % 10 = 0 THEN NULL ELSE 200 + n % 5 * 100 END",
             "payload": "jsonb_build_object('document', md5('document ' || n))",
-            # From December to March, in whatever partitions there are.
+            # From December to March, in the partitions that exist.
             "delivered_at": "timestamptz '2024-12-15 00:00+00' + n * 7919 % 129600 * interval '1 minute'",
         },
         "awkward": [

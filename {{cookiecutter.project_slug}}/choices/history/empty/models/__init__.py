@@ -1,1 +1,1 @@
-"""The schema, as SQLAlchemy models. Import every module here: Alembic compares what this knows."""
+"""The schema, as SQLAlchemy models. Import every module here: Alembic compares these models."""

@@ -1,9 +1,9 @@
 """Realistic rows for your tables, and awkward ones.
 
-`python -m migrate sample`, the tests and the ledger fill every table without your help: parents
-first, each column by its type, as its constraints want it. A table that they cannot fill is
-named: say here what its columns hold. Say it too where made-up rows are too unlike real life,
-such as text of which the code knows certain values only:
+`python -m migrate sample`, the tests and the ledger fill every table without this file: parents first,
+each column by its type and its constraints. If they cannot fill a table, they name it: then give SQL
+for its columns here. Give it too if made-up values are not realistic, for example if the code knows
+only certain values of a text:
 
     TABLES = {
         "customers": {                   # or "schema.table"
@@ -12,16 +12,16 @@ such as text of which the code knows certain values only:
                 "email": "'customer' || n || '@example.com'",
                 "plan": "(ARRAY['free', 'paid'])[1 + n % 2]",
             },
-            "awkward": [                 # rows that real tables hold and code forgets
+            "awkward": [                 # rows that real tables have and code forgets
                 {"email": "", "plan": "free"},
                 {"email": "TWIN@example.com"},
             ],
         },
     }
 
-What is not said is made up, in an awkward row only where a column must have a value. A column
-that the database has not, at the revision that it is at, is left out; so is an awkward row that
-the schema refuses.
+Values of other columns are made up; in an awkward row, only for columns that must have a value. If the
+database, at its present revision, does not have a column, the column is left out. An awkward row that
+the schema refuses is left out too.
 """
 
 from typing import Any
