@@ -1,4 +1,4 @@
-"""Where the database is, and how the application talks to it."""
+"""The database's URL, and the application's connection to it."""
 
 import os
 import re
@@ -43,7 +43,7 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """The parent of every model; `Base.metadata` is what Alembic compares."""
+    """The parent of every model. Alembic compares `Base.metadata`."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     type_annotation_map: ClassVar = {
@@ -55,19 +55,19 @@ class Base(DeclarativeBase):
     }
 
 
-# When a relationship loads what it leads to: where a query asks for it, by selectinload() or joinedload().
-# Else it raises, for what loads as one looks at it cannot be awaited.
+# When a relationship loads its objects: only if the query asks for it, by selectinload() or joinedload().
+# Else it raises an error, because a load at the first access cannot be awaited.
 LOADING: Final = "raise"
 
-# What str(url) has in the place of a password.
+# The text that str(url) has instead of the password.
 HIDDEN = "***"
 
 
 def new_id() -> UUID:
-    """Return an id for a new row: one that grows with time where Python has it (3.14), else a random one.
+    """Return an id for a new row: one that grows with time from Python 3.14 on, else a random one.
 
-    With an id from the client the ORM inserts many rows in one statement. The default of the
-    server stays, for SQL by hand.
+    With an id from the client, the ORM inserts many rows in one statement. The server default is for
+    SQL by hand.
     """
     make: Callable[[], UUID] = getattr(uuid, "uuid7", uuid.uuid4)
     return make()
@@ -78,7 +78,7 @@ class DatabaseURLError(PostgresError):
 
 
 def database_url(*, for_migrations: bool = False) -> URL:
-    """Return the URL of the database: from the environment, else `.env`, else embedded.
+    """Return the URL of the database: from the environment, else `.env`, else the embedded server's.
 
     Args:
         for_migrations: as for `configured_url`.
@@ -86,18 +86,18 @@ def database_url(*, for_migrations: bool = False) -> URL:
     Raises:
         DatabaseURLError: the URL cannot be used.
         SettingsError: there is a `.env` that cannot be read.
-        EmbeddedServerError: there is none, and no embedded server.
+        EmbeddedServerError: no URL is set, and there is no embedded server.
     """
     return configured_url(for_migrations=for_migrations) or embedded.url()
 
 
 def configured_url(*, for_migrations: bool = False) -> URL | None:
-    """Return the URL that the environment or else `.env` gives, None where neither does.
+    """Return the URL that the environment, else `.env`, gives; None if neither does.
 
     Args:
-        for_migrations: prefer `MIGRATION_DATABASE_URL` over `DATABASE_URL`. The nearer
-            source still wins: a `DATABASE_URL` in the environment beats a
-            `MIGRATION_DATABASE_URL` in `.env`.
+        for_migrations: prefer `MIGRATION_DATABASE_URL` to `DATABASE_URL`. But the environment wins
+            over `.env`: a `DATABASE_URL` in the environment wins over a `MIGRATION_DATABASE_URL`
+            in `.env`.
 
     Raises:
         DatabaseURLError: the URL cannot be used.
@@ -112,7 +112,7 @@ def configured_url(*, for_migrations: bool = False) -> URL | None:
 
 
 def environments() -> tuple[Mapping[str, str | None], ...]:
-    """Return where settings are looked for: the environment, then `.env`.
+    """Return the places of settings, in order: the environment, then `.env`.
 
     Raises:
         SettingsError: there is a `.env` that cannot be read.
@@ -127,10 +127,10 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
         text: `postgresql://user:password@host:port/name`; `postgres://` and
             `postgresql+psycopg://` mean the same. Special characters in the password
             are percent-encoded.
-        source: the setting's name, for the error.
+        source: the setting's name, for the error message.
 
     Raises:
-        DatabaseURLError: not a URL, or one of another database product or driver.
+        DatabaseURLError: it is no URL, or a URL of another database product or driver.
     """
     expected = "expected postgresql://user:password@host:port/database"
     try:
@@ -138,11 +138,11 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
     except (ArgumentError, ValueError):
         raise DatabaseURLError(f"{source} is not a database URL: {expected}") from None
     if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
-        # Only a well-formed name is repeated: anything else could be part of a secret.
+        # Show only a well-formed name: any other text may be part of a secret.
         name = url.drivername if re.fullmatch(r"[a-z0-9+_]+", url.drivername) else "something else"
         raise DatabaseURLError(f"{source} is for {name}, this application needs PostgreSQL: {expected}")
     if password := url.query.get("password"):
-        # Where everything that shows a URL knows to leave it out.
+        # Move it to the place that every display of a URL hides.
         url = url.difference_update_query(["password"])
         url = url.set(password=password if isinstance(password, str) else password[-1])
     if "@" in (url.host or ""):
@@ -166,27 +166,27 @@ def make_engine(url: URL, **options: Any) -> Engine:
 
 
 def make_async_engine(url: URL, **options: Any) -> AsyncEngine:
-    """Return an engine for `url` whose connections are awaited; else as `make_engine`."""
+    """Return an async engine for `url`, with the settings of `make_engine`."""
     engine = create_async_engine(url, connect_args=_connect_args(url), **options)
     _prepared(engine.sync_engine)
     return engine
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
-    # A server-side prepared statement dies when a migration changes the type of what it
-    # returns ("cached plan must not change result type"), and does not survive a
-    # transaction pooler: psycopg prepares none.
+    # psycopg prepares no statement on the server. A prepared statement fails after a migration changes
+    # the type of its result ("cached plan must not change result type"), and behind a pooler in
+    # transaction mode.
     connect_args: dict[str, Any] = {"prepare_threshold": None}
     if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         connect_args["connect_timeout"] = 10  # seconds
-    # In that of a database in SQL_ASCII psycopg would return text as bytes.
+    # With a database's SQL_ASCII as the client's encoding, psycopg would return text as bytes.
     if "client_encoding" not in url.query:
         connect_args["client_encoding"] = "UTF8"
     return connect_args
 
 
 def _prepared(engine: Engine) -> Engine:
-    """Have an engine's connections be at UTC, and those to an embedded server its own."""
+    """Set an engine's connections to UTC, and connect to an embedded server without libpq's variables."""
 
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
@@ -207,7 +207,7 @@ def _prepared(engine: Engine) -> Engine:
 
 @cache
 def engine() -> Engine:
-    """Return the application's engine, made on first use."""
+    """Return the application's engine; it is made at the first call."""
     return make_engine(database_url(), pool_pre_ping=True)
 
 
@@ -222,18 +222,18 @@ def session_factory() -> sessionmaker[Session]:
 
 @cache
 def async_engine() -> AsyncEngine:
-    """Return the application's engine whose connections are awaited, made on first use.
+    """Return the application's async engine; it is made at the first call.
 
-    It belongs to one event loop: `await async_engine().dispose()` before that ends.
+    It belongs to one event loop: call `await async_engine().dispose()` before the loop ends.
     """
     return make_async_engine(database_url(), pool_pre_ping=True)
 
 
 @cache
 def async_session_factory() -> async_sessionmaker[AsyncSession]:
-    """Return the application's factory of sessions that are awaited.
+    """Return the application's factory of async sessions.
 
-    For a transaction: `async with async_session_factory().begin() as session:`. What it has loaded can be
-    looked at after the commit too, when nothing could be loaded any more.
+    For a transaction: `async with async_session_factory().begin() as session:`. Loaded
+    objects can still be read after the commit, when nothing more can be loaded.
     """
     return async_sessionmaker(async_engine(), expire_on_commit=False)
