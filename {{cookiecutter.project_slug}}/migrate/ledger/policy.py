@@ -34,7 +34,7 @@ KINDS = {
 # What changes this share of a table in one transaction is a backfill, and belongs into batches.
 MANY = 0.5
 # How `Deploy:` says that code which knows a name is not running any more.
-AFTER = re.compile(r"\b(after|together)\b")
+AFTER = re.compile(r"\b(after|together|while (nothing|no))\b")
 
 DROP_INDEX = re.compile(r"\bDROP\s+INDEX\b", re.IGNORECASE)
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
