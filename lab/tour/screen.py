@@ -181,11 +181,9 @@ def figures(scenes: Iterable[Scene]) -> Iterator[tuple[str, list[str]]]:
     yield "of these, failed", [f"{sum(t.failed for t in s.teams):,}" for s in every]
     if any(scene.killed for scene in every):
         yield "was killed", ["yes" if scene.killed else "no" for scene in every]
-    if every[0].chapter.killed:
-        yield (
-            every[0].chapter.asked[0] if every[0].chapter.asked else "",
-            [scene.after.asked if scene.after else "" for scene in every],
-        )
+    chapter = every[0].chapter
+    if chapter.killed and chapter.asked:
+        yield chapter.asked[0], [scene.after.asked if scene.after else "" for scene in every]
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from lab.traffic.chain import Walk
 from lab.traffic.drive import Load
 from lab.traffic.schema import Code, Schema
 from lab.twins import Twin, twins
-from migrate.chain import Revision, revisions
+from migrate.chain import revisions
 from migrate.sample import fill
 from migrate.sample.described import read
 from postgres.client import parameters
@@ -57,10 +57,6 @@ class Stage:
         self._by_slug = {revision.slug: revision for revision in revisions()}
         self._twins = {twin.slug: twin for twin in twins() if str(twin) == twin.slug}
         self._made: list[str | None] = []
-
-    def revision(self, slug: str) -> Revision:
-        """Return a revision of the chain."""
-        return self._by_slug[slug]
 
     def twin(self, chapter: Chapter) -> Twin | None:
         """Return the naive way, None where it is the right one without the guard's limit."""
