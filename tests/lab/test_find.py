@@ -27,6 +27,7 @@ INTENTS = WISHES | {
     "drop an unused index": "drop_redundant_index",
     "create next month's partition automatically": "make_webhook_deliveries_partitions",
     "view of active rows": "create_active_documents_view",
+    "send a table to another database": "publish_documents",
 }
 
 

@@ -77,7 +77,7 @@ def upgrade() -> None:
                 next := first + interval '1 month';
                 partition := 'webhook_deliveries_' || to_char(first, 'YYYY_MM');
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
-                -- The parent first, as code does. Another session may have made it meanwhile.
+                -- The parent first, as code does. Then look again: another session may have made it.
                 LOCK TABLE webhooks, ONLY webhook_deliveries IN ACCESS EXCLUSIVE MODE;
                 CONTINUE WHEN to_regclass(partition) IS NOT NULL;
                 EXECUTE format('CREATE TABLE %I (
@@ -373,9 +373,12 @@ def upgrade() -> None:
         ALTER TABLE ONLY webhooks
             ADD CONSTRAINT fk_webhooks_user_id FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
     """)
+    op.execute("CREATE PUBLICATION feed WITH (publish = 'insert, update, delete, truncate')")
+    op.execute("ALTER PUBLICATION feed ADD TABLE ONLY documents")
 
 
 def downgrade() -> None:
+    op.execute("DROP PUBLICATION feed")
     op.execute("""
         DROP TABLE webhooks, webhook_deliveries_default, webhook_deliveries, users, roles, documents,
             document_pages, categories, auth_providers, audit_logs
