@@ -256,9 +256,10 @@ def test_every_scenario_runs_on_tables_of_other_names_with_other_keys_in_another
     assert ways > 10
     assert sorted(refused) == [
         "drop_user_password", "index_webhook_deliveries", "make_webhook_deliveries_partitions",
-        "merge_dev_and_prod",
+        "merge_dev_and_prod", "partition_audit_logs",
     ]  # fmt: skip
-    assert "key uuid" in refused["drop_user_password"]
+    for slug in ("drop_user_password", "partition_audit_logs"):
+        assert "key uuid" in refused[slug]
     for slug in ("index_webhook_deliveries", "make_webhook_deliveries_partitions"):
         assert "neither quotes nor a schema" in refused[slug]
     assert "names no table" in refused["merge_dev_and_prod"]
@@ -473,8 +474,10 @@ def test_a_name_that_is_too_long_is_cut_as_sqlalchemy_cuts_it() -> None:
         ("-- of documents.text", "-- of D.T"),
         ("-- a document of an owner, and `text`", "-- a D of an owner, and `T`"),
         ("ADD CONSTRAINT {x} CHECK ({y})", 'ADD CONSTRAINT "{x}" CHECK ({y})'),
+        ("SELECT clock_timestamp(), timestamp", 'SELECT clock_timestamp(), "At"'),
     ],
 )
 def test_names_in_sql_are_quoted_and_qualified_where_they_have_to_be(before: str, after: str) -> None:
-    example = Renaming(tables={"documents": "D"}, others={"text": "T"}, keys={"uuid": "bigint"}, schema="s")
+    others = {"text": "T", "timestamp": "At"}
+    example = Renaming(tables={"documents": "D"}, others=others, keys={"uuid": "bigint"}, schema="s")
     assert sql.renamed(before, example) == after

@@ -15,7 +15,7 @@ from database import Base, new_id
 
 
 class AuditLog(Base):
-    """One action of one user."""
+    """One action of one user. Partitioned by time; the partitions are the revisions' affair."""
 
     __tablename__ = "audit_logs"
     __table_args__ = (
@@ -27,7 +27,10 @@ class AuditLog(Base):
             postgresql_with={"pages_per_range": 32, "autosummarize": True},
         ),
         Index(None, "ip_address", postgresql_using="spgist"),
-        {"comment": "What was done, by whom, and when. Rows are only ever added."},
+        {
+            "comment": "What was done, by whom, and when. Rows are only ever added.",
+            "postgresql_partition_by": "RANGE (timestamp)",
+        },
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
@@ -36,8 +39,11 @@ class AuditLog(Base):
     action: Mapped[str] = mapped_column(
         String(100), comment="Kind of thing and verb, such as document.create"
     )
+    # In the key, because the table is partitioned by it.
     timestamp: Mapped[datetime] = mapped_column(
-        server_default=func.now(), comment="When it was done, by the clock of the database"
+        primary_key=True,
+        server_default=func.now(),
+        comment="When it was done, by the clock of the database",
     )
     details: Mapped[dict[str, Any] | None] = mapped_column(
         comment="What else is known; the keys depend on the action"

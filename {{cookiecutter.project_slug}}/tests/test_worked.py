@@ -156,10 +156,12 @@ def test_what_autogenerate_points_at_is_there() -> None:
 
 # Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
 WORDS = {
-    "autosummarize", "brin", "ccnew", "ccold", "check", "epoch", "excluded", "false", "foreignkey",
-    "gin", "gin_trgm_ops", "grantee", "hash", "interval", "jsonb_path_ops", "lock_timeout",
-    "object", "on", "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "s", "search_path",
-    "security_invoker", "simple", "spgist", "string", "timezone", "true", "unique",
+    "autosummarize", "autovacuum_analyze_scale_factor", "autovacuum_vacuum_insert_scale_factor",
+    "autovacuum_vacuum_scale_factor", "brin", "ccnew", "ccold", "check", "dependencies", "epoch",
+    "excluded", "false", "fillfactor", "foreignkey", "gin", "gin_trgm_ops", "grantee", "hash",
+    "interval", "jsonb_path_ops", "lock_timeout", "mcv", "ndistinct", "object", "on",
+    "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "read_only_sql_transaction", "s",
+    "search_path", "security_invoker", "simple", "spgist", "string", "timezone", "true", "unique",
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",

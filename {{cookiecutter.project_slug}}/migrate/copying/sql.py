@@ -41,6 +41,8 @@ BEFORE_RELATION = {
 }  # fmt: skip
 # Functions that take the name of a relation as text.
 TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}
+# The server's own functions, whatever a column is called.
+FUNCTIONS = {"clock_timestamp", "statement_timestamp", "to_date", "to_timestamp", "transaction_timestamp"}
 # Variables of the backfill loops that are numbers for any type of key.
 NUMBERS = {"batch_size", "number", "next", "total", "done", "moved"}
 
@@ -118,7 +120,7 @@ def _name(statement: Statement, place: int, text: str, renaming: Renaming) -> st
         return text
     if FIELD.search(text):
         return _relation(statement, place, _in_quotes(renaming.new(text), renaming), renaming)
-    if not renaming.knows(text):
+    if not renaming.knows(text) or (text in FUNCTIONS and statement.near(place, 1) == "("):
         return _out_of_the_way(statement, place, text, renaming)
     if text in renaming.others and is_type(statement, place) and "_" not in text:
         return text

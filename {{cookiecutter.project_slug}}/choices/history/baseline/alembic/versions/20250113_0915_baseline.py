@@ -129,8 +129,9 @@ def upgrade() -> None:
             "timestamp" timestamp with time zone DEFAULT now() NOT NULL,
             details jsonb,
             ip_address inet,
-            CONSTRAINT pk_audit_logs PRIMARY KEY (id)
+            CONSTRAINT pk_audit_logs PRIMARY KEY (id, "timestamp")
         )
+        PARTITION BY RANGE ("timestamp")
     """)
     op.execute("COMMENT ON TABLE audit_logs IS 'What was done, by whom, and when. Rows are only ever added.'")
     op.execute("COMMENT ON COLUMN audit_logs.action IS 'Kind of thing and verb, such as document.create'")
@@ -138,6 +139,45 @@ def upgrade() -> None:
         COMMENT ON COLUMN audit_logs."timestamp" IS 'When it was done, by the clock of the database'
     """)
     op.execute("COMMENT ON COLUMN audit_logs.details IS 'What else is known; the keys depend on the action'")
+    op.execute("""
+        CREATE TABLE audit_logs_before_2030 (
+            id uuid DEFAULT gen_random_uuid() NOT NULL,
+            user_id uuid,
+            action character varying(100) NOT NULL,
+            "timestamp" timestamp with time zone DEFAULT now() NOT NULL,
+            details jsonb,
+            ip_address inet,
+            CONSTRAINT ck_audit_logs_before_2030_bound
+                CHECK (("timestamp" < '2030-01-01 00:00:00+00'::timestamp with time zone)),
+            CONSTRAINT pk_audit_logs_before_2030_id_timestamp PRIMARY KEY (id, "timestamp")
+        )
+    """)
+    op.execute("""
+        COMMENT ON TABLE audit_logs_before_2030
+            IS 'What was done, by whom, and when. Rows are only ever added.'
+    """)
+    op.execute("""
+        COMMENT ON COLUMN audit_logs_before_2030.action IS 'Kind of thing and verb, such as document.create'
+    """)
+    op.execute("""
+        COMMENT ON COLUMN audit_logs_before_2030."timestamp"
+            IS 'When it was done, by the clock of the database'
+    """)
+    op.execute("""
+        COMMENT ON COLUMN audit_logs_before_2030.details
+            IS 'What else is known; the keys depend on the action'
+    """)
+    op.execute("""
+        CREATE TABLE audit_logs_default (
+            id uuid DEFAULT gen_random_uuid() NOT NULL,
+            user_id uuid,
+            action character varying(100) NOT NULL,
+            "timestamp" timestamp with time zone DEFAULT now() NOT NULL,
+            details jsonb,
+            ip_address inet,
+            CONSTRAINT pk_audit_logs_default PRIMARY KEY (id, "timestamp")
+        )
+    """)
     op.execute("""
         CREATE TABLE auth_providers (
             id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -188,6 +228,8 @@ def upgrade() -> None:
             CONSTRAINT ck_documents_priority_range CHECK (((priority >= 0) AND (priority <= 100))),
             CONSTRAINT pk_documents PRIMARY KEY (id)
         )
+        WITH (fillfactor='85', autovacuum_vacuum_scale_factor='0.02',
+            autovacuum_vacuum_insert_scale_factor='0.05', autovacuum_analyze_scale_factor='0.01')
     """)
     op.execute("""
         CREATE TABLE roles (
@@ -253,6 +295,11 @@ def upgrade() -> None:
             CONSTRAINT pk_webhooks PRIMARY KEY (id)
         )
     """)
+    op.execute("""
+        ALTER TABLE ONLY audit_logs ATTACH PARTITION audit_logs_before_2030
+            FOR VALUES FROM (MINVALUE) TO ('2030-01-01 00:00:00+00')
+    """)
+    op.execute("ALTER TABLE ONLY audit_logs ATTACH PARTITION audit_logs_default DEFAULT")
     op.execute("ALTER TABLE ONLY webhook_deliveries ATTACH PARTITION webhook_deliveries_default DEFAULT")
 
     # Rows
@@ -265,13 +312,35 @@ def upgrade() -> None:
     op.execute("SELECT setval('public.roles_id_seq', 3, true)")
 
     # Indexes
-    op.execute("CREATE INDEX idx_audit_logs_ip_address ON audit_logs USING spgist (ip_address)")
+    op.execute("CREATE INDEX idx_audit_logs_ip_address ON ONLY audit_logs USING spgist (ip_address)")
     op.execute("""
-        CREATE INDEX idx_audit_logs_timestamp_brin ON audit_logs USING brin ("timestamp")
+        CREATE INDEX idx_audit_logs_before_2030_ip_address ON audit_logs_before_2030 USING spgist (ip_address)
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_timestamp_brin ON ONLY audit_logs USING brin ("timestamp")
             WITH (pages_per_range='32', autosummarize='true')
     """)
     op.execute("""
-        CREATE INDEX idx_audit_logs_user_id_timestamp ON audit_logs USING btree (user_id, "timestamp")
+        CREATE INDEX idx_audit_logs_before_2030_timestamp_brin ON audit_logs_before_2030
+            USING brin ("timestamp") WITH (pages_per_range='32', autosummarize='true')
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_user_id_timestamp ON ONLY audit_logs USING btree (user_id, "timestamp")
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_before_2030_user_id_timestamp ON audit_logs_before_2030
+            USING btree (user_id, "timestamp")
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_default_ip_address ON audit_logs_default USING spgist (ip_address)
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_default_timestamp ON audit_logs_default USING brin ("timestamp")
+            WITH (pages_per_range='32', autosummarize='true')
+    """)
+    op.execute("""
+        CREATE INDEX idx_audit_logs_default_user_id_timestamp ON audit_logs_default
+            USING btree (user_id, "timestamp")
     """)
     op.execute("CREATE INDEX idx_documents_category_id ON documents USING btree (category_id)")
     op.execute("""
@@ -308,11 +377,27 @@ def upgrade() -> None:
         CREATE UNIQUE INDEX uq_webhooks_user_id_url_hash_active ON webhooks USING btree (user_id, md5(url))
             WHERE is_active
     """)
+    op.execute("ALTER INDEX idx_audit_logs_ip_address ATTACH PARTITION idx_audit_logs_before_2030_ip_address")
+    op.execute("""
+        ALTER INDEX idx_audit_logs_timestamp_brin ATTACH PARTITION idx_audit_logs_before_2030_timestamp_brin
+    """)
+    op.execute("""
+        ALTER INDEX idx_audit_logs_user_id_timestamp
+            ATTACH PARTITION idx_audit_logs_before_2030_user_id_timestamp
+    """)
+    op.execute("ALTER INDEX idx_audit_logs_ip_address ATTACH PARTITION idx_audit_logs_default_ip_address")
+    op.execute("ALTER INDEX idx_audit_logs_timestamp_brin ATTACH PARTITION idx_audit_logs_default_timestamp")
+    op.execute("""
+        ALTER INDEX idx_audit_logs_user_id_timestamp ATTACH PARTITION idx_audit_logs_default_user_id_timestamp
+    """)
     op.execute("""
         ALTER INDEX idx_webhook_deliveries_webhook_id_delivered_at
             ATTACH PARTITION idx_webhook_deliveries_default_webhook_id_delivered_at
     """)
+    op.execute("ALTER INDEX pk_audit_logs ATTACH PARTITION pk_audit_logs_before_2030_id_timestamp")
+    op.execute("ALTER INDEX pk_audit_logs ATTACH PARTITION pk_audit_logs_default")
     op.execute("ALTER INDEX pk_webhook_deliveries ATTACH PARTITION pk_webhook_deliveries_default")
+    op.execute("CREATE STATISTICS stat_documents_user_id_category_id ON user_id, category_id FROM documents")
 
     # Triggers
     op.execute("""
@@ -334,7 +419,7 @@ def upgrade() -> None:
 
     # Foreign keys
     op.execute("""
-        ALTER TABLE ONLY audit_logs
+        ALTER TABLE audit_logs
             ADD CONSTRAINT fk_audit_logs_user_id FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE SET NULL
     """)
     op.execute("""
@@ -381,7 +466,7 @@ def downgrade() -> None:
     op.execute("DROP PUBLICATION feed")
     op.execute("""
         DROP TABLE webhooks, webhook_deliveries_default, webhook_deliveries, users, roles, documents,
-            document_pages, categories, auth_providers, audit_logs
+            document_pages, categories, auth_providers, audit_logs_default, audit_logs_before_2030, audit_logs
     """)
     op.execute("DROP FUNCTION touch_updated_at()")
     op.execute("DROP FUNCTION make_webhook_deliveries_partitions(months integer)")

@@ -1,0 +1,6 @@
+-- Instead of: one DELETE, whose dead rows stay until its commit, or TRUNCATE, which takes all rows
+-- given: INSERT INTO audit_logs (action, timestamp) SELECT 'document.read', '2020-01-01 00:00+00' FROM
+--     generate_series(1, 1000)
+-- claim: locks rows of audit_logs until the commit
+
+DELETE FROM audit_logs WHERE timestamp < '2024-01-01 00:00:00+00';
