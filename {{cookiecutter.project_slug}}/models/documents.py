@@ -44,8 +44,8 @@ class Category(Base):
     __tablename__ = "categories"
     __table_args__ = (UniqueConstraint("parent_id", "name", postgresql_nulls_not_distinct=True),)
 
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("categories.id"))
+    id: Mapped[int] = mapped_column(BigInteger(), Identity(), primary_key=True)
+    parent_id: Mapped[int | None] = mapped_column(BigInteger(), ForeignKey("categories.id"))
     name: Mapped[str] = mapped_column(String(100))
 
     parent: Mapped[Category | None] = relationship(
@@ -92,7 +92,7 @@ class Document(Base):
     # In bytes; NULL if it is not known.
     file_size: Mapped[int | None] = mapped_column(BigInteger())
     category_id: Mapped[int | None] = mapped_column(
-        ForeignKey("categories.id", ondelete="SET NULL"), index=True
+        BigInteger(), ForeignKey("categories.id", ondelete="SET NULL"), index=True
     )
     # The name "metadata" is reserved on every declarative class.
     metadata_: Mapped[dict[str, Any] | None] = mapped_column("metadata")

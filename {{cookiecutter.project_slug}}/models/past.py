@@ -11,14 +11,14 @@ from models import sample
 from models.sample import FIRST, HASH, LAST, MOMENTS, NAMES, one_of, row_id
 
 
-def with_past(table: str, columns: dict[str, str], *awkward: dict[str, Any]) -> dict[str, Any]:
+def with_past(table: str, columns: dict[str, str | None], *awkward: dict[str, Any]) -> dict[str, Any]:
     """Return the description in sample.py, with more columns of the table and of its awkward rows."""
     now = sample.TABLES[table]
     rows = [{**row, **more} for row, more in zip(now["awkward"], awkward, strict=True)]
     return {**now, "columns": {**now["columns"], **columns}, "awkward": rows}
 
 
-documents = sample.TABLES["documents"]
+categories, documents = (sample.TABLES[table] for table in ("categories", "documents"))
 
 TABLES: dict[str, dict[str, Any]] = {
     "users": with_past(
@@ -40,8 +40,14 @@ TABLES: dict[str, dict[str, Any]] = {
             # From the time before the foreign key.
             "category_id": "CASE WHEN n % 3 <> 0 THEN 1 + n % (SELECT count(*) FROM categories) END",
             "legacy_status": one_of("new", "done", "error"),
+            "new_category_id": None,  # a trigger writes it
         },
         *({"name": row["title"]} for row in documents["awkward"]),
+    ),
+    "categories": with_past(
+        "categories",
+        {"new_id": None, "new_parent_id": None},  # a trigger writes them
+        *({"new_id": row["id"]} for row in categories["awkward"]),
     ),
     "doc_pages": sample.TABLES["document_pages"],
     "legacy_exports": {

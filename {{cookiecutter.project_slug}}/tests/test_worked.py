@@ -158,14 +158,15 @@ def test_what_autogenerate_points_at_is_there() -> None:
 WORDS = {
     "autosummarize", "autovacuum_analyze_scale_factor", "autovacuum_vacuum_insert_scale_factor",
     "autovacuum_vacuum_scale_factor", "brin", "ccnew", "ccold", "check", "dependencies", "epoch",
-    "excluded", "false", "fillfactor", "foreignkey", "gin", "gin_trgm_ops", "grantee", "hash",
-    "interval", "jsonb_path_ops", "lock_timeout", "mcv", "ndistinct", "object", "on",
-    "pages_per_range", "pg_trgm", "plpgsql", "privilege_type", "read_only_sql_transaction", "s",
-    "search_path", "security_invoker", "simple", "spgist", "string", "timezone", "true", "unique",
+    "excluded", "false", "fillfactor", "foreignkey", "gin", "gin_trgm_ops", "grantee", "hash", "hex",
+    "interval", "is_called", "jsonb_path_ops", "last_value", "lock_timeout", "mcv", "ndistinct",
+    "object", "on", "pages_per_range", "pg_trgm", "plpgsql", "privilege_type",
+    "read_only_sql_transaction", "s", "search_path", "security_invoker", "server_version_num", "simple",
+    "spgist", "string", "timezone", "true", "unique",
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
-    "regrole", "text", "timestamptz", "trigger",
+    "regrole", "smallint", "text", "timestamptz", "trigger",
 }  # fmt: skip
 CATALOG = re.compile(r"(pg_|con|ind|rel|inh|replay_)\w+|oid")
 LOCALS = re.compile(r"""

@@ -135,7 +135,8 @@ def _relation(statement: Statement, place: int, name: str, renaming: Renaming, o
     words = [statement.near(place, -n) for n in range(1, 8)]
     of_a_table = old in renaming.others or old == ID
     is_table = old in renaming.tables and before != "TO"
-    is_relation = not BEFORE_RELATION.isdisjoint((before, f"{words[1]} {before}"))
+    two = f"{words[1]} {before}"
+    is_relation = not BEFORE_RELATION.isdisjoint((before, two)) and two != "DISTINCT FROM"
     is_index = (
         before in ("INDEX", "CONCURRENTLY", "EXISTS")
         and words[1] != "USING"

@@ -11,9 +11,9 @@ LOOP = """
         total CONSTANT bigint := (
             SELECT reltuples FROM pg_class WHERE oid = '{table}'::regclass AND reltuples > 0
         );
-        first_id uuid := (SELECT id FROM {table} ORDER BY id LIMIT 1);
-        next_id uuid;
-        batch uuid[];
+        first_id {type} := (SELECT id FROM {table} ORDER BY id LIMIT 1);
+        next_id {type};
+        batch {type}[];
         done bigint := 0;
         started timestamptz;
         took double precision; {variables}
@@ -70,4 +70,4 @@ def test_all_backfills_are_the_same_loop() -> None:
                 (loops if is_the_loop(block, revision.slug) else others).append(revision.slug)
     # These two look anew after every batch for what is left to be done.
     assert others == ["merge_duplicate_users", "merge_duplicate_categories"]
-    assert len(loops) == 20
+    assert len(loops) == 21

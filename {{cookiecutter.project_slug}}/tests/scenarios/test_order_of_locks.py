@@ -15,6 +15,9 @@ UPGRADES = [
     ("add_webhook_deliveries_partition", "webhooks", "webhook_deliveries"),
     ("add_webhook_deliveries_partition", "webhook_deliveries", "webhook_deliveries_default"),
     ("detach_webhook_deliveries_partition", "webhooks", "webhook_deliveries"),
+    ("expand_category_id", "categories", "documents"),
+    ("switch_category_id", "categories", "documents"),
+    ("contract_category_id", "categories", "documents"),
 ]
 DOWNGRADES = [
     ("create_initial_schema", "users", "documents"),
@@ -30,6 +33,11 @@ DOWNGRADES = [
     ("create_webhook_deliveries", "webhooks", "webhook_deliveries"),
     ("add_webhook_deliveries_partition", "webhooks", "webhook_deliveries"),
     ("detach_webhook_deliveries_partition", "webhooks", "webhook_deliveries"),
+    ("expand_category_id", "categories", "documents"),
+    ("index_category_id", "categories", "documents"),
+    ("switch_category_id", "categories", "documents"),
+    ("validate_category_id", "categories", "documents"),
+    ("contract_category_id", "categories", "documents"),
 ]
 
 
@@ -87,6 +95,8 @@ def test_the_strongest_lock_on_a_table_is_the_first(
         ("downgrade", "allow_unknown_file_size", "ck_documents_file_size_not_null"),
         ("upgrade", "unique_user_new_email", "ck_users_new_email_not_null"),
         ("downgrade", "contract_user_email", "ck_users_new_email_not_null"),
+        ("upgrade", "index_category_id", "ck_categories_new_id_equal"),
+        ("downgrade", "switch_category_id", "fk_documents_category_id"),
     ],
 )
 def test_the_scan_is_not_repeated_when_the_lock_after_it_is_lost(
