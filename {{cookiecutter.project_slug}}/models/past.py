@@ -50,6 +50,11 @@ TABLES: dict[str, dict[str, Any]] = {
         *({"new_id": row["id"]} for row in categories["awkward"]),
     ),
     "doc_pages": sample.TABLES["document_pages"],
+    "page_notes": {
+        "share": 0.2,
+        "columns": {"note": one_of("Signed?", "Look at the date", "Done")},
+        "awkward": [{"document_id": None, "page_number": None, "note": ""}],
+    },
     "legacy_exports": {
         "share": 0.01,
         "columns": {"document_id": "md5('document ' || n)::uuid", "exported_at": sample.MOMENT},

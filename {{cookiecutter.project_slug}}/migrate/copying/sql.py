@@ -37,7 +37,7 @@ BEFORE_NAME = {
 # Tokens before the name of a relation.
 BEFORE_RELATION = {
     "TABLE", "VIEW", "FROM", "JOIN", "INTO", "UPDATE", "ON", "ONLY", "ANALYZE", "REFERENCES", "LIKE",
-    "PARTITION", "PARTITION OF",
+    "PARTITION", "PARTITION OF", "SEQUENCE", "SEQUENCE NAME",
 }  # fmt: skip
 # Functions that take the name of a relation as text.
 TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}

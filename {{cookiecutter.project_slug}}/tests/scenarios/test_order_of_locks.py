@@ -18,6 +18,7 @@ UPGRADES = [
     ("expand_category_id", "categories", "documents"),
     ("switch_category_id", "categories", "documents"),
     ("contract_category_id", "categories", "documents"),
+    ("drop_page_notes_fk", "document_pages", "page_notes"),
 ]
 DOWNGRADES = [
     ("create_initial_schema", "users", "documents"),
@@ -38,6 +39,8 @@ DOWNGRADES = [
     ("switch_category_id", "categories", "documents"),
     ("validate_category_id", "categories", "documents"),
     ("contract_category_id", "categories", "documents"),
+    ("reference_document_page", "document_pages", "page_notes"),
+    ("drop_page_notes_fk", "document_pages", "page_notes"),
 ]
 
 
@@ -97,6 +100,7 @@ def test_the_strongest_lock_on_a_table_is_the_first(
         ("downgrade", "contract_user_email", "ck_users_new_email_not_null"),
         ("upgrade", "index_category_id", "ck_categories_new_id_equal"),
         ("downgrade", "switch_category_id", "fk_documents_category_id"),
+        ("downgrade", "drop_page_notes_fk", "fk_page_notes_document_id_page_number"),
     ],
 )
 def test_the_scan_is_not_repeated_when_the_lock_after_it_is_lost(
