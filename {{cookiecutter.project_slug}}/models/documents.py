@@ -131,7 +131,8 @@ class DocumentPage(Base):
     """The text that was read from one page."""
 
     __tablename__ = "document_pages"
-    __table_args__ = (UniqueConstraint("document_id", "page_number"),)
+    # Deferrable: pages may swap their numbers within a transaction. It rules out ON CONFLICT.
+    __table_args__ = (UniqueConstraint("document_id", "page_number", deferrable=True, initially="IMMEDIATE"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     # The index of the unique constraint serves the foreign key too.

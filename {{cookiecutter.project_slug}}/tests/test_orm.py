@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
@@ -40,6 +40,17 @@ def test_a_role_that_users_have_cannot_be_deleted(session: Session) -> None:
     session.delete(session.scalars(select(Role).join(User)).first())
     with pytest.raises(IntegrityError, match="fk_users_role_id"):
         session.flush()
+
+
+def test_pages_of_a_document_swap_their_numbers(session: Session) -> None:
+    document = session.scalars(select(Document)).first()
+    assert document
+    document.pages += [DocumentPage(page_number=number) for number in (1001, 1002)]
+    session.flush()
+    session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+    one, other = document.pages[-2:]
+    one.page_number, other.page_number = other.page_number, one.page_number
+    session.commit()
 
 
 def test_an_email_is_written_in_lower_case(session: Session) -> None:
