@@ -255,11 +255,12 @@ def test_every_scenario_runs_on_tables_of_other_names_with_other_keys_in_another
         before = after
     assert ways > 10
     assert sorted(refused) == [
-        "contract_category_id", "drop_user_password", "index_webhook_deliveries",
-        "make_webhook_deliveries_partitions", "merge_dev_and_prod", "partition_audit_logs",
+        "contract_category_id", "default_document_id_uuidv7", "drop_user_password",
+        "index_webhook_deliveries", "make_webhook_deliveries_partitions", "merge_dev_and_prod",
+        "partition_audit_logs",
     ]  # fmt: skip
     assert "Categories.id is integer" in refused["contract_category_id"]
-    for slug in ("drop_user_password", "partition_audit_logs"):
+    for slug in ("default_document_id_uuidv7", "drop_user_password", "partition_audit_logs"):
         assert "key uuid" in refused[slug]
     for slug in ("index_webhook_deliveries", "make_webhook_deliveries_partitions"):
         assert "neither quotes nor a schema" in refused[slug]

@@ -86,7 +86,7 @@ class Document(Base):
         CheckConstraint("priority BETWEEN 0 AND 100", name="priority_range"),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.uuid_by_time())
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     title: Mapped[str] = mapped_column(String(255))
     # In bytes; NULL if it is not known.

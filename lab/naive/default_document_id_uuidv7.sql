@@ -1,0 +1,3 @@
+-- Instead of: random ids, each of which lands on another page; or uuidv7(), which servers before 18 have not
+-- claim: answers 4: INSERT INTO documents (user_id, title) SELECT id, 'new' FROM users LIMIT 1
+--     RETURNING substr(id::text, 15, 1)
