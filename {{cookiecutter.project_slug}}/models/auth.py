@@ -13,7 +13,6 @@ from sqlalchemy import (
     Identity,
     Index,
     String,
-    UniqueConstraint,
     func,
     text,
     true,
@@ -84,11 +83,10 @@ class AuthProvider(Base):
     """A way in which a user proves who they are; "local" is by password."""
 
     __tablename__ = "auth_providers"
-    __table_args__ = (UniqueConstraint("user_id", "provider"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    provider: Mapped[str] = mapped_column(String(50))
+    id: Mapped[UUID] = mapped_column(unique=True, default=new_id, server_default=func.gen_random_uuid())
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(50), primary_key=True)
     # For "local", the hash of the password.
     credentials: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

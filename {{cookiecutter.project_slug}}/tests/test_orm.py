@@ -7,7 +7,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from models import Document, DocumentPage, Role, User, Webhook
+from models import AuthProvider, Document, DocumentPage, Role, User, Webhook
 from tests.support import Database
 
 
@@ -51,6 +51,14 @@ def test_pages_of_a_document_swap_their_numbers(session: Session) -> None:
     one, other = document.pages[-2:]
     one.page_number, other.page_number = other.page_number, one.page_number
     session.commit()
+
+
+def test_a_way_to_sign_in_is_known_by_its_user_and_its_name(session: Session) -> None:
+    user = session.scalars(select(User)).first()
+    assert user
+    user.auth_providers.append(AuthProvider(provider="passkey"))
+    session.flush()
+    assert session.get(AuthProvider, (user.id, "passkey")) is user.auth_providers[-1]
 
 
 def test_an_email_is_written_in_lower_case(session: Session) -> None:
