@@ -18,14 +18,14 @@ Needs: no other table that refers to audit_logs
 Adapt: table audit_logs, key uuid, column timestamp
 
 Revision ID: bd2ba2a0fdac
-Revises: e3a86f1d7c52
+Revises: 69b16be43d77
 Create Date: 2025-01-15 09:00:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "bd2ba2a0fdac"
-down_revision = "e3a86f1d7c52"
+down_revision = "69b16be43d77"
 branch_labels = None
 depends_on = None
 

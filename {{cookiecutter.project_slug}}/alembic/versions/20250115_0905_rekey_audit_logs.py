@@ -8,6 +8,11 @@ until it goes, so the new one gets another.
 Code goes on: it finds a row by its id through the new index, whose first column is id. An id alone
 is unique from now on because it is random, and not because the database says so.
 
+    deploy     the code does not rely on (id) being the whole key
+    rekey      the primary key is (id, timestamp)
+    bound      a CHECK, valid, says up to which moment the table has rows
+    partition  audit_logs is partitioned; the old table is its first partition
+
 Scenario: replace a primary key on a big live table
 Instead of: ADD PRIMARY KEY (id, timestamp), which builds the index while nobody can read or write
 Locks: audit_logs AccessExclusiveLock; for a catalogue change, the index is built under

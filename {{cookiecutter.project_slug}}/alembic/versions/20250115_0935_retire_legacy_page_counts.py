@@ -7,6 +7,12 @@ REVOKE would do the same to roles that do not own the table, and not to the owne
 Wait until a whole round of reports, month's ends and cron jobs has passed. Then
 rename_legacy_page_counts finds those who read, and drop_legacy_page_counts ends it.
 
+    deploy  the code does not write legacy_page_counts; code that reads it may still run
+    retire  a trigger refuses writes (25006)
+    deploy  the code does not read legacy_page_counts
+    rename  the table has another name: a query with the old name fails (42P01)
+    drop    no table any more
+
 Scenario: retire a table in steps, with a way back at each
 Instead of: DROP TABLE as soon as nobody seems to use it, which breaks the code of whoever does
 Locks: legacy_page_counts ShareRowExclusiveLock; no rewrite, no scan
