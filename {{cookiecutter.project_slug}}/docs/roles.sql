@@ -1,26 +1,25 @@
--- Roles for one database, each with no more than it needs:
+-- Roles for one database. Each role gets only the rights that it needs:
 --
 --   owner  owns the tables and migrates them            MIGRATION_DATABASE_URL
 --   app    reads and writes rows, and nothing else      DATABASE_URL
---   plan   where it has a password: plans a deploy, and may neither change anything nor read a row
---          (deploy --dry-run)                           MIGRATION_DATABASE_URL of who plans
+--   plan   if it has a password: plans a deploy (deploy --dry-run); it may change nothing and read
+--          no row                                       MIGRATION_DATABASE_URL of the person who plans
 --
 -- Run it with psql 15 or later, in the database, as a superuser or as the role that owns the
 -- database and has CREATEROLE:
 --
 --   OWNER_PASSWORD=… APP_PASSWORD=… PLAN_PASSWORD=… psql --file=docs/roles.sql
 --
--- once before the first migration and once after it: the tables that the application may not
--- write everything in must be there to be taken from it. It can be run at any time, and again.
--- Where schemas and tables are there already, they change hands; that waits for a lock on each
--- of them, for two seconds at most.
+-- Run it once before the first migration, and once after it: the script can take rights on a table only
+-- after the table exists. You can run it again at any time. Schemas and tables that exist already get
+-- the new owner; that waits for a lock on each of them, for two seconds at most.
 --
--- Tables that the application may add to and read, but not change, such as a log:
--- --set=append_only='log, billing.entries', or the line below, so that each run knows them.
+-- Name the tables that the application may read and add rows to, but not change, such as a log:
+-- --set=append_only='log, billing.entries'. Or write them in the line below, so that each run has them.
 --
--- Other names: --set=owner=… --set=app=… --set=plan=…. Without a password in the environment a role keeps
--- the one it has, and psql's \password sets one. It may be a SCRAM verifier instead, where the
--- server logs statements (log_statement = ddl).
+-- Other names of roles: --set=owner=… --set=app=… --set=plan=…. If the environment has no password for a
+-- role, the role keeps its password; psql's \password sets one. If the server logs statements
+-- (log_statement = ddl), give a SCRAM verifier instead of a password.
 
 \set ON_ERROR_STOP on
 \if :{?owner}
@@ -57,28 +56,28 @@ ALTER ROLE :"app" LOGIN;
     ALTER ROLE :"app" PASSWORD :'app_password';
 \endif
 
--- Who hands a table over must be a member of the role that gets it. Taken back at the end.
+-- To give a table to a role, one must be a member of that role. This is revoked at the end.
 GRANT :"owner" TO CURRENT_USER;
 
--- A migration sees the sessions of the application that hold it up, and may end them.
+-- So the owner can see the application's sessions that block a migration, and may terminate them.
 GRANT :"app" TO :"owner";
 
--- A backfill slows down while a replica is far behind, and only who may read the statistics of all
--- sees that. Where there is a replica, and this role may give it:
+-- A backfill slows down while a replica is far behind. To see that, the owner needs the right to read the
+-- statistics of all roles. Grant it if there is a replica, and if this role may grant it:
 SELECT format('GRANT pg_read_all_stats TO %I', :'owner') FROM pg_roles
 WHERE rolname = current_user AND EXISTS (SELECT FROM pg_stat_replication) AND (
     pg_has_role('pg_read_all_stats', 'MEMBER WITH ADMIN OPTION')
     OR rolcreaterole AND current_setting('server_version_num')::integer < 160000
 ) \gexec
 
--- What PUBLIC has is for everybody on the server: other roles (backups, monitoring) need a
--- GRANT CONNECT of their own from here on. CREATE is for schemas and for trusted extensions
--- such as pg_trgm, TEMPORARY for backfills that keep notes.
+-- Every role on the server has the rights of PUBLIC, so they are revoked. From now on other roles (backups,
+-- monitoring) need a GRANT CONNECT of their own. CREATE is for schemas and for trusted extensions such as
+-- pg_trgm; TEMPORARY is for the temporary tables of backfills and of alembic check.
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC, :"app";
 GRANT CONNECT, CREATE, TEMPORARY ON DATABASE :"DBNAME" TO :"owner";
 GRANT CONNECT ON DATABASE :"DBNAME" TO :"app";
 
--- All schemas but the system's, an extension's, and those of roles that this one cannot speak for.
+-- All schemas except the system's, those of extensions, and those whose owner's rights this role lacks.
 CREATE TEMPORARY VIEW schemas AS
 SELECT oid, nspname AS name, nspowner AS owner FROM pg_namespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND pg_has_role(nspowner, 'USAGE')
@@ -88,7 +87,7 @@ AND NOT EXISTS (
 );
 
 SELECT format('ALTER SCHEMA %I OWNER TO %I', name, :'owner') FROM schemas
-WHERE pg_get_userbyid(owner) <> :'owner' AND oid >= 16384 -- not the one that each database begins with
+WHERE pg_get_userbyid(owner) <> :'owner' AND oid >= 16384 -- not the schema public of a new database
 \gexec
 SELECT format(statement, name, :'owner', :'app') FROM schemas, (VALUES
     (1, 'REVOKE ALL ON SCHEMA %1$I FROM PUBLIC, %3$I'),
@@ -96,8 +95,8 @@ SELECT format(statement, name, :'owner', :'app') FROM schemas, (VALUES
     (3, 'GRANT USAGE ON SCHEMA %1$I TO %3$I')
 ) AS grants (number, statement) ORDER BY oid, number \gexec
 
--- What is in them already, less what belongs to an extension, and the sequences that go with
--- their table.
+-- The objects that they have already, except those of extensions, and the sequences that follow their
+-- table.
 SELECT format('ALTER %s %s OWNER TO %I', kind, object.name, :'owner') FROM (
     SELECT 'pg_class'::regclass AS catalogue, c.oid, relowner AS owner, c.oid::regclass::text AS name,
         CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
@@ -117,31 +116,31 @@ WHERE pg_get_userbyid(owner) <> :'owner' AND NOT EXISTS (
     WHERE classid = catalogue AND objid = object.oid AND objsubid = 0 AND deptype IN ('e', 'a', 'i')
 ) \gexec
 
--- Rows, and nothing else: no TRUNCATE, no DDL.
+-- Only rights on rows: no TRUNCATE, no DDL.
 SELECT format(statement, name, :'app') FROM schemas, (VALUES
     (1, 'REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM PUBLIC, %2$I'),
     (2, 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %1$I TO %2$I'),
     (3, 'GRANT USAGE ON ALL SEQUENCES IN SCHEMA %1$I TO %2$I')
 ) AS grants (number, statement) ORDER BY oid, number \gexec
 
--- The same for every schema and table that the owner makes from here on.
+-- The same for every schema and table that the owner creates from now on.
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SCHEMAS TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SEQUENCES TO :"app";
 
--- The version is the migrations' alone, and so is the history.
+-- Only migrations may write the version and the history.
 SELECT format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', pg_class.oid::regclass, :'app')
 FROM pg_class JOIN schemas ON schemas.oid = relnamespace
 WHERE relname IN ('alembic_version', 'migrate_history') AND relkind = 'r' \gexec
 
--- A log, with its partitions, is only added to and read. That it loses what a foreign key sets to
--- NULL is the key's doing, which works with the owner's rights.
+-- The application may only read a log, with its partitions, and add rows. A foreign key may still set a
+-- column to NULL: it works with the owner's rights.
 SELECT format('REVOKE UPDATE, DELETE ON %s FROM %I', relid, :'app')
 FROM regexp_split_to_table(:'append_only', '\s*,\s*') AS name, to_regclass(nullif(name, '')) AS log,
     LATERAL (SELECT log UNION SELECT relid FROM pg_partition_tree(log)) AS whole (relid)
 WHERE relid IS NOT NULL \gexec
 
--- Who plans sees the catalogue, which everybody does, and where the database is.
+-- The role that plans can read the catalogue, as every role can, and the database's revision.
 SELECT :{?plan_password} OR EXISTS (SELECT FROM pg_roles WHERE rolname = :'plan') AS plans \gset
 \if :plans
     SELECT format('CREATE ROLE %I', :'plan')
