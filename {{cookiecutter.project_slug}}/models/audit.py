@@ -15,7 +15,7 @@ from database import Base, new_id
 
 
 class AuditLog(Base):
-    """One action of one user. Partitioned by time; the partitions are the revisions' affair."""
+    """One action of one user. The table is partitioned by time; the models do not have its partitions."""
 
     __tablename__ = "audit_logs"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Whom to tell when something happens."""
+"""Addresses that are called when something happens."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Webhook(Base):
 
 
 class WebhookDelivery(Base):
-    """One call of a webhook. Partitioned by month; the partitions are the revisions' affair."""
+    """One call of a webhook. The table is partitioned by month; the models do not have its partitions."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -61,7 +61,7 @@ class WebhookDelivery(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, server_default=func.gen_random_uuid())
     webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     event: Mapped[str]
-    status_code: Mapped[int | None]  # None where nobody answered
+    status_code: Mapped[int | None]  # None if there was no answer
     payload: Mapped[dict[str, Any] | None]
     # In the key, because the table is partitioned by it.
     delivered_at: Mapped[datetime] = mapped_column(primary_key=True, server_default=func.now())
