@@ -89,9 +89,8 @@ class Upgrade:
 
     def run(self, script: str) -> None:
         urls = {"OLD": client.libpq_url(self.old.url), "NEW": client.libpq_url(self.new.url)}
-        subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script], env=os.environ | urls, check=True, timeout=120
-        )
+        shell = ["bash", "-euo", "pipefail", "-c", script]
+        subprocess.run(shell, cwd=ROOT, env=os.environ | urls, check=True, timeout=120)
 
     def copied(self) -> bool:
         """Whether every table's rows are on the new server."""
@@ -116,6 +115,9 @@ def test_the_upgrade_loses_no_row_and_the_sequences_go_on(upgrade: Upgrade) -> N
     old, new = upgrade.old, upgrade.new
     old.upgrade()
     old.fill()
+    old.psql((ROOT / "docs/roles.sql").read_text(encoding="utf-8"))
+    owner = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'repairs'::regclass"
+    assert old.value(owner) != "postgres"
     assert old.column(upgrade.keyless) == ["migrate_history"]
     upgrade.run(upgrade.begin)
     old.execute("UPDATE repairs SET priority = 0 WHERE priority = 1")  # while the rows are copied, and after
@@ -130,6 +132,7 @@ def test_the_upgrade_loses_no_row_and_the_sequences_go_on(upgrade: Upgrade) -> N
     assert new.value("SHOW server_version_num") > old.value("SHOW server_version_num")
     assert all(new.rows().values())
     assert new.rows() == old.rows()
+    assert new.value(owner) == old.value(owner)
     assert not new.query("SELECT FROM pg_subscription")
     assert not old.query("SELECT FROM pg_replication_slots")
     for command in (("current", "--check-heads"), ("check",)):
