@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from functools import partial
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from database import NAMING_CONVENTION, ROOT
 from migrate import find, index
@@ -22,6 +24,19 @@ from migrate.copying.renaming import Renaming
 from migrate.ledger import FOLDER
 from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, wait_for
+
+# What a build makes: not of a partitioned table, which is not valid before those of its partitions.
+INDEXES = """
+    SELECT oid FROM pg_class WHERE relkind = 'i' AND relnamespace = 'public'::regnamespace
+"""
+INDEX = """
+    SELECT indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid)
+    FROM pg_index WHERE indexrelid = ANY (:indexes)
+"""
+WAITS = """
+    SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE :query
+"""
 
 
 def test_killed_again_and_again_it_comes_to_the_same_end(server: Server) -> None:
@@ -71,6 +86,65 @@ def test_a_valid_index_that_an_earlier_run_has_built_is_kept(revision: Revision,
     built = database.column(valid)
     database.upgrade(revision.slug)
     assert database.column(valid) == built
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [revision for revision in REVISIONS if "a build may still be running" in upgrade_of(revision)],
+    ids=str,
+)
+def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_room(
+    revision: Revision, server: Server
+) -> None:
+    database = server.before(revision.slug)
+    there, statements = set(database.column(INDEXES)), 1
+    while not (built := sorted(set(database.column(INDEXES)) - there)):
+        database.crash(revision.slug, statements)
+        statements += 1
+    [(name, table, sql)] = database.query(INDEX, indexes=built)
+    database.execute(f"DROP INDEX {name}")
+    outside = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with database.engine.connect() as build, database.engine.connect() as reader:
+        build.execute(text(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
+        with outside.connect() as failing:
+            failing.execute(text("SET lock_timeout = '50ms'"))
+            with pytest.raises(OperationalError):
+                failing.exec_driver_sql(sql.replace("INDEX", "INDEX CONCURRENTLY", 1))
+        # One runner was killed; the server goes on with its build. And somebody reads for long.
+        build.execute(text(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE"))
+        reader.execute(text(f"LOCK TABLE {table} IN ACCESS SHARE MODE"))
+        with database.while_it_waits(revision.slug):
+            assert database.value("SELECT to_regclass(:name) IS NOT NULL", name=name)
+            build.rollback()
+            wait_for(lambda: database.query(WAITS, query="%DROP INDEX%"), 20)
+            database.execute(f"SET lock_timeout = '1s'; LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
+            reader.rollback()
+    valid = "SELECT indexrelid::regclass::text, indisvalid FROM pg_index ORDER BY 1"
+    assert database.query(valid) == server.after(revision.slug).query(valid)
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [each for each in REVISIONS if re.search(r"\bUPDATE\s\S+( AS \w+)? SET\b", upgrade_of(each))],
+    ids=str,
+)
+def test_a_row_that_keeps_its_values_is_not_written_again(revision: Revision, server: Server) -> None:
+    database = server.before(revision.slug)
+    before = places(database)
+    database.upgrade(revision.slug)
+    after = places(database)
+    assert [row for row in before.keys() & after.keys() if before[row] != after[row]] == []
+
+
+def places(database: Database) -> dict[tuple[str, str], str]:
+    """Return where each row is, by its table and its values."""
+    return {
+        (table, row): place
+        for table in database.tables()
+        for row, place in database.query(
+            f"SELECT to_jsonb(t)::text, tableoid || ctid::text FROM {table} AS t"
+        )
+    }
 
 
 def test_a_scenario_of_more_steps_begins_with_its_timeline() -> None:

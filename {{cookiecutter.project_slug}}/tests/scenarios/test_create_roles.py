@@ -76,20 +76,6 @@ def test_an_interrupted_backfill_keeps_its_batches_and_goes_on(before: Make) -> 
     assert database.value("SELECT count(*) FROM users WHERE role_id IS NULL") == 0
 
 
-def test_code_that_changes_two_users_in_the_order_of_their_ids_is_not_deadlocked(before: Make) -> None:
-    database = before("assign_user_roles")
-    # The table has the last one first.
-    for id_ in ("ffffffff-ffff-ffff-ffff-ffffffffffff", "00000000-0000-0000-0000-000000000000"):
-        database.insert("users", id=id_, role_id=None)
-    phone = text("UPDATE users SET phone = '1' WHERE id = :id")
-    with database.engine.connect() as code:
-        code.execute(phone, {"id": "00000000-0000-0000-0000-000000000000"})
-        with database.while_it_waits("assign_user_roles"):
-            code.execute(phone, {"id": "ffffffff-ffff-ffff-ffff-ffffffffffff"})
-            code.commit()
-    assert database.query("SELECT role_id, count(*) FROM users WHERE phone = '1' GROUP BY 1") == [(2, 2)]
-
-
 def test_a_role_is_required_and_must_exist(after: Make) -> None:
     database = after("require_user_role")
     with pytest.raises(IntegrityError, match="null value in column"):

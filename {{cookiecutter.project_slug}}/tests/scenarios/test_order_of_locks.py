@@ -1,11 +1,16 @@
 """Code that uses a table and then its child has no error from any revision that locks both."""
 
+import ast
 import itertools
+import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
 
-from tests.support import Make
+from tests.support import REVISIONS, Make, wait_for
+
+WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 UPGRADES = [
     ("require_user_role", "roles", "users"),
@@ -83,6 +88,36 @@ def test_the_strongest_lock_on_a_table_is_the_first(
 
 
 @pytest.mark.parametrize(
+    ("slug", "table", "values"),
+    [
+        ("backfill_user_username", "users", {"username": None}),
+        ("assign_user_roles", "users", {"role_id": None}),
+        ("normalize_user_emails", "users", {"email": "Somebody{}@example.com"}),
+        ("check_user_email_lowercase", "users", {"email": "Somebody{}@example.com"}),
+        ("clamp_document_priorities", "documents", {"priority": 99}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_code_that_changes_two_rows_in_the_order_of_their_ids_is_not_deadlocked(
+    before: Make, slug: str, table: str, values: dict[str, object]
+) -> None:
+    database = before(slug)
+    first, last = (f"{digit * 8}-0000-0000-0000-000000000000" for digit in "0f")
+    for id_ in (last, first):  # the table has the last one first
+        filled = {
+            name: value.format(id_) if isinstance(value, str) else value for name, value in values.items()
+        }
+        database.insert(table, id=id_, **filled)
+    row = text(f"SELECT FROM {table} WHERE id = :id FOR NO KEY UPDATE")
+    with database.engine.connect() as code:
+        code.execute(row, {"id": first})
+        with database.while_it_waits(slug):
+            code.execute(text("SET LOCAL lock_timeout = '1s'"))
+            code.execute(row, {"id": last})
+            code.commit()
+
+
+@pytest.mark.parametrize(
     ("direction", "slug", "proof"),
     [
         ("upgrade", "contract_document_file_size", "ck_documents_new_file_size_not_null"),
@@ -115,3 +150,41 @@ def test_the_scan_is_not_repeated_when_the_lock_after_it_is_lost(
         assert not done, f"{proof} is never valid"
     database.crash(slug, statements, direction)
     assert database.column(valid, name=proof) == proven
+
+
+GIVES_WAY = "utovacuum gives way"
+
+
+@pytest.mark.parametrize(
+    ("slug", "direction"),
+    [
+        (revision.slug, direction)
+        for revision in REVISIONS
+        for direction, function in revision.functions.items()
+        if GIVES_WAY in (ast.get_source_segment(revision.path.read_text(encoding="utf-8"), function) or "")
+    ],
+)
+def test_nobody_queues_behind_a_revision_that_waits_for_autovacuum(
+    before: Make, after: Make, slug: str, direction: str
+) -> None:
+    database = (before if direction == "upgrade" else after)(slug)
+    readers: list[Future[None]] = []
+
+    def read(vacuum: Connection, table: str) -> None:
+        with vacuum:
+            wait_for(lambda: database.query(WAITS))
+            database.execute(f"SET lock_timeout = '1s'; LOCK TABLE {table} IN ACCESS SHARE MODE")
+
+    def begin_vacuum(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if GIVES_WAY in statement:
+            [table] = set(re.findall(r"ALTER TABLE (\w+)", statement))
+            vacuum = database.engine.connect()
+            vacuum.execute(text(f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE"))  # as autovacuum has it
+            readers.append(thread.submit(read, vacuum, table))
+
+    event.listen(database.engine, "before_cursor_execute", begin_vacuum)
+    with ThreadPoolExecutor(1) as thread:
+        (database.upgrade if direction == "upgrade" else database.downgrade)(slug)
+        for reader in readers:
+            reader.result()
+    assert readers
