@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab atlas tour tour-svg lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab speed atlas tour tour-svg lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -76,6 +76,10 @@ judges: install  ## score squawk, zdm and the ledger on the naive ways and on th
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.json and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
 	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json'
+
+speed: install  ## start-up and generation, against plain Alembic and an empty template
+	$(BIN)/python -m lab.backend lab.startup
+	$(BIN)/python -m lab.generation
 
 atlas: install  ## write the atlas, a site of all scenarios, into build/atlas/site
 	$(BIN)/python -m lab.atlas

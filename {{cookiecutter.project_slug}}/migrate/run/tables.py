@@ -17,9 +17,10 @@ MODE = r"(?:SHARE|SHARE\s+ROW\s+EXCLUSIVE|EXCLUSIVE|ACCESS\s+EXCLUSIVE)"
 WEAK = r"(?:VALIDATE\s|DETACH\s.*\sCONCURRENTLY)"
 
 # The beginnings of statements; t is the place of the table names. A statement that takes
-# ShareUpdateExclusiveLock or less blocks no traffic, and is not among them.
+# ShareUpdateExclusiveLock or less blocks no traffic, and is not among them. They are
+# compiled at the first statement, because a run with nothing to do has none.
 LOCKING = [
-    re.compile(rf"\s*{pattern}", re.IGNORECASE | re.DOTALL)
+    rf"\s*{pattern}"
     for pattern in (
         rf"LOCK\s+(?:TABLE\s+)?(?:ONLY\s+)?(?P<t>{NAMES})(?:\s+IN\s+{MODE}\s+MODE|\s*;?\s*\Z)",
         rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<t>{NAME}){END}(?!\s+{WEAK})",
@@ -33,9 +34,7 @@ LOCKING = [
         rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{NAME}\s+PARTITION\s+OF\s+(?P<t>{NAME})",
     )
 ]
-DROP_INDEX = re.compile(
-    rf"\s*DROP\s+INDEX\s+(?!CONCURRENTLY\b)(?:IF\s+EXISTS\s+)?(?P<t>{NAMES})", re.IGNORECASE
-)
+DROP_INDEX = rf"\s*DROP\s+INDEX\s+(?!CONCURRENTLY\b)(?:IF\s+EXISTS\s+)?(?P<t>{NAMES})"
 # ALTER and CREATE TABLE also lock the table that a foreign key refers to, and a partition.
 PARENT = re.compile(rf"\bREFERENCES\s+(?P<t>{NAME})", re.IGNORECASE)
 CHILD = re.compile(rf"\b(?:(?:ATTACH|DETACH)\s+PARTITION|INHERIT)\s+(?P<t>{NAME})", re.IGNORECASE)
@@ -46,9 +45,9 @@ DROP = re.compile(
     rf"\bDROP\s+(?:CONSTRAINT\s+|COLUMN\s+)?(?:IF\s+EXISTS\s+)?(?P<t>{PART})(?!\s+(?:NOT\s+NULL|DEFAULT)\b)",
     re.IGNORECASE,
 )
-CREATE_TABLE = re.compile(
-    rf"\s*CREATE\s+(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED)\s+)*TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<t>{NAME})",
-    re.IGNORECASE,
+CREATE_TABLE = (
+    r"\s*CREATE\s+(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED)\s+)*TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"(?P<t>{NAME})"
 )
 
 
@@ -101,6 +100,7 @@ def created(statement: str) -> str | None:
     return next(iter(_first(statement, CREATE_TABLE)), None)
 
 
-def _first(statement: str, *patterns: re.Pattern[str]) -> list[str]:
-    found = next((match["t"] for pattern in patterns if (match := pattern.match(statement))), "")
+def _first(statement: str, *patterns: str) -> list[str]:
+    matches = (re.match(pattern, statement, re.IGNORECASE | re.DOTALL) for pattern in patterns)
+    found = next((match["t"] for match in matches if match), "")
     return re.findall(rf"(?:ONLY\s+)?({NAME})(?:\s*,\s*|\s*\Z)", found, re.IGNORECASE)

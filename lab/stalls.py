@@ -1,6 +1,6 @@
 """How long readers stall while a migration waits for its lock, with the guard and without.
 
-    .venv/bin/python -m benchmarks.stalls
+    .venv/bin/python -m lab.stalls
 
 A session writes to a table and leaves its transaction open for some seconds. A migration
 that needs AccessExclusiveLock on that table is started beside four readers. Without a limit

@@ -1,4 +1,4 @@
-"""How long a generation takes, against one from an empty template: `python benchmarks/generation.py`.
+"""How long a generation takes, against one from an empty template: `python -m lab.generation`.
 
 Both are whole runs of `cookiecutter TEMPLATE --no-input`, each the fastest of some, in turn,
 so that what else the machine does weighs on both. A busy disk weighs on what writes 200 files,
