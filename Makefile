@@ -7,7 +7,8 @@ BACKEND := {{cookiecutter.project_slug}}
 BASELINE := $(BACKEND)/choices/history/baseline/alembic/versions
 PYTEST := $(BIN)/pytest --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-# What `make lab` measures: how many documents, and which scenarios where it is not ten of them.
+# What `make lab` measures: how many documents, and which scenarios where it is not ten of them. `make
+# mutants` takes scenarios too, and otherwise all.
 ROWS ?= 100000
 SCENARIO ?=
 
@@ -16,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges lab speed atlas tour tour-svg lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges mutants lab speed atlas tour tour-svg lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -72,6 +73,9 @@ judges: install  ## score squawk, zdm and the ledger on the naive ways and on th
 		PYTHONPATH='$(CURDIR)' "$$python" -m lab.trials > ../trials.json; \
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
 	$(BIN)/python -m lab.judges build/judges/ocr_backend build/judges/trials.json
+
+mutants: install  ## leave out or weaken each thing of each revision, and see which test notices (hours)
+	$(BIN)/python -m lab.backend lab.mutants $(SCENARIO)
 
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.json and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
