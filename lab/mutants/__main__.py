@@ -36,6 +36,8 @@ from tests.support import BY_ID, REVISIONS, Server
 
 RESULTS = Path(__file__).parents[1] / "results" / "mutants.json"
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+# What pytest exits with where a file cannot be imported, by the mutant's doing; above it, by ours.
+COULD_NOT_BE_READ = 2
 # A mutant may take so much longer than what it was made of, with so many seconds besides.
 PATIENCE, GRACE = 5, 60
 
@@ -135,6 +137,8 @@ class Trial:
         seconds = time.monotonic() - begun
         if done.returncode == 0:
             return Outcome("", "", seconds)
+        if done.returncode > COULD_NOT_BE_READ:
+            sys.exit(f"error: {judge} of {revision} cannot be run:\n{done.stdout.strip()}")
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
         return Outcome(
             judge, failed[0] if failed else (done.stdout.strip().splitlines() or ["?"])[-1], seconds

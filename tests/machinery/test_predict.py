@@ -12,6 +12,7 @@ from migrate.ledger import predictions
 from migrate.ledger.predict import Growth, Measured, Predicted, n_log_n, predict
 from migrate.ledger.snapshot import Snapshot, Table
 from tests.machinery.support import HEAD, REVISIONS, Database, program
+from tests.machinery.test_json import wrong
 
 Chain = Callable[..., Path]
 
@@ -120,6 +121,7 @@ def test_a_snapshot_has_sizes_and_no_data_and_is_predicted_from(head: Database, 
     done = program("migrate", "snapshot", str(path), url=head.url)
     assert (done.returncode, done.stderr) == (0, "")
     taken = json.loads(path.read_text())
+    assert wrong("snapshot", taken) == []
     assert taken["revisions"] == [HEAD]
     tables = {table["name"]: table for table in taken["tables"]}
     for name in head.tables():
@@ -139,7 +141,9 @@ def test_a_snapshot_has_sizes_and_no_data_and_is_predicted_from(head: Database, 
     )
     last = REVISIONS[-1]
     done = program("migrate", *ask, "--from", last.id, "--json", url=head.url)
-    [found] = json.loads(done.stdout)["revisions"]
+    printed = json.loads(done.stdout)
+    assert wrong("prediction", printed) == []
+    [found] = printed["revisions"]
     assert found["revision"] == last.id
     assert {lock["mode"] for lock in found["locks"]}
 
