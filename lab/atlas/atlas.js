@@ -1,14 +1,11 @@
 // Search, copy buttons, and the form that puts one's own names into the code. Without it all can be read.
 "use strict";
 
-// Search: words of a page and of a question in one form, so that synonyms meet.
+// Search: words of a page and of a question in one form, so that synonyms meet. PAGES, SYNONYMS, FILLERS
+// and WEIGHTS stand before this.
 const PHRASES = SYNONYMS.flatMap(([first, ...others]) => [first, ...others].map((phrase) => [phrase, first]))
   .map(([phrase, first]) => [plain(phrase), first.replaceAll(" ", "")])
   .sort((one, other) => other[0].length - one[0].length);
-const FILLERS = new Set(
-  "a an the of to in on by for with without and or that which is are be it its i want how do can my from into as at so not when where this there what one all other some make use".split(" "),
-);
-const WEIGHTS = { title: 5, also: 4, wish: 3, steps: 1 };
 
 function plain(text) {
   return ` ${text.toLowerCase().replace(/[^\p{L}\p{N}%]+/gu, " ").trim()} `;
@@ -17,7 +14,7 @@ function plain(text) {
 function words(text) {
   let line = plain(text);
   for (const [phrase, first] of PHRASES) line = line.replaceAll(phrase, ` ${first}  `).replace(/ {2,}/g, "  ").replaceAll("  ", " ");
-  return line.trim().split(" ").filter((word) => word && !FILLERS.has(word)).map(stem);
+  return line.trim().split(" ").filter((word) => word && !FILLERS.includes(word)).map(stem);
 }
 
 function stem(word) {
@@ -66,7 +63,7 @@ function show() {
     const item = document.createElement("li");
     const link = item.appendChild(document.createElement("a"));
     link.href = `${page.slug}.html`;
-    link.append(page.shown);
+    link.append(page.title[0].toUpperCase() + page.title.slice(1));
     link.appendChild(document.createElement("small")).textContent = page.part;
     return item;
   }));

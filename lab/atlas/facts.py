@@ -8,7 +8,8 @@ ledger watches it; before and after each revision its tables are read.
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from sqlalchemy import URL
 
 from database import ROOT
 from migrate.chain import FIELDS, Revision, project_config, revisions
+from migrate.find import FILLERS, SCENARIOS, STEP, WEIGHTS, grouped
 from migrate.index import parts_of
 from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.measure import Run, Session
@@ -167,7 +169,15 @@ def main() -> None:
         }
         for revision, what in zip(chain, seen, strict=True)
     ]
-    json.dump({"server": server, "revisions": told}, sys.stdout, ensure_ascii=False, indent=1)
+    found = {"server": server, "search": searched(chain), "revisions": told}
+    json.dump(found, sys.stdout, ensure_ascii=False, indent=1)
+
+
+def searched(chain: Sequence[Revision]) -> dict[str, Any]:
+    """Return what `python -m migrate find` goes by: the atlas searches by the same."""
+    groups = tomllib.loads(chain[0].path.with_name(SCENARIOS).read_text(encoding="utf-8"))
+    scenarios = {one.slug: {"title": one.title, "text": one.text} for one in grouped(chain, groups)}
+    return {"fillers": sorted(FILLERS), "weights": WEIGHTS, "scenarios": scenarios}
 
 
 def version(url: URL) -> str:
@@ -184,6 +194,7 @@ def said(revision: Revision) -> dict[str, Any]:
     script = revision.script
     names = "|".join([*FIELDS, "Needs", "Adapt", "Allow", "Revision ID", "Part"])
     prose = re.split(rf"^(?:{names}):", script.longdoc, maxsplit=1, flags=re.M)[0]
+    step = STEP.search(revision.fields.get("Scenario", ""))
     paragraphs = [" ".join(paragraph.split()) for paragraph in prose.split("\n\n") if paragraph.strip()]
     return {
         "id": revision.id,
@@ -192,6 +203,7 @@ def said(revision: Revision) -> dict[str, Any]:
         "parents": list(revision.parents),
         "needs": list(revision.needs),
         "summary": revision.summary,
+        "step": step["step"] if step else "",
         "prose": [paragraph for paragraph in paragraphs if paragraph != revision.summary],
         "fields": revision.fields,
         "reversible": revision.reversible,

@@ -16,9 +16,6 @@ from lab.twins import Twin
 HERE = Path(__file__).parent
 VERSIONS = HERE.parents[1] / "{{cookiecutter.project_slug}}/alembic/versions"
 
-# The end of a `Scenario:` that only says which step it is.
-STEP = re.compile(r"(?:, \w+ step)?: (?P<rest>.+)$")
-
 WAITS = {"reads": "readers and writers", "writes": "writers", None: "only other changes of the schema"}
 STRENGTH = {"reads": 3, "writes": 2, None: 1}
 
@@ -178,6 +175,8 @@ class Scenario:
 
     Attributes:
         slug: its name: that of the step for whose sake one does it.
+        title: what one wants with all the steps together.
+        text: what the search looks at, by how much it counts.
         steps: the revisions.
         also: what else somebody may call it.
         before: what its tables had before the first step: the `objects` of the facts.
@@ -185,6 +184,8 @@ class Scenario:
     """
 
     slug: str
+    title: str
+    text: Mapping[str, str]
     steps: list[Step]
     also: str
     before: Mapping[str, Mapping[str, str]]
@@ -195,12 +196,6 @@ class Scenario:
     def part(self) -> str:
         part: str = self.steps[0].part
         return part
-
-    @property
-    def title(self) -> str:
-        """What one wants with all the steps together."""
-        [wish] = [step.wish for step in self.steps if step.slug == self.slug]
-        return STEP.sub("", wish) if len(self.steps) > 1 else wish
 
     @property
     def wish(self) -> str:
@@ -225,16 +220,6 @@ class Scenario:
         said = flat.from_iterable(step.said("Needs").split("; ") for step in self.steps)
         known = {"", "nothing", *(f"after {step.slug}" for step in self.steps)}
         return [need for need in dict.fromkeys(said) if need not in known]
-
-    @property
-    def text(self) -> dict[str, str]:
-        """What the search looks at, by how much it counts."""
-        return {
-            "title": self.title,
-            "wish": "; ".join(step.wish for step in self.steps if step.wish != self.title),
-            "also": self.also,
-            "steps": " ".join(step.slug.replace("_", " ") for step in self.steps),
-        }
 
     # The figures at the top: what the ledger has measured.
 
@@ -410,8 +395,8 @@ class Scenario:
 
 def step_name(step: Step) -> str:
     """Return what a step is called on the timeline."""
-    rest = STEP.search(step.wish)
-    return rest["rest"] if rest and len(rest["rest"]) < 20 else str(step.slug).split("_")[0]
+    name: str = step.facts["step"]
+    return name if name and len(name) < 20 else str(step.slug).split("_")[0]
 
 
 def flattened(objects: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], str]:
@@ -501,10 +486,11 @@ def scenarios(facts: Mapping[str, Any], twins: Iterable[Twin], groups: Mapping[s
         first = order.index(slug)
         scenario = Scenario(
             name,
-            steps,
-            group.get("also", ""),
-            facts["revisions"][first - 1]["objects"] if first else {},
-            {step.slug: ways[step.slug] for step in steps if step.slug in ways},
+            **facts["search"]["scenarios"][name],
+            steps=steps,
+            also=group.get("also", ""),
+            before=facts["revisions"][first - 1]["objects"] if first else {},
+            naive={step.slug: ways[step.slug] for step in steps if step.slug in ways},
         )
         found.append(scenario)
     relate(found)

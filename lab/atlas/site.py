@@ -72,7 +72,7 @@ def write(
     save(out / "scenarios.json", dumped(catalogue(found, facts["server"])))
     save(out / "scenarios.schema.json", (HERE / "scenarios.schema.json").read_text(encoding="utf-8"))
     save(out / "atlas.css", (HERE / "atlas.css").read_text(encoding="utf-8"))
-    save(out / "atlas.js", script(found))
+    save(out / "atlas.js", script(found, facts["search"]))
     save(out / ".nojekyll", "")  # GitHub Pages publishes the files as they are
     return found
 
@@ -171,14 +171,14 @@ def lesson(readme: str, found: Sequence[Scenario]) -> Markup:
     return Markup(rendered)  # noqa: S704  (our own file)
 
 
-def script(found: Sequence[Scenario]) -> str:
-    """Return the script, with the index of the search in it."""
+def script(found: Sequence[Scenario], search: Mapping[str, Any]) -> str:
+    """Return the script, with what it searches, and by which words and weights."""
     pages = [{"slug": scenario.slug, "part": scenario.part, **scenario.text} for scenario in found]
-    for page, scenario in zip(pages, found, strict=True):
-        page["shown"] = scenario.wish
+    data = "\n".join(f"{dumped(page)}," for page in pages)
+    known = {"SYNONYMS": synonyms(), "FILLERS": search["fillers"], "WEIGHTS": search["weights"]}
+    constants = "\n".join(f"const {name} = {dumped(value)};" for name, value in known.items())
     source = (HERE / "atlas.js").read_text(encoding="utf-8")
-    data = "\n".join(json.dumps(page, ensure_ascii=False) + "," for page in pages)
-    return f"const PAGES = [\n{data}\n];\nconst SYNONYMS = {json.dumps(synonyms())};\n{source}"
+    return f"const PAGES = [\n{data}\n];\n{constants}\n{source}"
 
 
 def catalogue(found: Sequence[Scenario], server: str) -> dict[str, Any]:

@@ -60,10 +60,11 @@ def test_what_is_asked_for_is_among_the_first_three() -> None:
 
 
 def test_the_command_names_files() -> None:
-    command = [sys.executable, "-m", "migrate", "find", "--json", "rename", "a", "column"]
+    command = [sys.executable, "-m", "migrate", "find", "--json", "split", "a", "column", "in", "two"]
     done = subprocess.run(command, cwd=BACKEND, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found[0]["files"]
+    assert len(found[0]["files"]) > 1
+    assert found[0]["title"] == "split a column in two"  # and not which step of it
     schemas = json.loads((BACKEND / "docs/schemas.json").read_text(encoding="utf-8"))
     Draft202012Validator({**schemas, "$ref": "#/$defs/find"}).validate(found)
 

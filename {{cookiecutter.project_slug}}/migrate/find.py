@@ -25,7 +25,7 @@ FILLERS = frozenset(_FILLERS.split())
 # How much a word counts, by the text that it stands in.
 WEIGHTS = {"title": 5, "also": 4, "wish": 3, "steps": 1}
 # The end of a `Scenario:` that only names the step.
-STEP = re.compile(r"(?:, \w+ step)?: .+$")
+STEP = re.compile(r"(?:, \w+ step)?: (?P<step>.+)$")
 
 
 @dataclass(frozen=True)
