@@ -27,6 +27,7 @@ from lab.atlas.__main__ import collect, make
 from lab.atlas.markup import Adapted, adapted, highlighted, marks
 from lab.atlas.measured import Compared, Drawn, measured
 from lab.atlas.scenarios import AtlasError, Step, deploys, groups, scenarios
+from lab.atlas.site import compact
 from lab.twins import twins
 from tests.conftest import BACKEND, TEMPLATE, generate_here
 
@@ -275,6 +276,13 @@ def site(facts: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_page_is_written_in_few_bytes_and_reads_the_same() -> None:
+    page = '<p class="">a &gt; b</p>\n<ul id="x"><li title="&#34;">1 &#34;</li></ul><p>c</p> d <path d="M0"/>'
+    assert compact(page) == '<p>a > b\n<ul id=x><li title=&#34;>1 "</ul><p>c</p> d <path d="M0"/>'
+    code = '<pre tabindex="0"><b>x\n</b>\n\n  &lt;&amp;</pre>'
+    assert compact(code) == code.replace('"0"', "0")
 
 
 @pytest.mark.slow
