@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from database import ROOT
 from postgres import client
+from postgres.errors import ClientError
 from tests.machinery.support import Database, OwnServer, database_of, server_of_ones_own, wait_for
 
 pytestmark = pytest.mark.slow
@@ -214,6 +215,21 @@ def test_a_new_table_is_sent_once_it_is_on_both_and_the_subscription_is_refreshe
     wait_for(lambda: pair.subscriber.value("SELECT n FROM t") == 9)
     assert not pair.has(1, "u")
     pair.subscriber.psql("ALTER SUBSCRIPTION s REFRESH PUBLICATION;")
+    wait_for(lambda: pair.has(1, "u"))
+
+
+def test_partitions_are_sent_by_their_own_names_unless_the_publication_sends_the_root(pair: Pair) -> None:
+    pair.publisher.psql("""
+        CREATE TABLE u (id integer PRIMARY KEY) PARTITION BY RANGE (id);
+        CREATE TABLE u_first PARTITION OF u FOR VALUES FROM (0) TO (100);
+        ALTER PUBLICATION p ADD TABLE u;
+    """)
+    pair.subscriber.psql("CREATE TABLE u (id integer PRIMARY KEY);")
+    with pytest.raises(ClientError, match='u_first" does not exist'):
+        pair.subscriber.psql("ALTER SUBSCRIPTION s REFRESH PUBLICATION;")
+    pair.publisher.psql("ALTER PUBLICATION p SET (publish_via_partition_root = true);")
+    pair.subscriber.psql("ALTER SUBSCRIPTION s REFRESH PUBLICATION;")
+    pair.publisher.psql("INSERT INTO u VALUES (1);")
     wait_for(lambda: pair.has(1, "u"))
 
 
