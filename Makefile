@@ -79,7 +79,7 @@ mutants: install  ## leave out or weaken each thing of each revision, and see wh
 
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.json and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
-	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json'
+	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json' $(if $(SCENARIO),,--readme)
 
 speed: install  ## start-up and generation, against plain Alembic and an empty template
 	$(BIN)/python -m lab.backend lab.startup

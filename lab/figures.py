@@ -1,8 +1,9 @@
 """What a result of the lab says: medians with their spread, the table and the chart.
 
-    .venv/bin/python -m lab.figures lab/results/100000.json
+    .venv/bin/python -m lab.figures lab/results/100000.json --readme
 
-writes the chart beside it and prints the table. It needs no server and no backend.
+writes the chart beside it, a short table into README.md, and prints the whole table. It needs no
+server and no backend.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from html import escape
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from lab.readme import README, filled
 
 WAYS = ("idle", "naive", "right")
 
@@ -96,6 +99,19 @@ def table(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
+def in_readme(text: str, result: Result) -> str:
+    """Return the README with the stalls and the failed statements of the scenarios in it."""
+    lines = [
+        "| scenario | longest stall, naive | right | failed statements, naive | right |",
+        "| --- | --: | --: | --: | --: |",
+    ]
+    for each in _by_stall(result):
+        stalls = [f"{figure(each, way, 'stall')} ms" for way in ("naive", "right")]
+        errors = [failed(each, way) for way in ("naive", "right")]
+        lines.append(f"| {' | '.join([each['slug'], *stalls, *errors])} |")
+    return filled(text, "lab", f"{conditions(result)}\n\n" + "\n".join(lines) + "\n")
+
+
 def _took(scenario: Mapping[str, Any], way: str) -> str:
     stopped = " ".join(sorted({run["stopped"] for run in scenario[way]} - {""}))
     seconds = f"{figure(scenario, way, 'seconds').middle:.1f} s"
@@ -167,14 +183,18 @@ def chart(result: Result) -> str:
 
 
 def main() -> int:
-    """Write the chart of a result beside it, and print its table."""
+    """Write the chart of a result beside it, if asked the table of the README, and print the whole one."""
     parser = argparse.ArgumentParser(prog="lab.figures", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("result", type=Path, help="what make lab has written")
-    path = parser.parse_args().result
+    parser.add_argument("--readme", action="store_true", help="write the table of README.md too")
+    options = parser.parse_args()
+    path: Path = options.result
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         written = f"{conditions(result)}\n\n{table(result)}"
         path.with_suffix(".svg").write_text(chart(result), encoding="utf-8")
+        if options.readme:
+            README.write_text(in_readme(README.read_text(encoding="utf-8"), result), encoding="utf-8")
     except (OSError, ValueError, KeyError) as error:
         print(f"error: {path} is no result of make lab: {error!r}", file=sys.stderr)
         return 2

@@ -3,7 +3,7 @@
     .venv/bin/python -m lab.judges BACKEND TRIALS
 
 BACKEND is a generated backend with the chain, TRIALS what lab.trials has printed there. The score
-goes into lab/results/judges.md, and its first table into README.md too.
+goes into lab/results/judges.md, and its sums into README.md too.
 
 Each judge sees the naive way as it sees a revision: squawk its SQL, zdm its Python; the ledger
 runs it. Something is caught when there is a finding about it. Findings of taste do not count.
@@ -21,11 +21,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lab.readme import README, filled
 from lab.twins import Twin, twins
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 RESULTS = TEMPLATE / "lab" / "results" / "judges.md"
-README = TEMPLATE / "README.md"
 
 JUDGES = ("squawk", "zdm", "ledger")
 
@@ -270,11 +270,10 @@ def _right_table(right: Findings) -> str:
 
 
 def in_readme(text: str, written: str) -> str:
-    """Return the README with the first table of lab/results/judges.md in it."""
+    """Return the README with the sums of the first table of lab/results/judges.md in it."""
     [table] = re.findall(r"^\| what .*?\n(?=\n)", written, re.M | re.S)
-    return re.sub(
-        r"(?<=<!-- judges -->\n).*?(?=<!-- /judges -->)", lambda _: f"\n{table}\n", text, flags=re.S
-    )
+    head, rule, *rows = table.splitlines(keepends=True)
+    return filled(text, "judges", "".join([head, rule, *rows[-3:]]))
 
 
 def main() -> int:

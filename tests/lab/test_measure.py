@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.figures import Figure, chart, conditions, figure, table
+from lab.figures import Figure, chart, conditions, figure, in_readme, table
+from lab.readme import README
 from tests.conftest import TEMPLATE
 
 
@@ -117,3 +118,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert line.startswith("error: drop_legacy_exports: nothing to be timed; there are ")
+
+
+def test_the_readme_has_the_figures_of_the_lab() -> None:
+    result = json.loads((README.parent / "lab/results/100000.json").read_text(encoding="utf-8"))
+    readme = README.read_text(encoding="utf-8")
+    assert len(result["scenarios"]) == 10
+    assert readme == in_readme(readme, result), "make lab"
