@@ -529,6 +529,8 @@ def test_a_name_that_is_too_long_is_cut_as_sqlalchemy_cuts_it() -> None:
         ("-- of documents.text", "-- of D.T"),
         ("-- a document of an owner, and `text`", "-- a D of an owner, and `T`"),
         ("ADD CONSTRAINT {x} CHECK ({y})", 'ADD CONSTRAINT "{x}" CHECK ({y})'),
+        ("DROP STATISTICS stat_documents_text", 'DROP STATISTICS s."stat_D_T"'),
+        ("EXECUTE 'DROP TABLE documents'", "EXECUTE 'DROP TABLE s.\"D\"'"),
         ("SELECT clock_timestamp(), timestamp", 'SELECT clock_timestamp(), "At"'),
     ],
 )

@@ -20,6 +20,19 @@ def with_past(table: str, columns: dict[str, str | None], *awkward: dict[str, An
 
 categories, documents = (sample.TABLES[table] for table in ("categories", "documents"))
 
+HOUR = "timestamptz '2025-01-06 00:00+00'"
+# Texts that are JSON, and others.
+OPTIONS = [
+    None, "", "null", "not json", "{", '"text"', "[1, 2]", '{"a": 1, "a": 2}', '{"nul": "\\u0000"}',
+]  # fmt: skip
+# None of them meets another one.
+PERIODS = [
+    (MOMENTS[0], "1970-01-01 00:00:01+00"),
+    (MOMENTS[1], MOMENTS[2]),
+    (MOMENTS[3], "infinity"),
+    *((f"2023-01-{day:02} 09:00+00", f"2023-01-{day:02} 12:00+00") for day in range(1, len(OPTIONS) - 2)),
+]
+
 TABLES: dict[str, dict[str, Any]] = {
     "users": with_past(
         "users",
@@ -54,6 +67,27 @@ TABLES: dict[str, dict[str, Any]] = {
         "share": 0.2,
         "columns": {"note": one_of("Signed?", "Look at the date", "Done")},
         "awkward": [{"document_id": None, "page_number": None, "note": ""}],
+    },
+    "review_shifts": {
+        "share": 0.2,
+        "columns": {
+            "desk": "CASE WHEN n % 5 <> 0 THEN 'A' || n % 3 + 1 END",
+            "starts_at": f"{HOUR} + n * interval '1 hour'",
+            "ends_at": f"{HOUR} + (n + 1) * interval '1 hour'",
+            "options": "json_build_object('language', 'de', 'pages', n)::text",
+            "note": "'Shift ' || n",
+        },
+        "awkward": [
+            {
+                "id": row_id("review shift", number),
+                "desk": [None, "A1", "B12"][number % 3],
+                "starts_at": start,
+                "ends_at": end,
+                "options": options,
+                "note": [None, "", "n" * 100][number % 3],
+            }
+            for number, ((start, end), options) in enumerate(zip(PERIODS, OPTIONS, strict=True))
+        ],
     },
     "legacy_exports": {
         "share": 0.01,

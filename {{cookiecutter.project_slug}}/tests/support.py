@@ -214,7 +214,7 @@ class Database:
         columns = dict(given)
         for column in present.get_columns(table):
             name = column["name"]
-            if column["nullable"] or column["default"] or "identity" in column:
+            if name in given or column["nullable"] or column["default"] or "identity" in column:
                 continue
             if name in parents:
                 key = parents[name]

@@ -231,12 +231,13 @@ def test_what_autogenerate_points_at_is_there() -> None:
 # Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
 WORDS = {
     "autosummarize", "autovacuum_analyze_scale_factor", "autovacuum_vacuum_insert_scale_factor",
-    "autovacuum_vacuum_scale_factor", "brin", "ccnew", "ccold", "check", "dependencies", "epoch",
-    "excluded", "false", "fillfactor", "foreignkey", "gin", "gin_trgm_ops", "grantee", "hash", "hex",
-    "interval", "is_called", "jsonb_path_ops", "last_value", "lock_timeout", "mcv", "ndistinct",
-    "object", "on", "pages_per_range", "pg_trgm", "plpgsql", "privilege_type",
-    "read_only_sql_transaction", "s", "search_path", "security_invoker", "server_version_num", "simple",
-    "spgist", "string", "timezone", "true", "unique",
+    "autovacuum_vacuum_scale_factor", "begins", "brin", "btree_gist", "ccnew", "ccold", "check",
+    "data_exception", "dependencies", "ends", "epoch", "excluded", "false", "fillfactor", "foreignkey",
+    "gin", "gin_trgm_ops", "grantee", "hash", "hex", "interval", "is_called", "jsonb_path_ops",
+    "last_value", "lock_timeout", "mcv", "ndistinct", "object", "on", "pages_per_range", "pause",
+    "pg_trgm", "plpgsql", "privilege_type", "program_limit_exceeded", "read_only_sql_transaction", "s",
+    "search_path", "security_invoker", "server_version_num", "session_user", "simple", "spgist", "sql",
+    "string", "timezone", "true", "unique",
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",

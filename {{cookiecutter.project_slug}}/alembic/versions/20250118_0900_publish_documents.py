@@ -19,14 +19,14 @@ Needs: a primary key on the table; a role that may create objects in the databas
 Adapt: table documents, name feed
 
 Revision ID: 6f2b90c4d1e8
-Revises: 134592d10738
+Revises: 1f3717bb1537
 Create Date: 2025-01-18 09:00:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "6f2b90c4d1e8"
-down_revision = "134592d10738"
+down_revision = "1f3717bb1537"
 branch_labels = None
 depends_on = None
 

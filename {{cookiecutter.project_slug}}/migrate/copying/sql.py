@@ -37,7 +37,7 @@ BEFORE_NAME = {
 # Tokens before the name of a relation.
 BEFORE_RELATION = {
     "TABLE", "VIEW", "FROM", "JOIN", "INTO", "UPDATE", "ON", "ONLY", "ANALYZE", "REFERENCES", "LIKE",
-    "PARTITION", "PARTITION OF", "SEQUENCE", "SEQUENCE NAME",
+    "PARTITION", "PARTITION OF", "SEQUENCE", "SEQUENCE NAME", "DOMAIN", "STATISTICS",
 }  # fmt: skip
 # Functions that take the name of a relation as text.
 TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}
@@ -172,6 +172,8 @@ def _literal(statement: Statement, place: int, text: str, renaming: Renaming) ->
     if before == ["(", "format"]:
         inner = renamed(body, renaming)
         return f"'{re.sub(r'(?<=FROM )%I|(?<=UPDATE )%I', '%s', inner) if renaming.schema else inner}'"
+    if before[0] == "EXECUTE":
+        return f"'{renamed(body, renaming)}'"
     if body in renaming.literals:
         return f"'{renaming.literals[body]}'"
     if body in renaming.tables and before[0] in ("[", ",") and renaming.schema:

@@ -1,0 +1,3 @@
+-- Instead of: the same expression in each query, of which one forgets the seconds
+-- claim: answers 90: SELECT (extract(epoch FROM timestamptz '2025-01-06 09:30:01+00' - '2025-01-06 08:00+00')::integer / 60)
+-- rather: SELECT shift_minutes('2025-01-06 08:00+00', '2025-01-06 09:30:01+00')

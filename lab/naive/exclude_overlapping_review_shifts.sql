@@ -1,0 +1,3 @@
+-- Instead of: SELECT and then INSERT, between which another session inserts the same desk and hour
+-- claim: accepts: INSERT INTO review_shifts (user_id, desk, starts_at, ends_at) SELECT user_id, desk, starts_at, ends_at
+--     FROM review_shifts LIMIT 1

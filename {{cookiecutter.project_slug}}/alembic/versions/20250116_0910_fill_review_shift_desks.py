@@ -1,0 +1,72 @@
+"""Give the review_shifts that have no desk the one at the door, A1.
+
+No other can come in meanwhile: the constraint holds for every row that is written. That is also why
+an UPDATE of such a row, of whatever column, fails until the row is filled.
+
+Scenario: fill a column that is going to be NOT NULL
+Instead of: one UPDATE of all of them, which keeps every row locked until its commit
+Locks: review_shifts RowExclusiveLock; one batch of rows at a time
+Rollback: loses review_shifts.desk where it was NULL
+Deploy: after require_review_shift_desk_not_valid, at any time
+Needs: after require_review_shift_desk_not_valid; no trigger on review_shifts sets updated_at
+Adapt: table review_shifts, key uuid, column desk, label A1
+
+Revision ID: c1234389861c
+Revises: 73b18fec3859
+Create Date: 2025-01-16 09:10:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "c1234389861c"
+down_revision = "73b18fec3859"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size integer := 1000;
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'review_shifts'::regclass AND reltuples > 0
+                );
+                first_id uuid := (SELECT id FROM review_shifts ORDER BY id LIMIT 1);
+                next_id uuid;
+                batch uuid[];
+                done bigint := 0;
+                started timestamptz;
+                took double precision;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    started := clock_timestamp();
+                    next_id := (
+                        SELECT id FROM review_shifts WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    batch := ARRAY(
+                        SELECT id FROM review_shifts
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND desk IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE review_shifts SET desk = 'A1' WHERE id = ANY (batch);
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'fill_review_shift_desks: % review_shifts',
+                        concat_ws(' of ', least(done, total), total);
+                    first_id := next_id;
+                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    took := extract(epoch FROM clock_timestamp() - started);
+                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
+                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                    ) THEN 10 ELSE 0.1 END);
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,40 @@
+"""Create the domain desk_name, and make it the type of review_shifts.desk.
+
+A domain is a type with a rule, for all columns that hold the same kind of thing. A column that
+becomes one with a CHECK is written anew, under the lock. So it becomes one without: that is a change
+of the catalogue. Then comes the rule, NOT VALID: new values must obey, old ones are not looked at
+until validate_desk_domain. `VALUE` is what is being stored; NULL is the column's affair. An
+exclusion constraint on the column would have its index built anew; others keep theirs.
+
+Scenario: create a domain, and make it the type of a column of a live table
+Instead of: CREATE DOMAIN with its CHECK and ALTER COLUMN TYPE, which rewrites the table
+Locks: review_shifts AccessExclusiveLock; no rewrite, no scan
+Rollback: lossless
+Deploy: after the code that stores other names is gone (23514)
+Needs: review_shifts.desk is text
+Adapt: table review_shifts, column desk, new name desk_name
+
+Revision ID: 49892362c823
+Revises: f08f1ae29acf
+Create Date: 2025-01-16 09:16:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "49892362c823"
+down_revision = "f08f1ae29acf"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE DOMAIN desk_name AS text")
+    op.execute("ALTER TABLE review_shifts ALTER COLUMN desk TYPE desk_name")
+    op.execute(
+        "ALTER DOMAIN desk_name ADD CONSTRAINT ck_desk_name CHECK (VALUE ~ '^[A-Z][0-9]{1,2}$') NOT VALID"
+    )
+
+
+def downgrade() -> None:
+    op.execute("ALTER TABLE review_shifts ALTER COLUMN desk TYPE text")
+    op.execute("DROP DOMAIN desk_name")

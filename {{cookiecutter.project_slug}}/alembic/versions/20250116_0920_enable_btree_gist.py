@@ -1,0 +1,33 @@
+"""Enable btree_gist, with which a GiST index holds plain types beside ranges.
+
+An exclusion constraint says "the same desk and overlapping times": one GiST index over both columns.
+GiST knows ranges; that a text or a number can be equal, it learns from this extension. It is a
+trusted one. (PostgreSQL 18 has PRIMARY KEY (desk, during WITHOUT OVERLAPS), which needs it too.)
+
+Scenario: enable GiST for plain types
+Instead of: an exclusion constraint alone, which fails because text has no operator class for GiST
+Locks: none on existing tables
+Rollback: lossless; one that was there before goes too
+Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
+Needs: a user who may create an extension
+Adapt: nothing
+
+Revision ID: a9d11628669a
+Revises: 96151849cde1
+Create Date: 2025-01-16 09:20:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "a9d11628669a"
+down_revision = "96151849cde1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+
+
+def downgrade() -> None:
+    op.execute("DROP EXTENSION IF EXISTS btree_gist")

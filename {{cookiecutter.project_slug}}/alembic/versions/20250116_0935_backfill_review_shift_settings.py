@@ -1,0 +1,73 @@
+"""Fill review_shifts.settings for the rows that are older than its trigger: the backfill step.
+
+The UPDATE changes nothing; it lets the trigger do its work, so that there is one place only that
+knows how a text becomes jsonb. A row whose options are NULL is touched again by each run, and stays
+as it is.
+
+Scenario: backfill a column by the trigger that keeps it
+Instead of: one UPDATE of all rows with a cast, which the first text that is no JSON undoes as a whole
+Locks: review_shifts RowExclusiveLock; one batch of rows at a time
+Rollback: loses which review_shifts.settings were NULL; they stay until the column goes
+Deploy: after expand_review_shift_options, at any time
+Needs: after expand_review_shift_options; no trigger on review_shifts sets updated_at
+Adapt: table review_shifts, key uuid, columns options settings
+
+Revision ID: ab33850957ab
+Revises: 58a11f0bbd05
+Create Date: 2025-01-16 09:35:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "ab33850957ab"
+down_revision = "58a11f0bbd05"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size integer := 1000;
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'review_shifts'::regclass AND reltuples > 0
+                );
+                first_id uuid := (SELECT id FROM review_shifts ORDER BY id LIMIT 1);
+                next_id uuid;
+                batch uuid[];
+                done bigint := 0;
+                started timestamptz;
+                took double precision;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    started := clock_timestamp();
+                    next_id := (
+                        SELECT id FROM review_shifts WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    batch := ARRAY(
+                        SELECT id FROM review_shifts
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND settings IS NULL
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE review_shifts SET options = options WHERE id = ANY (batch);
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_review_shift_settings: % review_shifts',
+                        concat_ws(' of ', least(done, total), total);
+                    first_id := next_id;
+                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    took := extract(epoch FROM clock_timestamp() - started);
+                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
+                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                    ) THEN 10 ELSE 0.1 END);
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,57 @@
+"""Let the role reporting read documents and categories, and the tables that come after.
+
+A GRANT speaks of tables that are there. Of those that revisions will create, ALTER DEFAULT PRIVILEGES
+does: in this schema, and of tables that the same role creates, which is the one that runs this. A new
+table then has its privileges in the transaction that makes it, and nobody needs to remember.
+
+A role belongs to the server, not to the database: here and there it is missing, and a migration that
+fails for that is no help to anybody. So it is asked for, and where it is missing a WARNING says what to
+do. Creating it here would need CREATEROLE, and a password in a file that is committed.
+
+Scenario: grant privileges to a role in a revision, and default privileges
+Instead of: GRANT alone, which fails where the role is missing and knows no table of tomorrow
+Locks: none on existing tables
+Rollback: lossless; what somebody had granted to the role by hand goes too
+Deploy: after the role is created on this server; before the reports
+Needs: nothing
+Adapt: table documents, table categories, name reporting
+
+Revision ID: 9136ba4cb6d0
+Revises: 572149ea2977
+Create Date: 2025-01-17 09:00:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "9136ba4cb6d0"
+down_revision = "572149ea2977"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("""
+        DO $$
+        BEGIN
+            IF to_regrole('reporting') IS NULL THEN
+                RAISE WARNING 'there is no role reporting: create it, and run this revision''s GRANTs in psql';
+                RETURN;
+            END IF;
+            GRANT SELECT ON documents, categories TO reporting;
+            ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reporting;
+        END
+        $$
+    """)
+
+
+def downgrade() -> None:
+    op.execute("""
+        DO $$
+        BEGIN
+            IF to_regrole('reporting') IS NOT NULL THEN
+                ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM reporting;
+                REVOKE SELECT ON documents, categories FROM reporting;
+            END IF;
+        END
+        $$
+    """)
