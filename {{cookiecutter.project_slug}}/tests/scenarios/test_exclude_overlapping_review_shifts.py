@@ -53,10 +53,12 @@ def ask_and_insert(database: Database, one: Any) -> Any:
         assert one.scalar(free)
         assert other.scalar(free)
         one.execute(text(INSERT), MORNING)
-        second = thread.submit(lambda: (other.execute(text(INSERT), MORNING), other.commit()))
+        second = thread.submit(other.execute, text(INSERT), MORNING)
         wait_for(lambda: second.done() or database.query("SELECT FROM pg_locks WHERE NOT granted"))
         one.commit()
-        return second.exception()
+        refused = second.exception()
+        other.rollback() if refused else other.commit()
+        return refused
 
 
 def test_two_who_ask_at_once_do_not_both_get_it(before: Make) -> None:
