@@ -28,6 +28,17 @@ INTENTS = WISHES | {
     "create next month's partition automatically": "make_webhook_deliveries_partitions",
     "view of active rows": "create_active_documents_view",
     "send a table to another database": "publish_documents",
+    "primary key int to bigint": "expand_category_id",
+    "we run out of ids": "expand_category_id",
+    "swap the positions of two rows": "defer_document_page_number",
+    "deferrable unique constraint": "defer_document_page_number",
+    "use uuidv7 instead of random uuids": "default_document_id_uuidv7",
+    "change serial to identity": "use_identity_for_page_notes",
+    "composite foreign key": "reference_document_page",
+    "rename a constraint": "rename_page_notes_constraint",
+    "remove a foreign key": "drop_page_notes_fk",
+    "set replica identity": "set_replica_identity_of_auth_providers",
+    "change the primary key of a table": "replace_auth_provider_key",
 }
 
 
