@@ -8,7 +8,7 @@ Instead of: dropping the columns and then their triggers, without which each wri
 Locks: categories AccessExclusiveLock, documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; refuses while an id is beyond integer; rewrites both tables under AccessExclusiveLock
     (on big live ones go forward instead: expand, backfill, index and switch to integer)
-Deploy: before an id is beyond integer; no code changes
+Deploy: after validate_category_id, and before an id is beyond integer; no code names these columns
 Needs: after validate_category_id
 Adapt: table categories, columns new_id parent_id name, table documents, column category_id
 

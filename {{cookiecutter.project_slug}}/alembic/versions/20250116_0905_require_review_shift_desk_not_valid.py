@@ -8,6 +8,11 @@ too; EXECUTE keeps an old one from parsing what it does not know.
 The order is what counts: first nothing new comes in, then what is there is filled, then it is
 proved. The other way round a NULL slips in between.
 
+    deploy    the code writes a desk into every row
+    require   a new row without a desk is refused (23502; before PostgreSQL 18 23514)
+    fill      every row has a desk
+    validate  desk is NOT NULL
+
 Scenario: add a NOT NULL to a column of a big live table, on PostgreSQL 18 and before
 Instead of: SET NOT NULL, which fails on the first row without a desk
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan

@@ -6,6 +6,10 @@ of the catalogue. Then comes the rule, NOT VALID: new values must obey, old ones
 until validate_desk_domain. `VALUE` is what is being stored; NULL is the column's affair. An
 exclusion constraint on the column would have its index built anew; others keep theirs.
 
+    deploy    the code stores names of desks in the form of the rule only
+    create    desk has the type desk_name, and its rule is NOT VALID; another name is refused (23514)
+    validate  the rule is valid
+
 Scenario: create a domain, and make it the type of a column of a live table
 Instead of: CREATE DOMAIN with its CHECK and ALTER COLUMN TYPE, which rewrites the table
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan

@@ -4,6 +4,10 @@ An exclusion constraint says "the same desk and overlapping times": one GiST ind
 GiST knows ranges; that a text or a number can be equal, it learns from this extension. It is a
 trusted one. (PostgreSQL 18 has PRIMARY KEY (desk, during WITHOUT OVERLAPS), which needs it too.)
 
+    deploy   the code expects that a desk may be taken
+    enable   the extension
+    exclude  the constraint; a shift that overlaps another at its desk is refused (23P01)
+
 Scenario: enable GiST for plain types
 Instead of: an exclusion constraint alone, which fails because text has no operator class for GiST
 Locks: none on existing tables

@@ -5,6 +5,11 @@ code may write what is no JSON, and always has: such a text becomes a JSON strin
 error in code that never heard of JSON. jsonb keeps no blanks, and of two equal keys the last; it
 refuses the character NUL, so a text with that is a string too.
 
+    expand    settings beside options, and the trigger; old code runs
+    backfill  settings has a value in every row; old code runs
+    deploy    the new code uses settings; the old code may still run
+    drop      no options and no trigger any more; only the new code runs
+
 Scenario: turn a text column into jsonb while old code runs
 Instead of: ALTER COLUMN options TYPE jsonb USING options::jsonb, which fails at the first text that is none
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan

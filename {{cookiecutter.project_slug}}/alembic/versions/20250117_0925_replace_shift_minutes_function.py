@@ -5,6 +5,10 @@ arguments it makes a second function beside the first; and if the third has a de
 two fits both and fails: "is not unique". So the new one has no default, and the old one calls it:
 the rule stands in one place. Old callers are let go in drop_old_shift_minutes.
 
+    replace  two functions, with two arguments and with three; old code runs
+    deploy   the new code calls the one with three; the old code may still run
+    drop     one function; calls with two arguments find it by its default
+
 Scenario: change the signature of a function while old callers run
 Instead of: a third argument with a default beside the old function, which makes every old call ambiguous
 Locks: none on existing tables

@@ -6,6 +6,12 @@ with all its columns, so it can be written, with what rename_doc_pages says that
 roles need USAGE on the schema: a view with security_invoker asks for the caller's rights. Functions
 that name the table find the view by their search_path.
 
+    move    archive.review_shifts, and a view at the old name; old code runs through the view
+    deploy  the new code, if it needs the rows, uses archive.review_shifts; the old code may still run
+    drop    no review_plan, shift_minutes, history and trigger any more; their code is gone
+    drop    no table and no view any more
+    drop    no schema, domain and extension any more
+
 Scenario: move a table to another schema while code that uses the old name is running
 Instead of: SET SCHEMA alone, after which every statement of running code fails
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan
