@@ -255,16 +255,18 @@ def test_every_scenario_runs_on_tables_of_other_names_with_other_keys_in_another
         before = after
     assert ways > 10
     assert sorted(refused) == [
-        "contract_category_id", "default_document_id_uuidv7", "drop_user_password",
+        "contract_category_id", "create_shift_minutes_function", "default_document_id_uuidv7",
+        "drop_archive_schema", "drop_old_shift_minutes", "drop_user_password",
         "index_webhook_deliveries", "make_webhook_deliveries_partitions", "merge_dev_and_prod",
-        "partition_audit_logs", "replace_auth_provider_key",
+        "partition_audit_logs", "replace_auth_provider_key", "update_pg_trgm",
     ]  # fmt: skip
     assert "Categories.id is integer" in refused["contract_category_id"]
     for slug in ("default_document_id_uuidv7", "drop_user_password", "partition_audit_logs"):
         assert "key uuid" in refused[slug]
-    for slug in ("index_webhook_deliveries", "make_webhook_deliveries_partitions"):
+    for slug in ("drop_archive_schema", "index_webhook_deliveries", "make_webhook_deliveries_partitions"):
         assert "neither quotes nor a schema" in refused[slug]
-    assert "names no table" in refused["merge_dev_and_prod"]
+    for slug in ("drop_old_shift_minutes", "merge_dev_and_prod", "update_pg_trgm"):
+        assert "names no table" in refused[slug]
     assert "there is no" in refused["replace_auth_provider_key"]  # for that of passwords was refused
 
 

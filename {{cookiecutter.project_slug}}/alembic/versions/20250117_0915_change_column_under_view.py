@@ -13,9 +13,8 @@ Instead of: DROP VIEW … CASCADE, which takes along the privileges and every vi
 Locks: review_shifts AccessExclusiveLock, users AccessShareLock; no rewrite, no scan
 Rollback: lossless; refuses while a note is longer
 Deploy: at any time before the code that writes longer notes
-Needs: review_plan exists; no view upon review_plan
-Adapt: table review_shifts, columns user_id desk starts_at ends_at note, table users, column username, name
-    review_plan
+Needs: planned_review_shifts exists; no view upon planned_review_shifts
+Adapt: table review_shifts, columns user_id desk starts_at ends_at note, table users, column username
 
 Revision ID: ba30e61880e7
 Revises: 05cfc1974790
@@ -53,18 +52,18 @@ def change(kind: str) -> None:
         DO $$
         DECLARE
             grants CONSTANT text[] := ARRAY(
-                SELECT format('GRANT %s ON review_plan TO %s', privilege_type,
+                SELECT format('GRANT %s ON planned_review_shifts TO %s', privilege_type,
                     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
-                FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'review_plan'::regclass
+                FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = 'planned_review_shifts'::regclass
             );
             command text;
         BEGIN
-            DROP VIEW review_plan;
+            DROP VIEW planned_review_shifts;
             ALTER TABLE review_shifts ALTER COLUMN note TYPE {kind};
-            CREATE VIEW review_plan WITH (security_invoker = true) AS
+            CREATE VIEW planned_review_shifts WITH (security_invoker = true) AS
             SELECT review_shifts.id, username, desk, starts_at, ends_at, note
             FROM review_shifts JOIN users ON users.id = user_id;
-            COMMENT ON VIEW review_plan IS 'Who reviews at which desk, and when';
+            COMMENT ON VIEW planned_review_shifts IS 'Who reviews at which desk, and when';
             FOREACH command IN ARRAY grants LOOP
                 EXECUTE command;
             END LOOP;

@@ -8,7 +8,7 @@ Scenario: drop a table that refers to a busy one
 Locks: archive.review_shifts AccessExclusiveLock, users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses archive.review_shifts
 Deploy: after the code that reads it is gone, and after a dump
-Needs: after drop_review_plan
+Needs: after drop_planned_review_shifts
 Adapt: table review_shifts, key uuid, columns user_id desk starts_at ends_at note settings number, table
     users, key uuid, names archive desk_name
 

@@ -10,9 +10,10 @@ from tests.support import Database, Make
 
 LENGTH = """
     SELECT attrelid::regclass::text, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attname = 'note' AND attrelid IN ('review_shifts'::regclass, 'review_plan'::regclass) ORDER BY 1
+    WHERE attname = 'note'
+    AND attrelid IN ('review_shifts'::regclass, 'planned_review_shifts'::regclass) ORDER BY 1
 """
-COMMENT = "SELECT obj_description('review_plan'::regclass)"
+COMMENT = "SELECT obj_description('planned_review_shifts'::regclass)"
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def reader(before: Make) -> Iterator[tuple[Database, str]]:
     database = before("change_column_under_view")
     role = f"Reader {database.url.database}"
     database.execute(f'CREATE ROLE "{role}"')
-    database.execute(f'GRANT SELECT ON review_plan, review_shifts, users TO "{role}"')
+    database.execute(f'GRANT SELECT ON planned_review_shifts, review_shifts, users TO "{role}"')
     yield database, role
     database.execute(f'DROP OWNED BY "{role}"')
     database.execute(f'DROP ROLE "{role}"')
@@ -41,11 +42,11 @@ def test_column_and_view_change_together_and_who_could_read_still_can(
     for move, length in ((database.upgrade, 500), (database.downgrade, 100)):
         move("change_column_under_view")
         kind = f"character varying({length})"
-        assert database.query(LENGTH) == [("review_plan", kind), ("review_shifts", kind)]
+        assert database.query(LENGTH) == [("planned_review_shifts", kind), ("review_shifts", kind)]
         assert database.value(COMMENT) == comment
         with database.engine.connect() as connection:
             connection.execute(text(f'SET ROLE "{role}"'))
-            assert connection.scalar(text("SELECT count(*) FROM review_plan"))
+            assert connection.scalar(text("SELECT count(*) FROM planned_review_shifts"))
 
 
 def test_the_way_back_refuses_while_a_note_is_longer(after: Make) -> None:
@@ -59,7 +60,7 @@ def test_the_way_back_refuses_while_a_note_is_longer(after: Make) -> None:
 
 def test_a_view_upon_the_view_stops_it_and_is_not_dropped(before: Make) -> None:
     database = before("change_column_under_view")
-    database.execute("CREATE VIEW upon AS SELECT username FROM review_plan")
-    with pytest.raises(DBAPIError, match="view upon depends on view review_plan"):
+    database.execute("CREATE VIEW upon AS SELECT username FROM planned_review_shifts")
+    with pytest.raises(DBAPIError, match="view upon depends on view planned_review_shifts"):
         database.upgrade("change_column_under_view")
     assert database.query("SELECT username FROM upon")

@@ -37,7 +37,7 @@ def test_what_hangs_on_the_table_goes_on(after: Make) -> None:
     id_ = database.value(INSERT.format(table="review_shifts"), begin="2027-01-01 08:00+00")
     changes = "SELECT count(*) FROM review_shift_changes WHERE review_shift_id = :id"
     assert database.value(changes, id=id_) == 1
-    assert database.value("SELECT count(*) FROM review_plan WHERE id = :id", id=id_) == 1
+    assert database.value("SELECT count(*) FROM planned_review_shifts WHERE id = :id", id=id_) == 1
     database.execute(
         "DELETE FROM users WHERE id = (SELECT user_id FROM review_shifts WHERE id = :id)", id=id_
     )

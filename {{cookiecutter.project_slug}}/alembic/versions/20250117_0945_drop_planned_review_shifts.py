@@ -1,4 +1,4 @@
-"""Drop what stands upon review_shifts: the view review_plan, shift_minutes, the history and its trigger.
+"""Drop what stands upon review_shifts: a view, a function, and the history with its trigger.
 
 Before a table goes, each thing that depends on it is dropped by its name, in an order in which nothing
 is in the way. PostgreSQL says what that is: without CASCADE the DROP fails and lists it. So each one has
@@ -9,10 +9,10 @@ Instead of: DROP TABLE … CASCADE, which takes along whatever it finds
 Locks: archive.review_shifts AccessExclusiveLock, review_shift_changes AccessExclusiveLock; no rewrite, no scan
 Rollback: loses review_shift_changes
 Deploy: after the reports and the code that read them are gone
-Needs: after move_review_shifts_to_archive; review_plan exists; review_shift_changes exists
+Needs: after move_review_shifts_to_archive; planned_review_shifts exists; review_shift_changes exists
 Adapt: table review_shift_changes, key bigint, columns review_shift_id changed_at changed_by operation
-    before after, table review_shifts, key uuid, columns user_id desk starts_at ends_at note, table users,
-    column username, names archive review_plan
+    before after, table review_shifts, key uuid, columns user_id desk starts_at ends_at note, table
+    users, column username, name archive
 
 Revision ID: d02b9e65253d
 Revises: ce4297aea902
@@ -28,7 +28,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("DROP VIEW review_plan")
+    op.execute("DROP VIEW planned_review_shifts")
     op.execute("DROP FUNCTION shift_minutes(timestamptz, timestamptz, interval)")
     op.execute("DROP TRIGGER review_shifts_track ON archive.review_shifts")
     op.execute("DROP FUNCTION review_shifts_track()")
@@ -74,8 +74,8 @@ def downgrade() -> None:
         RETURN ceil(extract(epoch FROM ends - begins - pause) / 60)
     """)
     op.execute("""
-        CREATE VIEW review_plan WITH (security_invoker = true) AS
+        CREATE VIEW planned_review_shifts WITH (security_invoker = true) AS
         SELECT review_shifts.id, username, desk, starts_at, ends_at, note
         FROM archive.review_shifts JOIN users ON users.id = user_id
     """)
-    op.execute("COMMENT ON VIEW review_plan IS 'Who reviews at which desk, and when'")
+    op.execute("COMMENT ON VIEW planned_review_shifts IS 'Who reviews at which desk, and when'")

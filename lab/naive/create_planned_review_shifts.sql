@@ -1,2 +1,2 @@
 -- Instead of: reports that read the tables, of which every change breaks one
--- claim: refuses, 42P01: SELECT username, desk FROM review_plan
+-- claim: refuses, 42P01: SELECT username, desk FROM planned_review_shifts

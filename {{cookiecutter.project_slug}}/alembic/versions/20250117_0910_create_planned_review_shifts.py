@@ -1,4 +1,4 @@
-"""Create the view review_plan, with a comment, for the people who make reports.
+"""Create the view planned_review_shifts, with a comment, for the people who make reports.
 
 A view is an interface: what reports read has a name and columns of its own, while the tables change
 behind it. It holds their types, though, and PostgreSQL refuses to change a column that a view reads;
@@ -10,8 +10,7 @@ Locks: review_shifts AccessShareLock, users AccessShareLock; nothing is read
 Rollback: lossless
 Deploy: before the reports that read it
 Needs: PostgreSQL 15
-Adapt: table review_shifts, columns user_id desk starts_at ends_at note, table users, column username,
-    new name review_plan
+Adapt: table review_shifts, columns user_id desk starts_at ends_at note, table users, column username
 
 Revision ID: 05cfc1974790
 Revises: b3c069126d9e
@@ -28,12 +27,12 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("""
-        CREATE VIEW review_plan WITH (security_invoker = true) AS
+        CREATE VIEW planned_review_shifts WITH (security_invoker = true) AS
         SELECT review_shifts.id, username, desk, starts_at, ends_at, note
         FROM review_shifts JOIN users ON users.id = user_id
     """)
-    op.execute("COMMENT ON VIEW review_plan IS 'Who reviews at which desk, and when'")
+    op.execute("COMMENT ON VIEW planned_review_shifts IS 'Who reviews at which desk, and when'")
 
 
 def downgrade() -> None:
-    op.execute("DROP VIEW review_plan")
+    op.execute("DROP VIEW planned_review_shifts")
