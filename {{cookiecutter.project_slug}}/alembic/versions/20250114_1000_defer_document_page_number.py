@@ -90,7 +90,6 @@ def replace(is_old: str, timing: str) -> None:
                 WHERE conrelid = 'document_pages'::regclass AND conname = 'uq_document_pages_document_id_page_number'
             ) THEN
                 LOCK TABLE document_pages IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
-                LOCK TABLE document_pages IN ACCESS EXCLUSIVE MODE;
                 ALTER TABLE document_pages ADD CONSTRAINT uq_document_pages_document_id_page_number
                     UNIQUE USING INDEX uq_document_pages_document_id_page_number {timing};
                 ALTER TABLE document_pages DROP CONSTRAINT uq_document_pages_document_id_page_number_old;

@@ -46,7 +46,6 @@ def upgrade() -> None:
                     WHERE conrelid = 'auth_providers'::regclass AND conname = 'pk_auth_providers'
                 ) THEN
                     LOCK TABLE auth_providers IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
-                    LOCK TABLE auth_providers IN ACCESS EXCLUSIVE MODE;
                     ALTER TABLE auth_providers DROP CONSTRAINT pk_auth_providers_old;
                     ALTER TABLE auth_providers ADD CONSTRAINT pk_auth_providers
                         PRIMARY KEY USING INDEX pk_auth_providers;
@@ -73,7 +72,6 @@ def downgrade() -> None:
                     WHERE conrelid = 'auth_providers'::regclass AND conname = 'pk_auth_providers'
                 ) THEN
                     LOCK TABLE auth_providers IN SHARE UPDATE EXCLUSIVE MODE;  -- autovacuum gives way
-                    LOCK TABLE auth_providers IN ACCESS EXCLUSIVE MODE;
                     ALTER TABLE auth_providers DROP CONSTRAINT pk_auth_providers_old;
                     ALTER TABLE auth_providers ADD CONSTRAINT pk_auth_providers
                         PRIMARY KEY USING INDEX pk_auth_providers;

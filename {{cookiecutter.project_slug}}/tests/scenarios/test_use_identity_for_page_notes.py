@@ -86,6 +86,18 @@ def test_a_session_that_asks_the_sequence_alone_is_waited_for(before: Make) -> N
     assert database.insert("page_notes", note="next") == last + 1
 
 
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_code_that_edits_a_note_and_then_adds_one_is_not_deadlocked(
+    before: Make, after: Make, direction: str
+) -> None:
+    database = before(SLUG) if direction == "upgrade" else after(SLUG)
+    with database.engine.connect() as code:
+        code.execute(text("UPDATE page_notes SET note = 'edited' WHERE note = ''"))
+        with database.while_it_waits(SLUG, direction):
+            code.execute(text(WRITE))
+            code.commit()
+
+
 def test_without_its_place_it_begins_at_1_again(before: Make) -> None:
     database = before(SLUG)
     database.execute("ALTER TABLE page_notes ALTER COLUMN id DROP DEFAULT; DROP SEQUENCE page_notes_id_seq")
