@@ -331,7 +331,8 @@ CHANGES = {
         "ALTER TABLE parts ALTER COLUMN maker DROP NOT NULL, ALTER COLUMN maker TYPE varchar(200)",
         [
             r"(?s)type_=sa.String\(length=255\).*maker IS NOT NULL.*not_valid=True",
-            r"fill_a_column(?s:.*)VALIDATE(?s:.*)nullable=False(?s:.*)op.drop_constraint\(",
+            r"fill_a_column(?s:.*)VALIDATE",
+            r"\) -> None:\n    # ###.*\n    op.alter_column\((?s:.*)op.drop_constraint\(",
         ],
     ),
     "widen_column": (

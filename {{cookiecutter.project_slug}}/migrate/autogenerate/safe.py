@@ -165,8 +165,12 @@ def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
     rest.add(up, back)
 
 
-def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, review: Review) -> None:
-    """Add NOT NULL by way of a validated CHECK, so that SET NOT NULL needs no scan under its lock."""
+def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, require: Part, review: Review) -> None:
+    """Add NOT NULL by way of a validated CHECK, so that SET NOT NULL needs no scan under its lock.
+
+    SET NOT NULL is in a third revision: after VALIDATE in one transaction, each try for its lock would scan
+    the table again.
+    """
     others = copy(change)
     others.modify_nullable = None
     if others.has_changes():
@@ -177,7 +181,7 @@ def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, review: Revi
         name, change.table_name, f"{column} IS NOT NULL", schema=change.schema, postgresql_not_valid=True
     )
     uncheck = ops.DropConstraintOp(name, change.table_name, "check", schema=change.schema)
-    require = ops.AlterColumnOp(
+    required = ops.AlterColumnOp(
         change.table_name,
         change.column_name,
         schema=change.schema,
@@ -186,8 +190,9 @@ def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, review: Revi
         modify_nullable=False,
     )
     rest.add([check], [uncheck])
-    validate.add(validated(check, change, review), [])
-    validate.add([require, uncheck], [check, require.reverse()])
+    remark, valid = validated(check, change, review)
+    validate.add([remark, valid], [uncheck, check])
+    require.add([required, uncheck], [check, valid, required.reverse()])
 
 
 def validated(

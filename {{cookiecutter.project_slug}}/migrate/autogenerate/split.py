@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, rev_id
 
 from migrate.autogenerate.enums import AddedLabel, flat
-from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark, Statement
+from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
 from migrate.autogenerate.review import Review
 from migrate.autogenerate.safe import (
@@ -75,7 +75,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
     change, and built after it, so that its columns exist in the downgrade too. A unique constraint
     comes before that, if it can, because a new foreign key may refer to it.
     """
-    labels, rest, validate = Part("labels"), Part(""), Part("validate")
+    labels, rest, validate, require = Part("labels"), Part(""), Part("validate"), Part("require")
     drops: list[Part] = []
     uniques: list[Part] = []
     builds: list[Part] = []
@@ -103,7 +103,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.CreateCheckConstraintOp() if review.lives(change):
                 not_valid(change, rest, validate, review)
             case ops.AlterColumnOp(modify_nullable=False) if review.lives(change):
-                not_null(change, rest, validate, review)
+                not_null(change, rest, validate, require, review)
             case ops.AlterColumnOp():
                 altered(change, rest, review)
             case _:
@@ -111,8 +111,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
-    validate.steps.sort(key=lambda step: not isinstance(step[0][-1], Statement))
-    return [part for part in (labels, *drops, *uniques, rest, validate, *builds) if part.steps]
+    return [part for part in (labels, *drops, *uniques, rest, validate, require, *builds) if part.steps]
 
 
 def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
