@@ -244,7 +244,7 @@ def tour(place: Path, *arguments: str) -> tuple[str, list[dict[str, Any]]]:
 
 @pytest.mark.slow
 def test_in_each_chapter_the_naive_way_stalls_more_than_the_right_one(place: Path) -> None:
-    transcript, scenes = tour(place, "--rows=200000")
+    transcript, scenes = tour(place, "--rows=100000")
     assert_nothing_is_left(place)
     assert transcript.count("what was measured") == 6
     ways: dict[str, dict[str, Any]] = {}
