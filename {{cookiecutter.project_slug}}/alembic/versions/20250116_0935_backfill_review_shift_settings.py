@@ -48,7 +48,8 @@ def upgrade() -> None:
                     );
                     batch := ARRAY(
                         SELECT id FROM review_shifts
-                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id) AND settings IS NULL
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                            AND settings IS NULL AND options IS NOT NULL
                         ORDER BY id FOR NO KEY UPDATE
                     );
                     UPDATE review_shifts SET options = options WHERE id = ANY (batch);
