@@ -101,10 +101,14 @@ box.value = new URLSearchParams(location.search).get("q") ?? box.value;
 if (box.value) show();
 
 // Copy buttons: what is shown beneath the button.
-for (const button of document.querySelectorAll("button.copy")) {
-  button.hidden = false;
+for (const around of document.querySelectorAll("[data-copy]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  around.insertBefore(button, around.querySelector(":scope > div, :scope > pre"));
   button.addEventListener("click", async () => {
-    const shown = [...button.closest("[data-copy]").querySelectorAll("pre")].find((pre) => pre.offsetParent);
+    const shown = [...around.querySelectorAll("pre")].find((pre) => pre.offsetParent);
     let done = "Copied";
     try {
       await navigator.clipboard.writeText(shown.textContent + "\n");
