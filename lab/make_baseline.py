@@ -28,6 +28,8 @@ that has none. Have a scheduler make the next ones, before they begin (docs/RUNB
 
     SELECT make_webhook_deliveries_partitions(3)
 
+audit_logs is partitioned too: what is before 2030 is one partition.
+
 Scenario: have a schema to begin with
 Locks: none on tables that exist
 Rollback: loses every table and every row

@@ -8,7 +8,7 @@ Instead of: DROP TABLE … CASCADE, which takes along the views that still read 
 Locks: legacy_page_counts_retired AccessExclusiveLock
 Rollback: loses legacy_page_counts_retired
 Deploy: weeks after rename_legacy_page_counts, and after a dump
-Needs: after rename_legacy_page_counts; nothing that refers to it
+Needs: legacy_page_counts_retired exists; nothing that refers to it
 Adapt: table legacy_page_counts_retired, columns document_id pages, new table legacy_page_counts, table
     documents, key uuid
 
