@@ -56,7 +56,7 @@ def upgrade() -> None:
                     RAISE NOTICE 'fill_review_shift_desks: % review_shifts',
                         concat_ws(' of ', least(done, total), total);
                     first_id := next_id;
-                    -- A writer waits for as long as a batch takes: some 50 ms. A replica gets time to catch up.
+                    -- Next batch: as many rows as 50 ms allow. Pause: longer while a replica is behind.
                     took := extract(epoch FROM clock_timestamp() - started);
                     batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
                     PERFORM pg_sleep(took * CASE WHEN EXISTS (
