@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab.judges import README, RESULTS, in_readme, scored
+from lab.judges import RESULTS, in_readme, scored
+from lab.readme import README
 from lab.twins import CLAIMS, TwinError, read, twins, without
 from tests.conftest import BACKEND, TEMPLATE, Project, generate_here
 
