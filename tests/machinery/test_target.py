@@ -724,6 +724,7 @@ def test_the_recipe_for_an_async_engine_migrates_its_database(empty: Database, c
 PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_repr_type": (render, 2),
     "_get_constraint_final_name": (sqla_compat, 2),
+    "_is_type_bound": (sqla_compat, 1),
     "_exec": (PostgresqlImpl, 1),
     "_upgrade_revs": (ScriptDirectory, 2),
     "_downgrade_revs": (ScriptDirectory, 2),

@@ -14,7 +14,7 @@ def test_what_both_kinds_have_in_common_is_the_same() -> None:
     ours, theirs = ((folder / "database.py").read_text().splitlines() for folder in (BACKEND, ASYNC))
     gone = [line[2:] for line in difflib.ndiff(ours, theirs) if line.startswith("- ")]
     assert gone == [
-        "# When a relationship loads what it leads to: when that is first looked at.",
+        "# When a relationship loads its objects: at the first access.",
         'LOADING: Final = "select"',
     ]
     for name in ("requirements.txt", "requirements-dev.txt"):
