@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.support import Database, Make
 
-SLUG = "replace_auth_provider_key"
+STEPS = SET, SLUG = "set_replica_identity_of_auth_providers", "replace_auth_provider_key"
 IDENTITY = """
     SELECT relreplident, indexrelid::regclass::text
     FROM pg_class AS c LEFT JOIN pg_index ON indrelid = c.oid AND indisreplident
@@ -35,7 +35,7 @@ def test_the_rules_change_places(before: Make) -> None:
     assert database.value(KEY, type="u") == ["id"]
 
 
-@pytest.mark.parametrize("slug", ["set_replica_identity_of_auth_providers", SLUG])
+@pytest.mark.parametrize("slug", STEPS)
 def test_both_rules_hold_before_and_after(after: Make, slug: str) -> None:
     database = after(slug)
     id_, user, provider = database.query("SELECT id, user_id, provider FROM auth_providers LIMIT 1")[0]
@@ -71,10 +71,10 @@ def test_on_conflict_finds_the_columns_before_and_after(before: Make) -> None:
 
 
 def test_a_published_table_is_written_at_every_step(before: Make) -> None:
-    database = before("set_replica_identity_of_auth_providers")
+    database = before(SET)
     database.execute(PUBLISH)
     identities = []
-    for slug in ("set_replica_identity_of_auth_providers", SLUG):
+    for slug in STEPS:
         database.upgrade(slug)
         database.execute(EDIT)
         identities += database.query(IDENTITY)
