@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, str | None]:
         SettingsError: the file cannot be read. If a setting were ignored, another database might be
             migrated.
     """
-    if path.is_dir():  # Docker makes a folder, if the file to mount is missing
+    if path.is_dir():  # a container engine makes a folder, if the file to mount is missing
         return {}
     try:
         content = path.read_bytes()

@@ -35,7 +35,7 @@ REFERENCES = text("""
 """)
 
 # What uses a table, and neither belongs to it nor goes with it.
-USERS = text("""
+DEPENDENTS = text("""
     SELECT DISTINCT pg_describe_object(CASE classid WHEN 'pg_rewrite'::regclass THEN 'pg_class'::regclass
         ELSE classid END, CASE classid WHEN 'pg_rewrite'::regclass THEN ev_class ELSE objid END, 0), NULL
     FROM pg_depend LEFT JOIN pg_rewrite ON classid = 'pg_rewrite'::regclass AND pg_rewrite.oid = objid
@@ -223,10 +223,12 @@ class Review:
             "table": trial.quoted(self.connection, *table_of(op)),
             "dropped": [trial.quoted(self.connection, *key) for key in self.dropped],
         }
-        users = [user for user, name in self.connection.execute(USERS, names) if not name or name not in gone]
-        if users:
+        dependents = [
+            each for each, name in self.connection.execute(DEPENDENTS, names) if not name or name not in gone
+        ]
+        if dependents:
             yield Remark(
-                f"fails as it stands: PostgreSQL drops no table that {', '.join(users)} uses. Drop that "
+                f"fails as it stands: PostgreSQL drops no table that {', '.join(dependents)} uses. Drop that "
                 "before."
             )
         yield Remark(
@@ -271,10 +273,10 @@ class Review:
             if isinstance(other, ops.DropColumnOp) and self.same_table(op, other)
         }
         place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
-        if users := [user for user in self.connection.scalars(IN_THE_WAY, place) if user not in gone]:
+        if dependents := [each for each in self.connection.scalars(IN_THE_WAY, place) if each not in gone]:
             yield Remark(
-                f"fails as it stands: PostgreSQL drops no column that {', '.join(users)} uses. Drop that "
-                "before, or change it to do without."
+                f"fails as it stands: PostgreSQL drops no column that {', '.join(dependents)} uses. Drop "
+                "that before, or change it to do without."
             )
         yield Remark(
             f"drops the column {called(op)}.{op.column_name} and what it holds{self._rows(op)}. For when "
