@@ -430,7 +430,8 @@ IMPOSSIBLE = """
     CREATE TABLE needs (id int PRIMARY KEY, secret int NOT NULL CONSTRAINT link REFERENCES secret);
     CREATE TABLE may (id int PRIMARY KEY, secret int REFERENCES secret);
     CREATE TABLE guarded (v int NOT NULL);
-    CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''v is wrong''; END';
+    CREATE FUNCTION g() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN RAISE ''v is wrong'' USING ERRCODE = ''25006''; END';
     CREATE TRIGGER t BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION g();
     CREATE TABLE east (id int PRIMARY KEY, west int NOT NULL);
     CREATE TABLE west (id int PRIMARY KEY, east int NOT NULL REFERENCES east);

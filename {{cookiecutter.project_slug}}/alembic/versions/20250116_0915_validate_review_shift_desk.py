@@ -48,6 +48,7 @@ def upgrade() -> None:
                     SELECT FROM pg_constraint WHERE conrelid = 'review_shifts'::regclass
                     AND conname = 'review_shifts_desk_not_null' AND contype = 'c'
                 ) THEN
+                    LOCK TABLE review_shifts IN SHARE UPDATE EXCLUSIVE MODE;  -- makes autovacuum stop
                     ALTER TABLE review_shifts DROP CONSTRAINT review_shifts_desk_not_null;
                 END IF;
             END

@@ -14,6 +14,9 @@ NOT_ABOUT_IT = ("08", "25", "40", "53", "55", "57", "58", "XX")
 # So "%" is no parameter, and ":word" is no bound value.
 RAW = {"no_parameters": True}
 
+# Where the server was when it reported what RAISE in a trigger says.
+RAISED = "exec_stmt_raise"
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -51,7 +54,8 @@ def attempt(connection: Connection, sql: str) -> int | Sequence[Row[Any]] | Refu
     except DBAPIError as error:
         code = getattr(error.orig, "sqlstate", None) or ""
         diagnosis = getattr(error.orig, "diag", None)
-        if not code or code.startswith(NOT_ABOUT_IT):
+        raised = getattr(diagnosis, "source_function", None) == RAISED
+        if not code or (code.startswith(NOT_ABOUT_IT) and not raised):
             raise
         return Refusal(
             code,
