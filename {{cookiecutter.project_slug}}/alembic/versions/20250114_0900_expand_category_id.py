@@ -1,7 +1,7 @@
 """Add categories.new_id and the columns that will refer to it, all bigint: the expand step.
 
-An integer key ends at 2,147,483,647. Its columns are more than one: whatever refers to it has its
-type too. Six revisions make all of them bigint, while code that knows nothing of it reads and writes:
+An integer key ends at 2,147,483,647. Each column that refers to it
+has its type too. Six revisions make all of them bigint, while code that knows nothing of it reads and writes:
 
     expand, backfill    each integer column gets a bigint beside it, which a trigger keeps equal
     index               the new ones get the indexes and rules of the old ones
@@ -9,11 +9,11 @@ type too. Six revisions make all of them bigint, while code that knows nothing o
     validate            the new foreign keys are proven
     contract            the old columns go
 
-Code needs no new version, for the names stay. Until the contract the old columns have to hold each
-id, so one beyond integer is refused: begin while there is time.
+Code needs no new version, because the names stay. Until the contract each id must fit into the old
+columns, and one beyond integer is refused: begin in time.
 
 The triggers fire on every write, so that no row that is written from now on lacks a copy. The CHECKs
-look at no old row. They say that old and new are equal, which NULL is too where NULL is meant.
+are NOT VALID: old rows are not checked. They say that old and new are equal, or both NULL.
 
 Scenario: change an integer primary key to bigint, with what refers to it: expand
 Instead of: ALTER COLUMN … TYPE bigint, which writes every row anew while nobody can read or write

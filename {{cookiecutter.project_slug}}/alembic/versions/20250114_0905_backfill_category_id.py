@@ -1,9 +1,8 @@
 """Copy the ids to the new columns in the rows that nobody has written since: the backfill step.
 
-The loop of all backfills, twice: over the table whose key it is, by that key, then over the table that
-refers to it, by its own. No order between the two is needed, for no foreign key is on the new
-columns yet. A copy is no edit: app.keep_updated_at tells the trigger of touch_updated_at to leave
-the time of the last one alone.
+The loop of all backfills, twice: first over categories, then over documents, each by its own key. The
+order of the two does not matter: the new columns have no foreign key yet. A copy is no edit:
+app.keep_updated_at tells the trigger of touch_updated_at to leave updated_at alone.
 
 Scenario: change an integer primary key to bigint, with what refers to it: backfill
 Instead of: one UPDATE, which locks every row it has changed until the last one is done

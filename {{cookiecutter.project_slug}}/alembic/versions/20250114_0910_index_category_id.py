@@ -1,12 +1,12 @@
 """Give the new columns of categories and documents the indexes and rules of the old ones.
 
-The switch can swap two columns that are alike, and then has nothing to build and nothing to read. The
-unique index over new_id becomes the primary key there: no constraint is made of it here, for an index
-belongs to one only. The unique constraint over parent_id and name gets its like.
+With the same indexes on both columns, the switch builds nothing and scans nothing. There the unique
+index over new_id becomes the primary key. It gets no constraint here, because an index can belong to one
+only. The unique constraint over parent_id and name gets a second one over the new column.
 
 VALIDATE proves that the copies are complete, also where a copy may be NULL: forgotten rows would
-lose their category at the contract. SET NOT NULL takes the word of the CHECK, and PRIMARY KEY later
-takes the word of NOT NULL; without it each of them would read the table. What an earlier run has
+lose their category at the contract. SET NOT NULL sees the valid CHECK and skips the
+scan, and PRIMARY KEY later sees the NOT NULL; without it each would scan the table. What an earlier run has
 finished is kept.
 
 Scenario: change an integer primary key to bigint, with what refers to it: index

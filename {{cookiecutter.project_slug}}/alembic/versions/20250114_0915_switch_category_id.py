@@ -1,9 +1,9 @@
 """Swap the bigint columns with the integer ones, and make categories.id the key anew: the switch.
 
-All in one transaction, which looks at no row: names are swapped, the index over the bigint becomes
+All in one transaction, which scans nothing: names are swapped, the index over the bigint becomes
 the primary key, and the foreign keys are made anew, NOT VALID. They check what is written from now on;
-every row that is there was checked by the old ones. Foreign keys hang on the index of the old key, so
-they have to go before it.
+every row that is there was checked by the old ones. Foreign keys depend on the index of the old key, so
+they are dropped first.
 
 Swapping the names alone, with the key left on the old column, would do for code that reads and writes.
 But `GROUP BY categories.id` may name the other columns only while id is the primary key.

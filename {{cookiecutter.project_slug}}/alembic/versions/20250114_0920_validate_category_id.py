@@ -1,7 +1,7 @@
 """Prove the foreign keys to categories.id, now a bigint, for the rows of before the switch.
 
-They were checked by the old keys, and the CHECKs of the expand step have kept the copies equal, so
-nothing can be found. But a key that is NOT VALID says so in every dump, and a restore does not check it.
+The old keys have checked them, and the CHECKs of the expand step have kept the copies equal, so no row
+can fail. But a key that is NOT VALID says so in every dump, and a restore does not check it.
 
 It is a revision of its own: VALIDATE reads all of both tables, while everybody reads and writes. In the
 transaction of the switch it would do so under the exclusive lock.

@@ -3,8 +3,8 @@
 A page is known by its document and its number. The key wants a unique constraint over both, in this
 order or the other, and one that is not deferrable.
 
-MATCH FULL says: both columns or neither. Without it one NULL is enough for nothing to be checked, and a
-note may name a document that is not there. ON UPDATE CASCADE has a note follow its page to another
+MATCH FULL says: both columns or neither. Without it, a row with one NULL is not checked at all, and a
+note may name a document that does not exist. ON UPDATE CASCADE has a note follow its page to another
 number, ON DELETE CASCADE has it go with the page. For both PostgreSQL looks up the notes of a page, and a
 foreign key makes no index for that.
 

@@ -1,11 +1,10 @@
 """Make an identity of page_notes.id, a serial.
 
-A serial is a default and a sequence that is somebody's: an INSERT needs a right on both, `permission denied
-for sequence` is its best known error, and DROP DEFAULT breaks it. An identity is part of its column, and
-who may insert may count.
+A serial is a default and a sequence: an INSERT needs a right on both (`permission denied for sequence` is
+its best known error), and DROP DEFAULT breaks it. An identity is part of its column: a role that may
+insert needs no right on a sequence.
 
-The old sequence gives its place and its rights to the new one, which has its name, so code that names it
-goes on. It is locked before it is read: else a session that calls nextval() by itself, without the
+The new sequence has the name, the position and the rights of the old one, so code that names it goes on. It is locked before it is read: else a session that calls nextval() by itself, without the
 table, would count on unseen. No row is looked at.
 
 BY DEFAULT lets code give an id itself, as a serial does; ALWAYS would refuse it.

@@ -1,7 +1,7 @@
 """Give the foreign key of page_notes the name that the convention gives, and the models.
 
 Autogenerate compares names: it would drop the one and add the other, which reads both tables.
-A new name is a change of the catalogue. That of a primary key or a unique constraint is its index's too.
+A rename changes the catalogue only. It also renames the index of a primary key or a unique constraint.
 
 Scenario: rename a constraint
 Instead of: DROP and ADD CONSTRAINT, which reads all of page_notes while nobody can read or write it

@@ -1,7 +1,7 @@
 """Drop the foreign key of page_notes, so that what it refers to can change.
 
-The unique constraint of pages becomes deferrable next, and to such a one no key can refer. With the key
-go ON DELETE and ON UPDATE CASCADE: from now on code has to see to the notes of a page itself.
+The unique constraint of pages becomes deferrable next, and no foreign key can refer to a deferrable one.
+ON DELETE and ON UPDATE CASCADE go with the key: from now on code must delete or move the notes itself.
 
 A key has triggers on both tables, so dropping it locks both. They are locked first, the parent before
 the child, as code does that reads a page and then its notes: in the other order the two would wait for

@@ -2,14 +2,14 @@
 
 A unique constraint looks at each row as it is written, so two pages cannot swap numbers, not in one
 UPDATE either. A deferrable one looks at the end of the statement, and after SET CONSTRAINTS …
-DEFERRED at the end of the transaction. It stays INITIALLY IMMEDIATE: who says nothing has its error
-where it is made.
+DEFERRED at the end of the transaction. It stays INITIALLY IMMEDIATE: without SET CONSTRAINTS the
+error comes from the statement that caused it.
 
-It has its price. ON CONFLICT refuses a table with such a constraint, DO NOTHING without a target too;
+The price: ON CONFLICT refuses a table with such a constraint, DO NOTHING without a target too;
 no foreign key can refer to its columns; it is no replica identity.
 
-ALTER CONSTRAINT changes foreign keys alone. So the old constraint steps aside under another name, its
-successor's index is built while pages are written, and one transaction swaps the two: pages are
+ALTER CONSTRAINT changes foreign keys alone. So the old constraint gets another name, the new
+one's index is built while pages are written, and one transaction swaps the two: pages are
 never without the rule. What an earlier run has built is kept.
 
 Scenario: swap unique values within one transaction

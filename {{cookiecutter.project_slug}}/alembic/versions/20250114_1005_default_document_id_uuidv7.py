@@ -9,8 +9,8 @@ servers only. So the default is a function of one's own, the same text everywher
 and puts the time before a random id where there is none. PL/pgSQL looks uuidv7() up only when it
 comes to it, so an upgrade of the server needs no revision. Ids of two servers sort among each other.
 
-What it gives away: who sees an id knows when its row was made, and of two ids which is the older. Keep
-a random one where that is a secret, such as in a link that is the key to something.
+What it gives away: a reader of an id knows when its row was made, and of two ids which is the older. Keep
+a random one where that is a secret, such as in a link that gives access.
 
 Code that makes ids itself is not touched (new_id in database.py has version 7 from Python 3.14 on).
 

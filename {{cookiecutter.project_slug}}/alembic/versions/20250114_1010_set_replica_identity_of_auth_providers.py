@@ -1,4 +1,4 @@
-"""Have changes of auth_providers found by user_id and provider on the other side of a replication.
+"""Have subscribers find the rows of auth_providers by user_id and provider: the replica identity.
 
 Logical replication names a row by its replica identity, which is the primary key where nothing is said.
 The key of this table changes next. With another unique index as the identity the subscribers see one

@@ -1,15 +1,15 @@
 """Make (user_id, provider) the primary key of auth_providers, and id an ordinary unique column.
 
-By these two the rows are found, and of these two each row has one. Both rules stay; they change places.
-An index belongs to one constraint, so each gets a new one, built while code writes: the old rules step
-aside under other names, the new indexes take theirs, and one transaction swaps them. What an earlier
+Code finds a row by user_id and provider. Both rules stay: the primary key and the unique constraint swap
+their columns. An index belongs to one constraint, so each gets a new index, built while code writes: the
+old constraints get other names, and one transaction swaps them. What an earlier
 run has built is kept. The columns are NOT NULL already; else PRIMARY KEY would read the table.
 
-The replica identity hangs on the old index: dropped with it, each UPDATE of a published table would fail.
+The replica identity depends on the old index: without it, each UPDATE of a published table would fail.
 It is the primary key again, in the same transaction.
 
-An ORM knows an object by its key: session.get() wants both values now, in the order of the model, and who
-changes a provider changes the key. Code that reads and writes by id goes on.
+An ORM knows an object by its key: session.get() needs both values now, in the order of the model, and code
+that changes a provider changes the key. Code that reads and writes by id goes on.
 
 Scenario: replace a primary key
 Instead of: DROP and ADD PRIMARY KEY, which builds its index under the exclusive lock

@@ -5,9 +5,9 @@ a run that is stopped has lost nothing. The rows are found by their key, as in t
 table is read once, in small pieces, and no index on the column has to be there. Where few rows
 go and an index finds them, a batch by that index reads less.
 
-The table does not shrink. Vacuum makes the space free for new rows; what is to go to the
-operating system takes REPACK or pg_repack. Where old rows go every month, let them be a
-partition (partition_audit_logs), which goes in an instant.
+The table does not shrink. Vacuum makes the space free for new rows. To give it back to the operating
+system, use REPACK or pg_repack. If old rows are deleted every month, make each month a partition
+(partition_audit_logs): a partition is dropped in an instant.
 
 Scenario: delete millions of old rows from a big live table
 Instead of: one DELETE, whose dead rows stay until its commit, or TRUNCATE, which takes all rows

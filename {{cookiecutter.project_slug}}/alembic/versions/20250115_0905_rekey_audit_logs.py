@@ -5,8 +5,8 @@ concurrently. Then the old key goes and the new one takes the index, in one stat
 without a key, and as both columns are NOT NULL already, nothing is read. The old key has its name
 until it goes, so the new one gets another.
 
-Code goes on: it finds a row by its id through the new index, whose first column is id. An id alone
-is unique from now on because it is random, and not because the database says so.
+Code that finds a row by its id uses the new index, whose first column is id. From now on the database
+does not enforce that an id alone is unique: ids are unique because they are random.
 
     deploy     the code does not rely on (id) being the whole key
     rekey      the primary key is (id, timestamp)

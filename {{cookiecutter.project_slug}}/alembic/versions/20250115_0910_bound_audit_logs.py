@@ -1,4 +1,4 @@
-"""Let audit_logs hold nothing from 2030 on, so that it can be a partition of what is before.
+"""Add a CHECK that audit_logs has no row from 2030 on, so that it can become a partition.
 
 ATTACH PARTITION reads the whole table to see that each row belongs there, under a lock that
 stops all traffic, unless a valid CHECK says so. New rows obey at once; VALIDATE reads the others
@@ -6,8 +6,8 @@ while reads and writes go on.
 
 From here until partition_audit_logs a row beyond the bound is refused. So it has to lie ahead of
 every row that is written meanwhile: the first day of the month after next will do. Here it is far
-ahead, because nobody knows when you run this. A row that is beyond it already makes VALIDATE fail,
-and another bound is needed.
+ahead, because this file cannot know when you run it. If a row is beyond the bound already, VALIDATE
+fails: choose a later bound.
 
 Scenario: prove that a big live table can become a partition
 Instead of: ADD CHECK alone, which reads all audit logs while nobody can read or write them

@@ -3,10 +3,9 @@
 It takes another name, a partitioned table takes the old one, and ATTACH puts the rows under it.
 Nothing is read: the CHECK says that they belong there, each index of the parent finds its like, and
 so does the foreign key. (Where the parent had an index that the partition lacks, ATTACH would
-build it, while everybody waits.) The CHECK stays: on it stands the way back.
+build it, and no session could use the table meanwhile.) The CHECK stays: the downgrade needs it.
 
-What a table has beside rows is the parent's affair from now on: privileges are copied here, as
-code asks for the parent's alone. Triggers, policies, a replica identity and publications would
+Privileges are copied to the parent, because only the parent's are checked. Triggers, policies, a replica identity and publications would
 have to be made anew, and views go on reading the partition. Code that asks for a row by its id
 alone looks into each partition, and an error names the constraint of the partition.
 

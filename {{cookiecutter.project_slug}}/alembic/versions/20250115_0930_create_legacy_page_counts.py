@@ -1,9 +1,8 @@
 """Create legacy_page_counts, with the rows of a query: how many pages each document has today.
 
 CREATE TABLE … AS copies names and types, and nothing else: no key, no NOT NULL, no default. So the
-table is defined first, and filled after. Both are in one transaction, and nobody sees it empty. What
-is read is what was committed when the statement began; pages that are written meanwhile are not
-kept waiting, and not in it.
+table is defined first, and filled after. Both are in one transaction, and no session sees it
+empty. The query sees what was committed when it began. Writes to the pages go on, and are not in it.
 
 Scenario: create a table from a query
 Instead of: CREATE TABLE … AS, which has no key and takes NULL everywhere

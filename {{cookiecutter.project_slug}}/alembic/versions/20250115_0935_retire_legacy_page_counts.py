@@ -1,11 +1,11 @@
 """Close legacy_page_counts to writes, as the first of three steps that end with its DROP.
 
 Code that still writes fails with 25006 and is found while nothing is lost: the way back is to drop
-the trigger. It is asked once a statement, and before TRUNCATE too. Readers notice nothing.
+the trigger. It fires once a statement, and before TRUNCATE too. Reads go on.
 REVOKE would do the same to roles that do not own the table, and not to the owner.
 
 Wait until a whole round of reports, month's ends and cron jobs has passed. Then
-rename_legacy_page_counts finds those who read, and drop_legacy_page_counts ends it.
+rename_legacy_page_counts finds the code that reads it, and drop_legacy_page_counts ends it.
 
     deploy  the code does not write legacy_page_counts; code that reads it may still run
     retire  a trigger refuses writes (25006)

@@ -1,7 +1,7 @@
-"""Rename legacy_page_counts, so that whoever still reads it is found before its rows are gone.
+"""Rename legacy_page_counts, so that code that still reads it fails before the rows are gone.
 
-Code that reads fails with 42P01. The way back is an instant: the rows, the key and the privileges
-are where they were. Views and functions are no sign: a view follows the table to its new name.
+Code that reads it fails with 42P01. The downgrade takes an instant: the rows, the key and the privileges
+are all there. Views do not fail: a view follows the table to its new name.
 
 Scenario: find who still reads a table before it is dropped
 Instead of: asking around, which finds no report that runs once a quarter

@@ -1,7 +1,7 @@
-"""Drop legacy_page_counts_retired, which nobody has missed.
+"""Drop legacy_page_counts_retired, which no code reads any more.
 
-Before it: `pg_dump --table=legacy_page_counts_retired --file=…`, kept as long as the law or a
-worried colleague asks. That is the last way back; the downgrade brings the shape alone.
+First run `pg_dump --table=legacy_page_counts_retired --file=…`, and keep the file as long as the rows
+may be needed. Only that file brings the rows back; the downgrade makes an empty table.
 
 Scenario: drop a table that was retired
 Instead of: DROP TABLE … CASCADE, which takes along the views that still read it

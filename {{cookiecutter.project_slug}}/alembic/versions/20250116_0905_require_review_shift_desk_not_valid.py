@@ -1,12 +1,12 @@
 """Let no new review_shifts come in without a desk: NOT NULL that is NOT VALID.
 
-PostgreSQL 18 knows it: rows that are there are not looked at, each row that is written must obey.
+PostgreSQL 18 has it: old rows are not checked, each row that is written is.
 Before 18 a CHECK does the same, and has the name that 18 gives to a NOT NULL: so the next steps are
 the same for both, and so is the schema at the end. The server decides while the block runs, in psql
-too; EXECUTE keeps an old one from parsing what it does not know.
+too; EXECUTE keeps an older server from parsing what it does not know.
 
-The order is what counts: first nothing new comes in, then what is there is filled, then it is
-proved. The other way round a NULL slips in between.
+The order matters: first refuse new NULLs, then fill the old ones, then validate. In another order a
+NULL can come in between.
 
     deploy    the code writes a desk into every row
     require   a new row without a desk is refused (23502; before PostgreSQL 18 23514)

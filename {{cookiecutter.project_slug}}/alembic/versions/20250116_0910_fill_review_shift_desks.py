@@ -1,7 +1,7 @@
 """Give the review_shifts that have no desk the one at the door, A1.
 
-No other can come in meanwhile: the constraint holds for every row that is written. That is also why
-an UPDATE of such a row, of whatever column, fails until the row is filled.
+No new NULL can come in: the constraint is enforced for every row that is written. So until a row is
+filled, an UPDATE of any of its columns fails.
 
 Scenario: fill a column that is going to be NOT NULL
 Instead of: one UPDATE of all of them, which keeps every row locked until its commit

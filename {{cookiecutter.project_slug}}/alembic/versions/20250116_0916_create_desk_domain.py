@@ -1,9 +1,9 @@
 """Create the domain desk_name, and make it the type of review_shifts.desk.
 
-A domain is a type with a rule, for all columns that hold the same kind of thing. A column that
-becomes one with a CHECK is written anew, under the lock. So it becomes one without: that is a change
-of the catalogue. Then comes the rule, NOT VALID: new values must obey, old ones are not looked at
-until validate_desk_domain. `VALUE` is what is being stored; NULL is the column's affair. An
+A domain is a type with a rule, for all columns that hold the same kind of thing. If
+the domain has a CHECK already, the change of the type rewrites the table under the lock. So the domain
+has none at first: then only the catalogue changes. The CHECK is added after it, NOT VALID: new values
+must obey, old ones are not checked until validate_desk_domain. `VALUE` is the value that is stored. An
 exclusion constraint on the column would have its index built anew; others keep theirs.
 
     deploy    the code stores names of desks in the form of the rule only

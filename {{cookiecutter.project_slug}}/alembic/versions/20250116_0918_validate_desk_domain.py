@@ -1,7 +1,7 @@
 """Validate the rule of the domain desk_name, for all rows of all tables that use it.
 
-ALTER DOMAIN … VALIDATE reads each of these tables under a ShareLock: reads go on, writes wait. It is
-not the gentle VALIDATE of a table. Where that takes too long, leave the rule NOT VALID, and have each
+ALTER DOMAIN … VALIDATE reads each of these tables under a ShareLock: reads go on, writes wait. VALIDATE
+of a table lets writes go on. Where that takes too long, leave the rule NOT VALID, and have each
 big table prove it by a CHECK of its own, which is validated while writes go on.
 
 Scenario: validate the CHECK of a domain

@@ -1,13 +1,13 @@
 """Let no two review_shifts have the same desk at the same time: an exclusion constraint.
 
-Code that asks first and then inserts is too late: two sessions ask at once, both find the desk free.
-The index of the constraint is asked and filled in one step, and the second session waits for the
-first one's end (23P01 then, or its row).
+Code that looks first and then inserts is not safe: two sessions look at once, and both find the desk
+free. The index of the constraint is searched and filled in one step, and the second session waits
+until the first ends (then it gets 23P01, or its row).
 
 An EXCLUDE can be neither NOT VALID nor made of an index that is built concurrently. It reads the
 table and builds its index under AccessExclusiveLock: a second for some 100,000 rows. For a table
 that cannot stand that, fill a new one that has the constraint from the start, by a trigger and
-batches, and let both change places. Overlaps that are there make it fail, and name two rows:
+batches, and swap the names. Overlaps that are there make it fail, and name two rows:
 
     SELECT a.id, b.id FROM review_shifts a JOIN review_shifts b ON a.desk = b.desk AND a.id < b.id
     AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at)

@@ -1,8 +1,7 @@
 """Fill review_shifts.settings for the rows that are older than its trigger: the backfill step.
 
-The UPDATE changes nothing; it lets the trigger do its work, so that there is one place only that
-knows how a text becomes jsonb. A row whose options are NULL is touched again by each run, and stays
-as it is.
+The UPDATE sets options to itself, so that the trigger fires: only the trigger knows how a text becomes
+jsonb. Rows whose options are NULL are left alone.
 
 Scenario: backfill a column by the trigger that keeps it
 Instead of: one UPDATE of all rows with a cast, which the first text that is no JSON undoes as a whole

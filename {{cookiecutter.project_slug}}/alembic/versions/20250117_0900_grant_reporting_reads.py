@@ -1,12 +1,11 @@
 """Let the role reporting read documents and categories, and the tables that come after.
 
-A GRANT speaks of tables that are there. Of those that revisions will create, ALTER DEFAULT PRIVILEGES
-does: in this schema, and of tables that the same role creates, which is the one that runs this. A new
-table then has its privileges in the transaction that makes it, and nobody needs to remember.
+A GRANT is for tables that exist. ALTER DEFAULT PRIVILEGES is for those to come: in this schema, and if
+the same role creates them that runs this. A new table then has its privileges in the transaction that
+makes it.
 
-A role belongs to the server, not to the database: here and there it is missing, and a migration that
-fails for that is no help to anybody. So it is asked for, and where it is missing a WARNING says what to
-do. Creating it here would need CREATEROLE, and a password in a file that is committed.
+A role belongs to the server, not to the database: on some servers it is missing, and the
+migration must not fail for that. If it is missing, a WARNING says what to do. Creating it here would need CREATEROLE, and a password in a file that is committed.
 
 Scenario: grant privileges to a role in a revision, and default privileges
 Instead of: GRANT alone, which fails where the role is missing and knows no table of tomorrow

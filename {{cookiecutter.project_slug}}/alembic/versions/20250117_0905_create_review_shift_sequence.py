@@ -4,9 +4,9 @@
 and rewrites the table under its lock. So the column comes without, the default after: old rows stay
 without a number until a backfill gives them one, or for ever.
 
-A sequence is not gapless. A number that was handed out is gone, be the INSERT rolled back or the
-server crashed; with CACHE 20 each session takes twenty at once, and what it leaves is a gap, and
-numbers are not in the order of time. It is right for keys, and wrong for invoices: those take a
+A sequence has gaps. A number is used up even if the INSERT is rolled back or the server crashes. With
+CACHE 20 each session takes twenty at once: what it does not use is a gap, and numbers are not in the
+order of time. It is right for keys, and wrong for invoices: those take a
 counter in a row that is locked. OWNED BY has it go with its column. The code's role needs USAGE.
 
 Scenario: number the rows of a live table by a sequence

@@ -1,9 +1,9 @@
 """Let review_shifts.note hold 500 characters, under the view that reads it.
 
 PostgreSQL refuses: the view's own column would change its type. So the view goes and comes back in the
-same transaction, and nobody sees the time between. What hangs on it goes too and has to be made
-again: privileges, comments, and views upon the view. Privileges that somebody granted by hand are
-nowhere in the code; so they are asked for before, and granted after. Who grants is the owner then.
+same transaction, and no session sees the time between. What depends on it goes too and must be made
+again: privileges, comments, and views upon the view. Privileges that were granted by hand are
+not in the code; so they are read before, and granted after, by the owner.
 
 The longer varchar is a change of the catalogue. A type that means a rewrite is expanded and
 contracted (expand_user_email); then the view only goes over to the new column, by CREATE OR REPLACE.

@@ -1,8 +1,8 @@
 """Create the function shift_minutes(begin, end), which reports and code call by name.
 
 It is IMMUTABLE, because the same two moments are the same distance apart whatever the time zone, and
-STRICT: NULL in, NULL out. Both let the planner fold it, and an index hold it; said of a function
-of which they are not true, they give wrong answers that no error announces.
+STRICT: NULL in, NULL out. With both, the planner may compute it once, and an index may use it. If they
+are not true of a function, queries give wrong answers without an error.
 
 Scenario: create a function that queries call
 Instead of: the same expression in each query, of which one forgets the seconds

@@ -3,7 +3,7 @@
 CREATE OR REPLACE changes a body, and neither arguments nor the type of the result. With three
 arguments it makes a second function beside the first; and if the third has a default, a call with
 two fits both and fails: "is not unique". So the new one has no default, and the old one calls it:
-the rule stands in one place. Old callers are let go in drop_old_shift_minutes.
+the rule stands in one place. drop_old_shift_minutes drops the old one.
 
     replace  two functions, with two arguments and with three; old code runs
     deploy   the new code calls the one with three; the old code may still run

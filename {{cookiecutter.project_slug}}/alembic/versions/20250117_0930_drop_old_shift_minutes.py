@@ -1,8 +1,8 @@
 """Drop shift_minutes with two arguments, and let the third have a default.
 
-Now that there is one function, a default makes no call ambiguous: who says two arguments means no
-pause, as ever. DROP FUNCTION stops where a view or an index still holds the old one; calls in the
-bodies of other functions, and in code, it does not see.
+Now that there is one function, a default makes no call ambiguous: a call with two arguments means
+no pause, as before. DROP FUNCTION fails if a view or an index still uses the old one. It does not see
+calls in the bodies of other functions, and in code.
 
 Scenario: drop the old signature of a function
 Instead of: DROP FUNCTION … CASCADE, which takes along the views that call it

@@ -5,8 +5,8 @@ change: neither is there without the other. Rows are jsonb, so a column that com
 one that goes stays in the old ones. It has no foreign key: it outlives what it tells of.
 
 SECURITY DEFINER lets code that may not touch the table have rows written into it; the search_path is
-fixed for that reason. What changed nothing is not told. It costs a second write for each row: a
-backfill of millions can SET session_replication_role = replica, as a superuser, and knows why.
+fixed for that reason. An UPDATE that changes nothing leaves no row. It costs a second write for
+each row: before a backfill of millions, a superuser can SET session_replication_role = replica.
 
 Scenario: keep a history of a table's rows by a trigger
 Instead of: code that writes the history itself, past which psql and the next backfill go

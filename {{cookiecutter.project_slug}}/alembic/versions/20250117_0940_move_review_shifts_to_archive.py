@@ -2,13 +2,13 @@
 
 SET SCHEMA is a change of the catalogue: the table takes its indexes, constraints, triggers and owned
 sequences along, and what refers to it goes on. Old code reads and writes the view; it is one table
-with all its columns, so it can be written, with what rename_doc_pages says that it cannot do. Both
+with all its columns, so it can be written; rename_doc_pages says what such a view cannot do. Both
 roles need USAGE on the schema: a view with security_invoker asks for the caller's rights. Functions
 that name the table find the view by their search_path.
 
     move    archive.review_shifts, and a view at the old name; old code runs through the view
     deploy  the new code, if it needs the rows, uses archive.review_shifts; the old code may still run
-    drop    no review_plan, shift_minutes, history and trigger any more; their code is gone
+    drop    no planned_review_shifts, shift_minutes and history any more; their code is gone
     drop    no table and no view any more
     drop    no schema, domain and extension any more
 

@@ -1,8 +1,8 @@
-"""Drop what stands upon review_shifts: a view, a function, and the history with its trigger.
+"""Drop what depends on review_shifts: a view, a function, and the history with its trigger.
 
-Before a table goes, each thing that depends on it is dropped by its name, in an order in which nothing
-is in the way. PostgreSQL says what that is: without CASCADE the DROP fails and lists it. So each one has
-been looked at, and each comes back on the way back.
+Before a table is dropped, each object that depends on it is dropped by its name. PostgreSQL lists them:
+without CASCADE, DROP TABLE fails and names them. So each has been looked at, and the downgrade makes each
+again.
 
 Scenario: drop the views, functions and triggers of a table before the table
 Instead of: DROP TABLE … CASCADE, which takes along whatever it finds

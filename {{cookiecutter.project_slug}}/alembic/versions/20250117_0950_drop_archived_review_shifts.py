@@ -1,8 +1,8 @@
 """Drop review_shifts out of the archive, and the view at its old name.
 
-`pg_dump --schema=archive` first: the downgrade brings the shape alone. users is locked too, as the
-table refers to it: the parent first. So nothing else is in this transaction; what came for the
-table's sake goes in the next one.
+First run `pg_dump --schema=archive`: the downgrade makes an empty table. users is locked too, because the
+table refers to it, and first, because it is the parent. So this transaction does nothing else; the
+schema, the domain and the extension go in the next one.
 
 Scenario: drop a table that refers to a busy one
 Locks: archive.review_shifts AccessExclusiveLock, users AccessExclusiveLock; no rewrite, no scan

@@ -1,7 +1,7 @@
 """Update pg_trgm to the version that the server has installed.
 
-A newer server brings newer files, and each database goes on with the old definitions until somebody says
-so: pg_upgrade and a restore do not. What is behind:
+A newer server brings newer files, and each database goes on with the old definitions until ALTER
+EXTENSION UPDATE: pg_upgrade and a restore do not update them. To see what is behind:
 
     SELECT name, installed_version, default_version FROM pg_available_extensions
     WHERE installed_version <> default_version
