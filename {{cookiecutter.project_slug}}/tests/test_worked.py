@@ -141,9 +141,7 @@ def places(database: Database) -> dict[tuple[str, str], str]:
     return {
         (table, row): place
         for table in database.tables()
-        for row, place in database.query(
-            f"SELECT to_jsonb(t)::text, tableoid || ctid::text FROM {table} AS t"
-        )
+        for row, place in database.query(f"SELECT t::text, tableoid || ctid::text FROM {table} AS t")
     }
 
 

@@ -11,7 +11,6 @@ rename_legacy_page_counts finds the code that reads it, and drop_legacy_page_cou
     retire  a trigger refuses writes (25006)
     deploy  the code does not read legacy_page_counts
     rename  the table has another name: a query with the old name fails (42P01)
-    drop    no table any more
 
 Scenario: retire a table in steps, with a way back at each
 Instead of: DROP TABLE as soon as nobody seems to use it, which breaks the code of whoever does
