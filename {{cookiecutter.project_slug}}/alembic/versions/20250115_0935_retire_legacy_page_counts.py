@@ -13,7 +13,7 @@ rename_legacy_page_counts finds the code that reads it, and drop_legacy_page_cou
     rename  the table has another name: a query with the old name fails (42P01)
 
 Scenario: retire a table in steps, with a way back at each
-Instead of: DROP TABLE as soon as nobody seems to use it, which breaks the code of whoever does
+Instead of: DROP TABLE as soon as it seems unused, which breaks code that was forgotten
 Locks: legacy_page_counts ShareRowExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that writes it is gone; what was forgotten fails from now on (25006)
