@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from fasteners import InterProcessLock, InterProcessReaderWriterLock
@@ -78,3 +79,5 @@ def _remove(folder: Path, clean_up: Callable[[], None] = lambda: None) -> None:
 
 BACKEND = use()
 sys.path.insert(0, str(BACKEND))
+# What Base.metadata holds does not depend on which tests a worker has run.
+import_module("models")
