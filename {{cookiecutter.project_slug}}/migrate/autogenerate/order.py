@@ -95,7 +95,7 @@ def cut(changes: Operations, review: Review) -> Operations:
 
 
 def cycles(review: Review) -> Operations:
-    """Return the statements that drop the foreign keys among dropped tables that refer to each other."""
+    """Return the statements that drop the foreign keys which must go before their tables."""
     found: Operations = []
     for table, name, definition in review.held:
         place, key = quoted(review.connection, *table), quoted(review.connection, None, name)

@@ -7,6 +7,7 @@ that creates an object drops it: later, other tables may use it.
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
@@ -52,7 +53,17 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
     return PriorityDispatchResult.CONTINUE
 
 
+_missing: WeakKeyDictionary[AutogenContext, list[Statement]] = WeakKeyDictionary()
+
+
 def missing(context: AutogenContext) -> list[Statement]:
+    """Return what `_find_missing` finds, which is looked for once in a comparison."""
+    if context not in _missing:
+        _missing[context] = _find_missing(context)
+    return _missing[context]
+
+
+def _find_missing(context: AutogenContext) -> list[Statement]:
     """Return the statements that create the objects that the models' tables need and that are missing."""
     connection = context.connection
     assert connection is not None
