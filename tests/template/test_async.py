@@ -83,9 +83,9 @@ async def test_what_a_test_does_is_gone(awaited: AsyncSession, time: int) -> Non
         "async def main():\n    async with lifespan(app):\n        print('started')\n"
         "asyncio.run(main())\n"
     )
-    assert "3 passed" in backend.run("PYTHONPATH=.:recipes:$PYTHONPATH pytest -q recipes")
+    assert "3 passed" in backend.run("PYTHONPATH=.:recipes pytest -q recipes")
     backend.run("alembic upgrade head")
-    assert "started" in backend.run("PYTHONPATH=.:recipes:$PYTHONPATH python recipes/start.py")
-    down = "DATABASE_URL=postgresql://a:b@127.0.0.1:1/x PYTHONPATH=.:recipes:$PYTHONPATH"
+    assert "started" in backend.run("PYTHONPATH=.:recipes python recipes/start.py")
+    down = "DATABASE_URL=postgresql://a:b@127.0.0.1:1/x PYTHONPATH=.:recipes"
     with pytest.raises(AssertionError, match="OperationalError"):
         backend.run(f"{down} python recipes/start.py")

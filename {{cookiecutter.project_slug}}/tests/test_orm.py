@@ -44,11 +44,10 @@ def test_a_role_that_users_have_cannot_be_deleted(session: Session) -> None:
 
 def test_pages_of_a_document_swap_their_numbers(session: Session) -> None:
     document = session.scalars(select(Document)).first()
-    assert document
-    document.pages += [DocumentPage(page_number=number) for number in (1001, 1002)]
+    one, other = (DocumentPage(document=document, page_number=number) for number in (1001, 1002))
+    session.add_all([one, other])
     session.flush()
     session.execute(text("SET CONSTRAINTS ALL DEFERRED"))
-    one, other = document.pages[-2:]
     one.page_number, other.page_number = other.page_number, one.page_number
     session.commit()
 
@@ -56,9 +55,10 @@ def test_pages_of_a_document_swap_their_numbers(session: Session) -> None:
 def test_a_way_to_sign_in_is_known_by_its_user_and_its_name(session: Session) -> None:
     user = session.scalars(select(User)).first()
     assert user
-    user.auth_providers.append(AuthProvider(provider="passkey"))
+    passkey = AuthProvider(user=user, provider="passkey")
+    session.add(passkey)
     session.flush()
-    assert session.get(AuthProvider, (user.id, "passkey")) is user.auth_providers[-1]
+    assert session.get(AuthProvider, (user.id, "passkey")) is passkey
 
 
 def test_an_email_is_written_in_lower_case(session: Session) -> None:
