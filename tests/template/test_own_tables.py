@@ -24,7 +24,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]
 def test_from_the_first_model_to_a_squash(project: Project) -> None:
     readme = project / "README.md"
     # The last one is run by test_cruft.py, and the one before the first revision by the test below.
-    start, use, *leave, revise, run, deploy, rollback, squash, _update = commands(readme)
+    start, use, *leave, revise, run, predict, deploy, rollback, squash, _update = commands(readme)
     models, imports, sample = blocks(readme, "python")
     before = len(project.revisions())
     assert len(leave) == before
@@ -46,6 +46,8 @@ def test_from_the_first_model_to_a_squash(project: Project) -> None:
     production = roles_and_a_database(project)
     assert "deploy succeeded" in project.run(deploy, **production)
     project.run("psql --file=docs/roles.sql", **production)
+    snapshot, prediction = predict.splitlines()
+    project.run(snapshot, **production)
     assert "rollback succeeded" in project.run(rollback, **production)
     for script in (project / "backups").glob("*.sql"):
         assert "CREATE TABLE hives" in script.read_text()
@@ -57,6 +59,7 @@ def test_from_the_first_model_to_a_squash(project: Project) -> None:
     project.run("alembic revision --autogenerate -m add_hive_colour\nmake ledger")
     fill_in(project, "add_hive_colour")
     assert_passed(project.run(run))
+    assert "add_hive_colour" in project.run(prediction)
     assert "deploy succeeded" in project.run(deploy, **production)
     assert "hives AccessExclusiveLock" in project.revisions()[-1].read_text()
     # It has no git: the files are put aside.
