@@ -269,7 +269,7 @@ def test_a_fault_in_a_revisions_code_shows_where(empty: Database, chain: Chain) 
     assert code == 1
     assert "r1.py" in output
     assert "AttributeError" in output
-    assert "Nothing has been changed" in output
+    assert "Applied: nothing." in output
 
 
 @pytest.mark.slow
