@@ -53,6 +53,10 @@ FOUND: dict[str, tuple[DrawnTable | None, DrawnTable | None]] = {
         table(DrawnColumn("a", "integer")),
         table(DrawnColumn("a", "integer"), indexes=((0, 2),)),
     ),
+    "an index of a partitioned table is to be built concurrently": (
+        table(A, partitioned=True),
+        table(A, partitioned=True, indexes=((0, 3),)),
+    ),
     "a table with a key to itself goes": (table(A, references=((0, 4),)), None),
 }
 

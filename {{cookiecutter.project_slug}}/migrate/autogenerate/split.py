@@ -87,7 +87,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
         remarks: Operations = list(review.remarks(change))
         match change:
             case ops.CreateIndexOp() if not review.lives(change):
-                rest.add([plain(change)], [])  # it belongs to a new or dropped table
+                rest.add([plain(change)], [])  # of a new table, or a dropped one: no session waits for it
             case AddedLabel():
                 pass
             case ops.DropIndexOp() if alone:
@@ -107,6 +107,8 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.AlterColumnOp():
                 altered(change, rest, review)
             case _:
+                if isinstance(change, ops.CreateIndexOp):
+                    plain(change)  # PostgreSQL builds none of a partitioned table concurrently
                 back = undo(review.connection, change, without=[name for _, name, _ in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     if not rest.steps:
@@ -115,7 +117,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
 
 
 def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
-    """Return an index of a new table, to be built without CONCURRENTLY: no session waits for it."""
+    """Return an index, to be built without CONCURRENTLY, whatever its model says."""
     index.kw.pop("postgresql_concurrently", None)
     return index
 
