@@ -194,7 +194,7 @@ class Guide:
         if not scene.killed or way == "naive":
             return [scene]
         words = Text("It was killed. The next key runs the same command again.", style="bold")
-        self._ask([heading, *self._end(scene), words], "n")
+        self._ask([heading, words, *self._end(scene)], "n")  # a low terminal cuts the end off
         again = self.stage.again(scene)
         self._play(again, heading)
         return [scene, again]
