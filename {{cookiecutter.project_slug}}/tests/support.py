@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, NullPool, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, NullPool, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import make_engine
@@ -37,15 +35,27 @@ BY_ID = {revision.id: revision for revision in REVISIONS}
 PARENTS = {parent for revision in REVISIONS for parent in revision.parents}
 HEADS = [revision for revision in REVISIONS if revision.id not in PARENTS]
 
-# An SQL expression by type, for a row's number n.
-MADE_UP: dict[type, str] = {
-    UUID: "gen_random_uuid()",
-    str: "substr(md5(n || gen_random_uuid()::text), 1, 12)",
-    int: "n",
-    bool: "true",
-    list: "'{}'",
-    datetime: "now()",
+# An SQL expression for a row's number n, by the name of the type, else by its category.
+MADE_UP = {
+    "jsonb": "'{}'",
+    "uuid": "gen_random_uuid()",
+    "A": "'{}'",
+    "B": "true",
+    "D": "now()",
+    "N": "n",
+    "S": "substr(md5(n || gen_random_uuid()::text), 1, 12)",
 }
+# The columns that need a value, and SQL for the parent's key where one refers to it.
+NEEDED = """
+    SELECT attname, typname, typcategory, (
+        SELECT format('(SELECT %I FROM %s LIMIT 1)', p.attname, confrelid::regclass) FROM pg_constraint
+        JOIN pg_attribute AS p ON p.attrelid = confrelid AND p.attnum = confkey[1]
+        WHERE contype = 'f' AND conrelid = c.attrelid AND conkey[1] = c.attnum LIMIT 1
+    ) FROM pg_attribute AS c JOIN pg_type AS t ON t.oid = atttypid
+    WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
+    AND attnotnull AND NOT atthasdef AND attidentity = ''
+    ORDER BY attnum
+"""
 
 Rows = dict[str, list[str]]
 
@@ -209,19 +219,9 @@ class Database:
         self.execute(self._insert(table, count, expressions))
 
     def _insert(self, table: str, count: int, given: dict[str, str]) -> str:
-        present = inspect(self.engine)
-        parents = {key["constrained_columns"][0]: key for key in present.get_foreign_keys(table)}
         columns = dict(given)
-        for column in present.get_columns(table):
-            name = column["name"]
-            if name in given or column["nullable"] or column["default"] or "identity" in column:
-                continue
-            if name in parents:
-                key = parents[name]
-                parent = f'(SELECT "{key["referred_columns"][0]}" FROM "{key["referred_table"]}" LIMIT 1)'
-                columns.setdefault(name, parent)
-            else:
-                columns.setdefault(name, MADE_UP[column["type"].python_type])
+        for name, type_, category, parent in self.query(NEEDED, table=f'"{table}"'):
+            columns.setdefault(name, parent or MADE_UP.get(type_) or MADE_UP[category])
         if not columns:
             return f'INSERT INTO "{table}" DEFAULT VALUES'
         names = ", ".join(f'"{name}"' for name in columns)
@@ -374,7 +374,12 @@ class Server:
             rows: with the sample rows, put in when their table came into being and
                 carried through every revision since, as in production.
         """
-        return self.create(self._template(frozenset(heads), rows))
+        if rows:
+            return self.create(self._template(frozenset(heads)))
+        database = self.create()
+        for head in heads:
+            database.upgrade(head)
+        return database
 
     def before(self, slug: str, *, rows: bool = True) -> Database:
         """Create a database at which the next revision is this one."""
@@ -399,16 +404,16 @@ class Server:
             ).all()
         self._drop(names)
 
-    def _template(self, heads: frozenset[str], rows: bool) -> str | None:
+    def _template(self, heads: frozenset[str]) -> str | None:
         if not heads:
             return None
-        name = f"{self.prefix}{'_'.join(sorted(heads))[:26]}{'_rows' if rows else ''}"
+        name = f"{self.prefix}{'_'.join(sorted(heads))[:26]}"
         if name in self._templates:
             return name
         # The newest of the heads is applied to a copy of what was before it.
         newest = next(revision for revision in reversed(REVISIONS) if revision.id in heads)
         others = heads - {newest.id} or frozenset(_needs(newest))
-        template = self._template(others, rows)
+        template = self._template(others)
         with self._engine.connect() as connection:
             # Another worker may be at it, or have done it.
             connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
@@ -416,8 +421,7 @@ class Server:
             if not connection.scalar(known, {"name": name}):
                 database = self.create(template)
                 database.upgrade(newest.slug)
-                if rows:
-                    database.fill()
+                database.fill()
                 connection.execute(text(f'ALTER DATABASE "{database.url.database}" RENAME TO "{name}"'))
                 self._scratch.pop()
         self._templates.add(name)
