@@ -234,6 +234,14 @@ def rename_category(t: Transaction) -> None:
     t.update("categories", t.app.one("categories"), ["name"])
 
 
+def add_note(t: Transaction) -> None:
+    t.insert("page_notes", {}, given="")
+
+
+def edit_note(t: Transaction) -> None:
+    t.update("page_notes", t.app.one("page_notes"), ["note"])
+
+
 def add_category(t: Transaction) -> None:
     t.insert("categories", {}, given="")
 
@@ -325,6 +333,8 @@ TRANSACTIONS: list[tuple[Callable[[Transaction], None], list[str]]] = [
     (move_page, ["pages"]),
     (rename_category, ["categories"]),
     (add_category, ["categories"]),
+    (add_note, ["page_notes"]),
+    (edit_note, ["page_notes"]),
     (switch_webhooks, ["webhooks"]),
     (deliver, ["webhook_deliveries"]),
     (read_list, ["documents", "pages"]),

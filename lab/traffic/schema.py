@@ -133,6 +133,7 @@ VALUES: dict[str, dict[str, list[Form]]] = {
         "events": [Form({"events": "ARRAY['document.created', %(events)s]"}, "events[2]")],
     },
     "audit_logs": {"action": [plain("action")]},
+    "page_notes": {"note": [plain("note", "body"), plain("note")]},
     "webhook_deliveries": {"event": [plain("event")]},
     "legacy_exports": {},
 }

@@ -39,7 +39,7 @@ WISHES = {
     "add a column with a default": "add_document_priority",
     "optional column": "add_user_phone",
     "rename column": "rename_document_name_to_title",
-    "rename a column without downtime": "expand_user_email",
+    "rename a column without downtime": "expand_renamed_note",
     "rename a table": "rename_doc_pages",
     "split full name into first and last name": "add_user_name_parts",
     "delete a column": "drop_document_legacy_status",

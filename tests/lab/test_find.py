@@ -24,6 +24,8 @@ INTENTS = WISHES | {
     "lookup table with fixed rows": "create_roles",
     "merge two migration branches": "merge_dev_and_prod",
     "rename an enum value": "rename_document_status_failed",
+    "rename a column while old code is running": "expand_renamed_note",
+    "change the name of a column": "rename_document_name_to_title",
     "drop an unused index": "drop_redundant_index",
     "create next month's partition automatically": "make_webhook_deliveries_partitions",
     "view of active rows": "create_active_documents_view",

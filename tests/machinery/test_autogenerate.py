@@ -367,7 +367,7 @@ CHANGES = {
         "ALTER TABLE customers RENAME COLUMN phone TO telephone",
         [
             (
-                r"REVIEW: a rename\? If phone is what telephone was, .*replace_a_column .*\n"
+                r"REVIEW: a rename\? If phone is what telephone was, .*rename_a_column .*\n"
                 r'(?s:.*)#     op.alter_column\("customers", "telephone", new_column_name="phone"\)'
             )
         ],

@@ -65,8 +65,8 @@ TABLES: dict[str, dict[str, Any]] = {
     "doc_pages": sample.TABLES["document_pages"],
     "page_notes": {
         "share": 0.2,
-        "columns": {"note": one_of("Signed?", "Look at the date", "Done")},
-        "awkward": [{"document_id": None, "page_number": None, "note": ""}],
+        "columns": dict.fromkeys(("note", "body"), one_of("Signed?", "Look at the date", "Done")),
+        "awkward": [{"document_id": None, "page_number": None, "note": "", "body": ""}],
     },
     "review_shifts": {
         "share": 0.2,

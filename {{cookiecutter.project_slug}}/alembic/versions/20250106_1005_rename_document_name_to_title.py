@@ -4,6 +4,9 @@ Autogenerate sees one column gone and one column new, and writes a drop and an a
 every name, so a reviewer writes this revision instead. No row is rewritten. Indexes and views
 that use the column keep working.
 
+Use this if the code may stop for the deploy, or if only one program uses the column. If old and
+new code run at once, use the four revisions of expand_renamed_note.
+
 PostgreSQL 18 gives a NOT NULL a name, made from the column's name, and a rename does not
 change it. Older versions have no such name. The block renames it where it exists.
 
@@ -12,7 +15,7 @@ Instead of: the add_column() and drop_column() that autogenerate writes: fails o
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: together with the code that uses title; code that uses name fails from then on (42703), and the
-    other way round. If that is too much, use a second column, as in expand_user_email.
+    code that uses title fails before
 Needs: code that is stopped meanwhile, or knows both names; connections that prepare no statements
 Adapt: table documents, column name, new column title
 

@@ -1,8 +1,8 @@
 """Add users.new_email, kept equal to email by a trigger: the expand step.
 
 Five revisions and two deploys of code give the column another type, while every version of the
-code reads and writes. Each version knows only one of the names, so the trigger copies in both
-directions:
+code reads and writes. The column keeps its name; expand_renamed_note gives a column another one.
+Each version knows only one of the names, so the trigger copies in both directions:
 
     expand, backfill, unique  the first code uses email (varchar), as before
     deploy                    the second code uses new_email (text); the first may still run

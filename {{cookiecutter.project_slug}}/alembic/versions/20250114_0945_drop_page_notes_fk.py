@@ -19,14 +19,14 @@ Needs: fk_page_notes_document_id_page_number on page_notes
 Adapt: table page_notes, columns document_id page_number, table document_pages
 
 Revision ID: f9db5987e16f
-Revises: 362ce76ef858
+Revises: f1c7199e9d74
 Create Date: 2025-01-14 09:45:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "f9db5987e16f"
-down_revision = "362ce76ef858"
+down_revision = "f1c7199e9d74"
 branch_labels = None
 depends_on = None
 

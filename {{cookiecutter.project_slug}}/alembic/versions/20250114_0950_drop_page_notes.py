@@ -7,7 +7,7 @@ Locks: page_notes AccessExclusiveLock
 Rollback: loses page_notes
 Deploy: after the code that uses it is gone
 Needs: code that does not name the table; nothing that refers to it
-Adapt: table page_notes, key integer, columns document_id page_number note, table document_pages, key uuid
+Adapt: table page_notes, key integer, columns document_id page_number body, table document_pages, key uuid
 
 Revision ID: 1a91dc166c15
 Revises: f9db5987e16f
@@ -33,7 +33,7 @@ def downgrade() -> None:
         sa.Column("id", sa.Integer(), sa.Identity(), nullable=False),
         sa.Column("document_id", sa.Uuid()),
         sa.Column("page_number", sa.Integer()),
-        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_page_notes")),
     )
     op.create_index(

@@ -264,7 +264,7 @@ class Review:
             yield Remark(
                 f"a rename? If {pair} is what {op.column_name} was, use this line instead of the two. "
                 "It breaks the running code; for the way that does not, "
-                f"{scenario('replace a column')}.",
+                f"{scenario('rename a column')}.",
                 self._renaming(op, pair),
             )
         gone = {

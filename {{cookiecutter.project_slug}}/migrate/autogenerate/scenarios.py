@@ -64,6 +64,11 @@ HOW = {
         "remove a label from an enum: contract",
         "make a new type without it, and change the column to that type",
     ),
+    "rename a column": How(
+        "rename a column with no downtime, first step: new column, trigger in both directions",
+        "add the new column, keep both equal with a trigger, backfill in batches, deploy code that uses the "
+        "new one, and drop the old one",
+    ),
     "rename a label": How("rename a label of an enum", "ALTER TYPE … RENAME VALUE"),
     "rename a table": How(
         "rename a table while code that uses the old name is running",
@@ -71,11 +76,6 @@ HOW = {
     ),
     "repair orphans": How("clean orphans out of a big live table", "set to NULL or delete them, in batches"),
     "repair values": How("repair values before a CHECK is added", "change them in batches"),
-    "replace a column": How(
-        "replace a column with no downtime, first step: new column, trigger in both directions",
-        "add the new column, keep both equal with a trigger, backfill in batches, deploy code that uses the "
-        "new one, and drop the old one",
-    ),
     "replace an index": How(
         "replace an index of a big live table", "build it under another name, drop the old one, and rename it"
     ),

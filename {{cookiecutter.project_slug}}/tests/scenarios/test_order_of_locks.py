@@ -139,6 +139,7 @@ def test_code_that_changes_two_rows_in_the_order_of_their_ids_is_not_deadlocked(
         ("downgrade", "contract_user_email", "ck_users_new_email_not_null"),
         ("upgrade", "index_category_id", "ck_categories_new_id_equal"),
         ("downgrade", "switch_category_id", "fk_documents_category_id"),
+        ("upgrade", "require_renamed_note", "ck_page_notes_body_not_null"),
         ("downgrade", "drop_page_notes_fk", "fk_page_notes_document_id_page_number"),
     ],
 )

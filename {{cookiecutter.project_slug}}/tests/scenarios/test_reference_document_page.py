@@ -16,7 +16,7 @@ def a_note(database: Database) -> tuple[Any, Any]:
     """Insert a document with a page 7 and a note on it; return the ids of the document and the note."""
     document = database.insert("documents")
     database.insert("document_pages", document_id=document, page_number=7)
-    return document, database.insert("page_notes", document_id=document, page_number=7, note="here")
+    return document, database.insert("page_notes", document_id=document, page_number=7)
 
 
 @pytest.mark.parametrize("slug", ["reference_document_page", "rename_page_notes_constraint"])
@@ -98,6 +98,6 @@ def test_notes_are_written_while_the_way_back_reads_them(after: Make) -> None:
         validating.execute(text("ALTER TABLE page_notes VALIDATE CONSTRAINT fk"))
         with database.engine.begin() as code:
             code.execute(text("SET LOCAL lock_timeout = '1s'"))
-            code.execute(text("UPDATE page_notes SET note = 'meanwhile'"))
+            code.execute(text("UPDATE page_notes SET body = 'meanwhile'"))
             code.execute(text("UPDATE document_pages SET text = 'meanwhile'"))
         validating.rollback()
