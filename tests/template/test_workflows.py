@@ -86,6 +86,20 @@ def test_both_services_test_the_same_servers() -> None:
     assert [int(version) for version in gitlab["POSTGRESQL"]] == github["postgresql"] == [15, 16, 17, 18, 19]
 
 
+def test_the_template_tests_its_chain_on_each_version_that_the_script_can_get() -> None:
+    script = TEMPLATE / ".ci/on-postgresql"
+    known = re.findall(r"^    (\d+)\) release=\1\.", script.read_text(), re.MULTILINE)
+    jobs = read(TEMPLATE / ".github/workflows/ci.yml")["jobs"]
+    assert (
+        [int(version) for version in known]
+        == jobs["chain"]["strategy"]["matrix"]["postgresql"]
+        == [15, 16, 17]
+    )
+    refused = subprocess.run([script, "14"], capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "error: which PostgreSQL? .ci/on-postgresql 15, 16 or 17\n"
+
+
 def test_both_services_have_the_oldest_python_that_the_backend_takes() -> None:
     settings = tomllib.loads((BACKEND / "pyproject.toml").read_text(encoding="utf-8"))
     oldest = settings["project"]["requires-python"].removeprefix(">=")
