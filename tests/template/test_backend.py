@@ -31,6 +31,22 @@ def test_the_default_backend_is_green(installed: Project) -> None:
     assert "was not running" not in installed.run("make db-stop")
 
 
+def test_it_stays_green_with_a_revision_of_ones_own(installed: Project) -> None:
+    installed.run("alembic upgrade head\nalembic revision -m set_a_comment")
+    [path] = installed.folder.glob("alembic/versions/*_set_a_comment.py")
+    text = path.read_text(encoding="utf-8")
+    for line in ("Scenario: comment a table", "Deploy: at any time"):
+        text = re.sub(f"^{line.partition(' ')[0]} .*$", line, text, flags=re.M)
+    text = re.sub("^Instead of: .*\n", "", text, flags=re.M)
+    for comment in ("'Who signs in.'", "NULL"):
+        text = text.replace("    pass\n", f'    op.execute("COMMENT ON TABLE users IS {comment}")\n', 1)
+    text = text.replace("revision = ", "from alembic import op\n\nrevision = ", 1)
+    path.write_text(text, encoding="utf-8")
+    installed.run("make ledger lint")
+    assert_passed(installed.run("pytest -q tests/test_worked.py -k 'adapt or step or lately or timeline'"))
+    assert_passed(installed.run("pytest -q tests/test_history.py -k 'docstring or date or set_a_comment'"))
+
+
 def test_the_url_of_its_readme_and_of_its_example_is_understood(default: Project) -> None:
     text = default.read("README.md") + default.read(".env.example")
     urls = re.findall(r"^#? ?(?:MIGRATION_)?DATABASE_URL=(\S+)$", text, re.M)
