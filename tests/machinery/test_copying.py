@@ -350,8 +350,9 @@ def test_a_key_is_changed_in_another_schema_and_back(slug: str, project: Foreign
     assert schema(twin) == done
 
 
-def test_adapt_can_be_read_and_written() -> None:
+def test_every_revision_says_what_it_needs_and_adapt_can_be_read_and_written() -> None:
     for revision in WORKED:
+        assert "Needs" in revision.fields
         line = revision.fields["Adapt"]
         assert adapt.written(adapt.parse(line)) == line
 

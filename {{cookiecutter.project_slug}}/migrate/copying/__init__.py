@@ -86,14 +86,15 @@ def copy(
         lines = [step.fields.get("Needs", "") for step in steps]
         with _database(options, config, say) as connection:
             place = needs.Place(connection, environment, chosen)
-            wrong = [*needs.missing(names, place), *needs.broken(lines, place)]
-        if wrong and not options.anyway:
+            absent, wrong = [*needs.missing(names, place)], [*needs.broken(lines, place)]
+        # Without a table, none of its needs can hold.
+        if (reasons := absent or wrong) and not options.anyway:
             raise CommandError(
-                f"what {options.scenario} needs does not hold here: {'; '.join(wrong)} (--anyway writes it "
+                f"what {options.scenario} needs does not hold here: {'; '.join(reasons)} (--anyway writes it "
                 "even so)"
             )
         paths = _write(scripts, steps, chosen, options.head)
-    for sentence in [*wrong, *(place.shown(said) for said in needs.left_to_people(lines))]:
+    for sentence in [*absent, *wrong, *(place.shown(said) for said in needs.left_to_people(lines))]:
         say(f"check this yourself: {sentence}")
     return paths
 
