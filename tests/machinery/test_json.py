@@ -15,6 +15,7 @@ SCHEMAS = json.loads((ROOT / "docs/schemas.json").read_text(encoding="utf-8"))
 DEFINITIONS = {"fault", "direction", "statement"}  # what others refer to
 COMMANDS = {
     "status": ["status", "--json"],
+    "check": ["check", "--json"],
     "history": ["history", "--json"],
     "ledger": ["ledger", "--json"],
     "review": ["review", "--json"],
@@ -55,6 +56,46 @@ def test_a_refusal_is_what_the_schema_says(head: Database, tmp_path: Path) -> No
     assert wrong("review", printed := json.loads(done.stdout)) == []
     assert {fault["kind"] for fault in printed["faults"]} == {"Deploy", "Rollback", "docstring"}
     assert all(fault["scenarios"] for fault in printed["faults"] if fault["kind"] != "docstring")
+
+
+def test_each_difference_is_what_the_schema_says_and_what_autogenerate_would_write(head: Database) -> None:
+    head.execute("ALTER TABLE customers DROP COLUMN phone")
+    head.execute("ALTER TABLE mechanics ALTER COLUMN name DROP NOT NULL")
+    head.execute("DROP INDEX idx_repairs_waiting")
+    head.execute("CREATE TABLE extra (n integer)")
+    done = program("migrate", "check", "--json", url=head.url)
+    assert done.returncode == 3, done.stderr
+    printed = json.loads(done.stdout)
+    assert wrong("check", printed) == []
+    assert printed["state"] == "different"
+    found = {each["change"]: (each["table"], each["name"]) for each in printed["differences"]}
+    assert found == {
+        "add_column": ("customers", "phone"),
+        "alter_column": ("mechanics", "name"),
+        "create_index": ("repairs", "idx_repairs_waiting"),
+        "drop_table": ("extra", None),
+    }
+    told = program("migrate", "check", url=head.url)
+    assert told.returncode == 3
+    first, *lines = told.stdout.splitlines()
+    assert first.startswith("different: the models and ")
+    assert "\n".join(lines) == "\n".join(each["code"] for each in printed["differences"])
+    assert "op.drop_table('extra')" in lines
+
+
+def test_a_difference_that_autogenerate_cannot_write_is_named(head: Database) -> None:
+    head.execute("ALTER TYPE repair_state RENAME VALUE 'failed' TO 'lost'")
+    done = program("migrate", "check", "--json", url=head.url)
+    assert done.returncode == 3, done.stderr
+    printed = json.loads(done.stdout)
+    assert wrong("check", printed) == []
+    assert [each["change"] for each in printed["differences"]] == ["refused"]
+
+
+def test_a_database_that_is_not_at_head_is_not_compared(empty: Database) -> None:
+    done = program("migrate", "check", "--json", url=empty.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch("error: .*not up to date.*\n", done.stderr)
 
 
 def test_the_page_names_each_schema() -> None:

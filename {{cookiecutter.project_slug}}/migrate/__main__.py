@@ -167,6 +167,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _reading(command)
     command.set_defaults(run=status)
 
+    command = commands.add_parser("check", help="say how the models and the database differ")
+    _reading(command)
+    command.set_defaults(run=check)
+
     command = commands.add_parser("history", help="list what has run on the database, when, and by whom")
     _reading(command)
     command.add_argument("--accept", metavar="REV", help="accept the file of this revision as it is now")
@@ -378,6 +382,14 @@ def status(options: argparse.Namespace) -> int:
     """Say where the database is."""
     # Imported here: the other commands work even if the models cannot be imported.
     from migrate.operate.status import show
+
+    return show(options.config, as_json=options.json)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say how the models and the database differ."""
+    # Imported here: the other commands work even if the models cannot be imported.
+    from migrate.operate.check import show
 
     return show(options.config, as_json=options.json)
 
