@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 from sqlalchemy import text
 
 from postgres.schema import schema
+from tests.machinery.pooler import Pooler, pooler
 from tests.machinery.production import Site, site
 from tests.machinery.support import Database, OwnServer, database_of, wait_for, write_chain
 
@@ -120,14 +121,25 @@ Mend = Callable[[], object]
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a round, and whether before the action begins or in the middle of it."""
+    """What happens to a round.
+
+    Attributes:
+        happen: lets it happen, and returns what mends it.
+        before: before the action begins, not in the middle of it.
+        pooled: the mode of a pooler between the action and its server.
+        refused: the words with which the action refuses to begin.
+    """
 
     happen: Callable[["Round"], Mend | None]
     before: bool = False
+    pooled: str = ""
+    refused: str = ""
 
 
 class Round:
     """One action, one fault, one moment."""
+
+    pooler: Pooler
 
     def __init__(self, ground: Ground, fault: str, seed: int) -> None:
         self.ground, self.fault = ground, fault
@@ -138,7 +150,7 @@ class Round:
         self.folder = ground.folder / self.name
 
     @contextmanager
-    def begun(self) -> Iterator[None]:
+    def begun(self, pooled: str) -> Iterator[None]:
         """Have a database and a folder for the round, and remove them at the end."""
         self.folder.mkdir()
         self.ground.sql(f"CREATE DATABASE {self.name} TEMPLATE {self.begins} STRATEGY FILE_COPY")
@@ -155,13 +167,17 @@ class Round:
             "--backup-dir",
             str(self.site.backups),
         ]
-        yield
+        with ExitStack() as stack:
+            if pooled:
+                self.pooler = stack.enter_context(pooler(self.database.url, pooled))
+                self.site.database = Database(self.pooler.url(self.database.url))
+            yield
         for name in [self.name, *self.restored()]:
             self.ground.sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def run(self, fault: Fault) -> str:
         """Run the action, with the fault in it; check what must hold, run it again; return one line on it."""
-        with self.begun():
+        with self.begun(fault.pooled):
             mend = fault.happen(self) if fault.before else None
             self.process = self.site.start(*self.arguments, start_new_session=True)
             wait_for(lambda: self.process.poll() is not None or any(self.site.backups.glob("*.log")))
@@ -180,6 +196,9 @@ class Round:
                     mend()
             self.code = self.process.returncode
             heads = self.check()
+            if fault.refused:
+                assert fault.refused in self.output, self.output
+                assert (heads, self.restored()) == (self.begins, []), self.output
             self.again()
         return f"{self.action:8} | {self.fault:28} | after {moment:4.1f} s | exit {self.code:3}, at {heads}"
 

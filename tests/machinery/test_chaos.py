@@ -10,13 +10,14 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 
 from tests.machinery.chaos import Fault, Ground, Mend, Round
+from tests.machinery.pooler import needs_pgbouncer
 from tests.machinery.support import Chain, Database, server_of_ones_own, start
 
 pytestmark = [
@@ -91,6 +92,35 @@ def operators_disk_is_full(now: Round) -> None:
         resource.prlimit(now.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
+def pooler_restarts(now: Round) -> None:
+    """The pooler ends every session that goes through it, and is back at once."""
+    now.pooler.end()
+    now.pooler.start()
+
+
+def pooler_dies(now: Round) -> Mend:
+    """The pooler is killed, and nothing can connect until it is started again."""
+    now.pooler.end(signal.SIGKILL)
+    return now.pooler.start
+
+
+def pooler_is_held(hold: signal.Signals, free: signal.Signals) -> Callable[[Round], None]:
+    """The pooler answers nobody for a while, or nobody who is new."""
+
+    def fault(now: Round) -> None:
+        now.pooler.process.send_signal(hold)
+        time.sleep(now.chance.uniform(0, 3))
+        now.pooler.process.send_signal(free)
+
+    return fault
+
+
+def past_the_pooler(now: Round) -> Mend:
+    """The pooler cannot keep a lock; the URL of the server itself is given later."""
+    direct = now.database.url.render_as_string(hide_password=False)
+    return lambda: now.site.environment.update(MIGRATION_DATABASE_URL=direct)
+
+
 FAULTS: dict[str, Fault] = {
     "SIGINT": sent(signal.SIGINT),
     "SIGTERM": sent(signal.SIGTERM),
@@ -106,6 +136,18 @@ FAULTS: dict[str, Fault] = {
     "the server's disk is full": Fault(servers_disk_is_full, before=True),
     "the operator's disk is full": Fault(operators_disk_is_full),
 }
+POOLED: dict[str, Fault] = {
+    "the pooler restarts": Fault(pooler_restarts, pooled="session"),
+    "the pooler dies": Fault(pooler_dies, pooled="session"),
+    "the pooler pauses": Fault(pooler_is_held(signal.SIGUSR1, signal.SIGUSR2), pooled="session"),
+    "the pooler stands still": Fault(pooler_is_held(signal.SIGSTOP, signal.SIGCONT), pooled="session"),
+    "the pool is by transaction": Fault(
+        past_the_pooler,
+        before=True,
+        pooled="transaction",
+        refused="is a connection pooler in transaction mode",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +156,13 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         yield Ground(server, tmp_path_factory.mktemp("chaos"))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *(pytest.param(name, marks=needs_pgbouncer) for name in POOLED)])
 def test_a_fault_at_any_moment_is_told_and_mended(fault: str, ground: Ground) -> None:
-    end = time.monotonic() + MINUTES * 60 / len(FAULTS)
+    faults = FAULTS | POOLED
+    end = time.monotonic() + MINUTES * 60 / len(faults)
     for seed in range(SEED, SEED + 10_000):
         print(f"seed {seed}", flush=True)
-        print(Round(ground, fault, seed).run(FAULTS[fault]), flush=True)
+        print(Round(ground, fault, seed).run(faults[fault]), flush=True)
         if time.monotonic() >= end:
             break
 

@@ -32,6 +32,8 @@ LATER = (
 )
 # A statement up to its first string, which may be a secret: that of a subscription has a password.
 FAILED = re.compile(r"ERROR: +(.*)\n(?:.*\n)*?Command was: ([^'\n]*)")
+# Whether sessions only read, unless they say otherwise.
+READ_ONLY = text("SELECT reset_val::boolean FROM pg_settings WHERE name = 'default_transaction_read_only'")
 # Objects that an administrator has made already in an empty database: they stay as they are.
 THERE = text("""
     SELECT 'EXTENSION - ' || extname FROM pg_extension WHERE extname <> 'plpgsql'
@@ -127,9 +129,11 @@ def restore(backup: Backup, url: URL) -> list[str]:
     with connect(engine) as connection:
         older = major_version(connection) < client.version(backup.pg_restore)
         there = tuple(f"{entry} " for entry in connection.scalars(THERE))
-    # A database may be read-only by default: the restore must write even so.
-    writable = f"{url.query.get('options', '')} -c default_transaction_read_only=off".strip()
-    url = url.update_query_dict({"options": writable})
+        read_only = connection.scalar(READ_ONLY)
+    if read_only:
+        # The restore must write even so. Only then: PgBouncer rejects the startup parameter "options".
+        writable = f"{url.query.get('options', '')} -c default_transaction_read_only=off".strip()
+        url = url.update_query_dict({"options": writable})
     # Keep no connection open meanwhile: the server may end one that is idle for hours.
     parts: list[list[str]] = [[] for _ in range(4)]
     for line in backup.contents().splitlines():
