@@ -7,14 +7,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from database import parse_url
+from migrate.operate import beside
 from migrate.operate.rollback import Downgrade
 from migrate.run.connection import major_version
 from postgres import client
 from tests.machinery.production import Site, command, commands, dump, site, steps
-from tests.machinery.support import Chain, Database
+from tests.machinery.support import Chain, Database, Server
 from tests.machinery.test_roles import PASSWORD, Roles, make_roles
 
 __all__ = ["make_roles"]  # a fixture
@@ -386,6 +387,53 @@ def test_a_database_that_is_given_has_to_be_empty(done: Site, backup: Path) -> N
     code, output = rollback(done, "--backup", str(backup), "--into", database)
     assert code == 1
     assert f"{database} is not empty" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "CREATE TYPE mood AS ENUM ('good')",
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE SEQUENCE s",
+    ],
+)
+def test_of_tables_alone_that_is_not_said(made: str, done: Site, backup: Path, server: Server) -> None:
+    other = server.create()
+    for statement in ("CREATE SCHEMA mine", "CREATE EXTENSION hstore", made):
+        other.execute(statement)
+    code, output = rollback(done, "--backup", str(backup), "--into", str(other.url.database))
+    assert code == 1
+    assert "restore stopped in step 2/4 (create a database): " in output
+    assert f"{other.url.database} is not empty" in output
+    assert "DROP DATABASE" not in output
+
+
+def test_a_name_beside_another_is_never_cut() -> None:
+    stamp = "20250106T090000000Z"
+    assert beside.named("ocr_db", "restored", stamp) == "ocr_db_restored_20250106t090000000z"
+    for name in ("x" * 63, "文" * 21, "é" * 31):
+        new = beside.named(name, "restored", stamp)
+        assert new.endswith("_restored_20250106t090000000z")
+        assert 60 < len(new.encode()) < 64
+
+
+@pytest.mark.slow
+def test_a_database_that_may_be_there_is_named(
+    done: Site, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost while the server creates it."""
+
+    def lost(connection: Connection, name: str) -> None:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        pytest.fail(f"{name} was not lost")
+
+    monkeypatch.setattr(beside, "create_like", lost)
+    code, output = rollback(done, "--backup", str(backup))
+    assert code == 1
+    assert "restore stopped in step 2/4 (create a database): " in output
+    assert done.typed(command(output, "DROP DATABASE IF EXISTS", "_restored_"))[0] == 0
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ LIKE_THE_ORIGINAL = text("""
     SELECT concat_ws(' ', 'ENCODING', quote_literal(pg_encoding_to_char(d.encoding)),
         'LC_COLLATE', quote_literal(d.datcollate), 'LC_CTYPE', quote_literal(d.datctype),
         CASE d.datlocprovider WHEN 'i' THEN 'LOCALE_PROVIDER icu ICU_LOCALE' || quote_literal(l.name)
-            WHEN 'b' THEN 'LOCALE_PROVIDER builtin BUILTIN_LOCALE' || quote_literal(l.name) END)
+            WHEN 'b' THEN 'LOCALE_PROVIDER builtin BUILTIN_LOCALE' || quote_literal(l.name) END,
+        'ICU_RULES' || quote_literal(to_jsonb(d) ->> 'daticurules'))
     FROM pg_database AS d,
         LATERAL (SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')) AS l (name)
     WHERE datname = current_database()
@@ -69,6 +70,8 @@ ADMINISTRATOR = text("""
         AND pg_has_role(r.oid, datdba, 'MEMBER') AND pg_has_role(r.oid, current_user, 'MEMBER'))
     ORDER BY r.oid <> datdba, NOT rolsuper, r.oid LIMIT 1
 """)
+
+LONGEST = 63  # bytes of a name
 
 # A note for each psql command.
 PASSWORD = "psql asks for the password, or takes PGPASSWORD"  # noqa: S105
@@ -150,7 +153,7 @@ def way_back(operation: Operation, introduction: str, backup: str | Path) -> str
         introduction: the sentence before the commands.
         backup: the file.
     """
-    name = f"{operation.database[:33]}_restored_{operation.stamp.lower()}"
+    name = named(operation.database, "restored", operation.stamp)
     with suppress(CommandError, SQLAlchemyError), quiet(), connect(operation.engine) as connection:
         if obstacle(connection):
             prepare = creation(connection, operation.url, name)
@@ -159,6 +162,18 @@ def way_back(operation: Operation, introduction: str, backup: str | Path) -> str
                 paragraph("and then:", command)
             )
     return paragraph(f"{introduction}:", operation.command("rollback", "--backup", backup))
+
+
+def named(database: str, what: str, stamp: str) -> str:
+    """Return a name for a database beside another one, which PostgreSQL does not cut.
+
+    Args:
+        database: the other one.
+        what: what became of the new one: restored, replaced.
+        stamp: the time.
+    """
+    end = f"_{what}_{stamp.lower()}"
+    return database.encode()[: LONGEST - len(end)].decode(errors="ignore") + end
 
 
 def administrator(connection: Connection, *, superuser: bool = False) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import command
 from alembic.util import CommandError
 from sqlalchemy import URL, Engine, NullPool, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from database import configured_url, make_engine
 from migrate.chain import Revision
@@ -41,7 +41,18 @@ TABLE_COUNT = """
         SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e'
     )
 """
-TABLES = text(TABLE_COUNT)
+# What somebody has made in a database: relations, functions, types.
+MADE = text("""
+    SELECT count(*) FROM (
+        SELECT CAST('pg_class' AS regclass), oid, relnamespace FROM pg_class WHERE relkind NOT IN ('i', 'I')
+        UNION ALL SELECT CAST('pg_proc' AS regclass), oid, pronamespace FROM pg_proc
+        UNION ALL SELECT CAST('pg_type' AS regclass), oid, typnamespace FROM pg_type
+            WHERE typtype IN ('e', 'd', 'r')
+    ) AS made (class, id, namespace) JOIN pg_namespace AS n ON n.oid = namespace
+    WHERE nspname <> 'information_schema' AND nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = class AND objid = id AND deptype = 'e'
+    )
+""")
 # A backup also has rows of an extension's table if the extension marks them as the user's.
 TABLES_WITH_ROWS = text(
     f"{TABLE_COUNT} OR relkind = 'r' AND c.oid IN (SELECT unnest(extconfig) FROM pg_extension)"
@@ -200,11 +211,12 @@ class Restore(Operation):
 
     def __init__(self, options: RestoreOptions) -> None:
         super().__init__(options)
-        self.new = options.into or f"{self.database[:33]}_restored_{self.stamp.lower()}"
+        self.new = options.into or beside.named(self.database, "restored", self.stamp)
         self.new_engine = make_engine(
             self.url.set(database=self.new), poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
         self.created = False
+        self.lost = False  # the connection, before the server said whether it has created it
         self.restored = False
         self.original = True
         self.refused: list[str] = []
@@ -258,15 +270,19 @@ class Restore(Operation):
         """
         if self.options.into:
             with connect(self.new_engine) as connection:
-                if self.new == self.database or connection.scalar(TABLES):
+                if self.new == self.database or connection.scalar(MADE):
                     raise CommandError(f"{self.new} is not empty: --into takes an empty database")
         else:
             with connect(self.server) as connection:
                 if obstacle := beside.obstacle(connection):
                     self.prepare = beside.creation(connection, self.url, self.new)
                     raise CommandError(f"{obstacle}: an administrator has to make the new one")
-                beside.create_like(connection, self.new)
                 self.created = True
+                try:
+                    beside.create_like(connection, self.new)
+                except DBAPIError as error:
+                    self.created = self.lost = error.connection_invalidated
+                    raise
                 self.refused = beside.settle(connection, self.new)
             if self.refused:
                 log.warning("    not set, a superuser has to: %s", ", ".join(self.refused))
@@ -301,8 +317,8 @@ class Restore(Operation):
         """Drop the new database of a failed restore, if this run created it."""
         if self.created:
             with suppress(CommandError, SQLAlchemyError), connect(self.server) as connection:
-                beside.execute(connection, f"DROP DATABASE {beside.quoted(self.new)} WITH (FORCE)")
-                self.created = False
+                beside.execute(connection, f"DROP DATABASE IF EXISTS {beside.quoted(self.new)} WITH (FORCE)")
+                self.created = self.lost  # the server may still be creating it
 
     def switch(self) -> Iterator[str]:
         """Yield the commands that put the new database in the place of the old one."""
@@ -318,7 +334,7 @@ class Restore(Operation):
             "To switch, either have the programs use it:",
             *(f"{name}={beside.address(url, 'PASSWORD')}" for name, url in self._urls().items()),
         )
-        aside = f"{self.database[:33]}_replaced_{self.stamp.lower()}"
+        aside = beside.named(self.database, "replaced", self.stamp)
         old, new = beside.quoted(self.database), beside.quoted(self.new)
         renames = (
             [(self.new, f"ALTER DATABASE {old} RENAME TO {beside.quoted(aside)}")] if self.original else []
@@ -335,7 +351,7 @@ class Restore(Operation):
     def ways(self) -> Iterator[str]:
         """Yield the state after a failure, and the commands to go on."""
         yield f"The database {self.database} is as it was."
-        drop = f"DROP DATABASE {beside.quoted(self.new)}"
+        drop = f"DROP DATABASE IF EXISTS {beside.quoted(self.new)}"
         if self.restored:
             yield f"The backup is restored in {self.new}, which stays: look at it."
         if self.created:
