@@ -5,9 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 
-from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import NullPool
 
@@ -203,6 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_a_mixture(parser, options)
     if options.run is deploy and options.json and not options.dry_run:
         parser.error("--json is for --dry-run: it prints the plan")
+    # A name that the terminal's encoding does not have is printed even so.
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with clear_errors():
             return int(options.run(options) or 0)
@@ -269,7 +273,7 @@ def copy_scenario(options: argparse.Namespace) -> None:
         only=options.only, same=options.same, anyway=options.anyway,
     )  # fmt: skip
     for path in copying.copy(
-        wanted, ask=input if sys.stdin.isatty() else None, say=partial(print, file=sys.stderr)
+        wanted, ask=input if sys.stdin and sys.stdin.isatty() else None, say=partial(print, file=sys.stderr)
     ):
         print(path)
 
@@ -375,7 +379,7 @@ def smoke_test(options: argparse.Namespace) -> None:
     """Run the usual smoke test, and print how many models it has read."""
     from migrate.operate import smoke
 
-    print(f"{smoke.test(Config(options.config))} models can be read")
+    print(f"{smoke.test(read_config(options.config))} models can be read")
 
 
 def status(options: argparse.Namespace) -> int:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
 
-from migrate.run.failures import one_line
+from migrate.run.failures import advice, one_line
 from postgres.errors import PostgresError
 
 # The exit code that a shell gives for a program that SIGPIPE ended.
@@ -42,6 +43,8 @@ def clear_errors() -> Iterator[None]:
         ) from error
     except PostgresError as error:
         raise CommandError(str(error)) from error
+    except DBAPIError as error:
+        raise CommandError(f"{one_line(error)}{advice(error)}") from error
     except KeyboardInterrupt as error:
         raise CommandError("stopped on request") from error
     except SystemExit as error:

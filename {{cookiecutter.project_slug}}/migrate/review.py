@@ -110,7 +110,7 @@ def show(target: str, *, as_json: bool) -> int:
     """
     found = review(target)
     if as_json:
-        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        print(json.dumps(asdict(found), indent=2))
         return CODES[found.verdict]
     print(f"{found.verdict}: {found.file} ({found.revision}): {found.summary}")
     if found.measured:

@@ -28,7 +28,7 @@ def as_json(entries: Iterable[Entry]) -> str:
         }
         for entry in entries
     ]
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json.dumps(found, indent=2)
 
 
 def timings(entries: Iterable[Entry], rows: int) -> str:
@@ -76,7 +76,6 @@ def predictions_as_json(found: Predicted) -> str:
             ],
         },
         indent=2,
-        ensure_ascii=False,
     )
 
 
@@ -88,7 +87,7 @@ def show_progress(number: int, count: int, revision: Revision | None) -> None:
         count: how many there are.
         revision: the present one; None at the end.
     """
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         bar = "#" * (number * 30 // count)
         line = f"{bar:.<30} {number}/{count} {revision.path.stem}" if revision else ""
         sys.stderr.write(f"\r\x1b[K{line[:100]}")

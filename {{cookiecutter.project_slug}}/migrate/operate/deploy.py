@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import shutil
+import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -112,7 +114,7 @@ class Deploy(Operation):
         if self.options.dry_run:
             log.info("dry run: nothing has been changed")
             if self.options.as_json:
-                print(json.dumps(self.as_json(), indent=2, ensure_ascii=False))
+                print(json.dumps(self.as_json(), indent=2))
             return
         if self.pending:
             self.step(5)
@@ -350,6 +352,7 @@ class Deploy(Operation):
         config = Config(self.options.config, output_buffer=output)
         with (
             quiet(),
+            redirect_stdout(sys.stderr),  # what a revision prints is no part of a plan as JSON
             EnvironmentContext(
                 config,
                 self.scripts,

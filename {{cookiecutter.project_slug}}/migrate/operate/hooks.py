@@ -55,9 +55,9 @@ def execute(command: str, **environment: str) -> None:
         finally:
             output.seek(0)
             for line in output.read().decode(errors="replace").splitlines():
-                log.info("    | %s", _without_passwords(line))
+                log.info("    | %s", without_passwords(line))
     if code:
-        raise HookError(f"`{command}` failed with exit code {code}")
+        raise HookError(f"`{without_passwords(command)}` failed with exit code {code}")
 
 
 def _code(process: subprocess.Popen[bytes]) -> int:
@@ -76,15 +76,23 @@ def _code(process: subprocess.Popen[bytes]) -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the shell, and the processes that it has started."""
+    """End the shell, and the processes that it has started; kill them if they do not end."""
     if sys.platform == "win32":
         process.terminate()
     elif process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
-    process.wait()
+    try:
+        process.wait(client.END_SECONDS)
+    except subprocess.TimeoutExpired:
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def _without_passwords(line: str) -> str:
+def without_passwords(line: str) -> str:
+    """Return a line with *** in the place of the database's passwords."""
     urls = (configured_url(), configured_url(for_migrations=True))
     secrets = {secret for url in urls if url for secret in client.secrets(url)}
     for secret in secrets | {quote(secret, safe="") for secret in secrets}:

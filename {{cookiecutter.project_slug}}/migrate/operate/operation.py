@@ -9,6 +9,7 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from configparser import Error as ConfigParserError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,8 +30,9 @@ from migrate.chain import Revision
 from migrate.operate import hooks
 from migrate.operate import log as logs
 from migrate.run.connection import address, connect
-from migrate.run.failures import one_line
+from migrate.run.failures import advice, one_line
 from migrate.run.signals import clean_up, interruptible, stop_if_told
+from migrate.run.unknown import refuse_unknown
 from migrate.target import allowed_url
 from postgres.errors import PostgresError
 
@@ -79,7 +81,7 @@ def must_be_able_to_ask(*, yes: bool) -> None:
     Raises:
         CommandError: there is no terminal.
     """
-    if not yes and not sys.stdin.isatty():
+    if not yes and not (sys.stdin and sys.stdin.isatty()):
         raise CommandError("there is no terminal to ask for confirmation on: give --yes")
 
 
@@ -144,7 +146,8 @@ class Operation(ABC):
             except OSError as error:
                 return self._failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
             except (*EXPECTED, SystemExit) as error:
-                return self._failed(one_line(error))  # the other lines of a client program may hold data
+                # The other lines of a client program may hold data.
+                return self._failed(f"{one_line(error)}{advice(error)}")
             except Exception as error:
                 # Probably a bug in a revision: log the traceback, which shows the line.
                 log.exception("unexpected")
@@ -156,9 +159,20 @@ class Operation(ABC):
         # One log record, so that each command is alone on its line, and can be copied.
         log.error(
             "%s stopped in step %d/%d (%s): %s\n%s",
-            self.name, self.number, len(self.steps), title, message, "\n".join(self.ways()),
+            self.name, self.number, len(self.steps), title, message, "\n".join(self._ways()),
         )  # fmt: skip
         return 1
+
+    def _ways(self) -> Iterator[str]:
+        """Yield the lines of `ways`. If they cannot be found out, the failure itself must still be told."""
+        try:
+            yield from self.ways()
+        except (*EXPECTED, OSError, KeyboardInterrupt) as error:
+            reason = "stopped on request" if isinstance(error, KeyboardInterrupt) else one_line(error)
+            yield (
+                f"What is left to do could not be found out ({reason}): "
+                f"{self.alembic('current')} tells where the database is."
+            )
 
     def step(self, number: int) -> None:
         """Announce a step."""
@@ -186,12 +200,12 @@ class Operation(ABC):
                 self.step(finish)
                 self.hook("on_finish", "failed")
             # Report the first failure.
-            except (hooks.HookError, KeyboardInterrupt) as error:
+            except (hooks.HookError, OSError, KeyboardInterrupt) as error:
                 self.hook_failed = str(error) or "stopped on request"
             self.number = failed_in
             raise
-        self.step(finish)
         try:
+            self.step(finish)
             self.hook("on_finish", "succeeded")
         except KeyboardInterrupt:
             raise hooks.HookError("stopped on request, so maintenance mode may still be on") from None
@@ -204,7 +218,7 @@ class Operation(ABC):
         """
         if command := self.section.get(name):
             hooks.execute(command, **({"DEPLOY_RESULT": result} if result else {}))
-            log.info("    done: %s", command)
+            log.info("    done: %s", hooks.without_passwords(command))
         else:
             log.info("    none in %s", shown(self.options.config))
 
@@ -255,14 +269,23 @@ class Operation(ABC):
         return _revisions(downgrade_steps(self.scripts, target, heads))
 
     def state(self) -> tuple[tuple[str, ...] | None, str]:
-        """Return where the database is after a failure, as revisions and in words."""
-        with suppress(CommandError, SQLAlchemyError):
+        """Return where the database is after a failure, as revisions and in words.
+
+        The revisions are None if they are not known, or have no files.
+        """
+        try:
             heads = self.heads()
-            return heads, f"The database {self.database} is at {at(heads)}."
-        return None, (
-            f"The database {self.database} cannot be reached, so its revision is not known: "
-            f"{self.alembic('current')} tells it when the server is back."
-        )
+        except (CommandError, SQLAlchemyError):
+            return None, (
+                f"The database {self.database} cannot be reached, so its revision is not known: "
+                f"{self.alembic('current')} tells it when the server is back."
+            )
+        where = f"The database {self.database} is at {at(heads)}"
+        try:
+            refuse_unknown(self.scripts, heads)
+        except CommandError:
+            return None, f"{where}, and no file here has that revision."
+        return heads, f"{where}."
 
     # Files and commands
 
@@ -289,11 +312,16 @@ def read_config(path: Path) -> Config:
     """Return the configuration of an ini file.
 
     Raises:
-        CommandError: there is no such file.
+        CommandError: there is no such file, or it is no ini file.
     """
     if not path.is_file():
         raise CommandError(f"{path} is not there: --config names an ini file such as production.ini")
-    return Config(path, stdout=io.StringIO())
+    config = Config(path, stdout=io.StringIO())
+    try:
+        config.file_config.sections()
+    except (ConfigParserError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    return config
 
 
 def default_config() -> Path:

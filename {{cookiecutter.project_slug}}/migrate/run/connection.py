@@ -24,6 +24,11 @@ ADVICE = (
     ("translate host", "check the host"),
     ("connection refused", "check the host and the port, and that the server is running"),
     ("pooling mode", "connect past the pooler"),
+    ("too many c", "a run needs two connections: end other sessions, or raise the limit"),
+    (
+        "connection slots",
+        "a run needs two connections: end other sessions, or raise the limit",
+    ),
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
@@ -38,6 +43,10 @@ UNLIMITED = (
     "('quote_all_identifiers', 'off'), ('client_encoding', 'UTF8')"
     ") AS wanted (name, value) USING (name); END $$"
 )
+
+# How long our sessions wait for a lock, before a run sets its own limit: without one, a session that
+# has locked Alembic's table would make every command hang, with no word of why.
+LOCK_TIMEOUT = "SET lock_timeout = '10s'"
 
 # The settings that name the database, unless a program gives a connection or a URL.
 URL_SETTINGS = "DATABASE_URL or MIGRATION_DATABASE_URL"
@@ -64,6 +73,7 @@ def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection
     with connection:
         check_server(connection)
         check_session(connection)
+        connection.execute(text(LOCK_TIMEOUT))
         free(connection)
         yield connection
 

@@ -18,6 +18,7 @@ ADVICE = {
     "57014": "set a longer statement_timeout, or 0, and run again",
     "57P": "run again when the server is back",
     "08": "run again when the server is back",
+    "55P03": "end the session that holds the lock, or run again when it has ended",
     "42501": "grant it to the role, or run as the owner (MIGRATION_DATABASE_URL)",
 }
 

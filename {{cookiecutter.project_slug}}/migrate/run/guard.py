@@ -216,6 +216,7 @@ class Run:
                     for statement in limits(self.settings):
                         self.connection.execute(text(statement))
                     self.connection.commit()
+                    self.outcome.clear()
                     with recorded(self.migration):
                         run_steps(self.migration)
                     return

@@ -20,6 +20,7 @@ from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
 
+END_SECONDS = 5.0  # the time for the thread to end
 LINE_SECONDS = 5.0  # between two lines in a log; a terminal has one line that changes
 
 INDEX_BUILD = text("""
@@ -28,6 +29,8 @@ INDEX_BUILD = text("""
         CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
     FROM pg_stat_progress_create_index WHERE pid = :pid
 """)
+# A commit that waits for a synchronous standby holds its locks, and no session blocks it.
+UNCONFIRMED = text("SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = :pid")
 WAITS_FOR = text("SELECT :pid = ANY (pg_blocking_pids(:other))")
 DONE_OF = re.compile(r"(?P<what>.*?)(?P<done>\d+) of (?P<total>\d+)(?P<unit>.*)")
 
@@ -47,7 +50,7 @@ class Progress:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._works_in = threading.get_ident()
         self._blockers = ""
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr is not None and sys.stderr.isatty()
         self.clear()
 
     def __enter__(self) -> "Progress":
@@ -64,7 +67,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(END_SECONDS)  # it may be waiting for a server that does not answer
         self.clear()
 
     def clear(self) -> None:
@@ -76,9 +79,7 @@ class Progress:
 
     def erase(self) -> None:
         """Erase the changing line, so that another line can be written."""
-        if self._live:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._show("")
 
     def blockers(self) -> str:
         """Return what blocked the statement that has just failed."""
@@ -104,6 +105,8 @@ class Progress:
         if found := list(blockers(connection, self._pid, show_queries=self._settings.show_queries)):
             self._blockers = ", ".join(found)
             self._say(f"waiting for {self._blockers}")
+        if connection.scalar(UNCONFIRMED, {"pid": self._pid}):
+            self._say("the commit waits for a standby of synchronous_standby_names")
         for index, phase, done, total in connection.execute(INDEX_BUILD, {"pid": self._pid}):
             if total:
                 self._say(f"{index}: {phase}, {done * 100 // total} %")
@@ -125,12 +128,18 @@ class Progress:
     def _say(self, line: str) -> None:
         if self._live:
             # A line that wraps could not be erased.
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{line[:width]}")
-            sys.stderr.flush()
+            self._show(line[: shutil.get_terminal_size().columns - 1])
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             log.info(line)
+
+    def _show(self, line: str) -> None:
+        if self._live:
+            try:
+                sys.stderr.write(f"\r\x1b[K{line}")
+                sys.stderr.flush()
+            except OSError:  # the terminal was closed, and the run goes on
+                self._live = False
 
 
 def waiting(thread: int) -> psycopg.Connection | None:
