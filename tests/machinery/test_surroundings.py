@@ -267,6 +267,39 @@ def require(database: Database, standby: str) -> None:
         connection.execute(text("SELECT pg_reload_conf()"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("patient", [False, True])
+def test_of_two_deploys_the_second_waits_before_its_on_start(
+    patient: bool, empty: Database, chain: Chain
+) -> None:
+    empty.execute("CREATE TABLE go ()")
+    until = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM go) LOOP PERFORM pg_sleep(0.1); END LOOP; END $$"
+    made = site(empty, chain(until))
+    trail = made.folder / "trail"
+    made.configure(on_start=f"echo start $WHO >> {trail}", on_finish=f"echo finish $WHO >> {trail}")
+    made.environment["WHO"] = "first"
+    first = made.start("deploy", "--config", str(made.ini), "--yes")
+    wait_for(lambda: empty.running("DO $$ BEGIN WHILE%"))
+    made.environment |= {"WHO": "second", "MIGRATE_RUNNER_WAIT": "1min" if patient else "100ms"}
+    second = made.start("deploy", "--config", str(made.ini), "--yes")
+    if patient:
+        wait_for(lambda: "waiting for another run" in made.files(".log")[-1].read_text())
+    else:
+        said, _ = second.communicate(timeout=60)
+        assert second.returncode == 1
+        assert "stopped in step 6/10 (on_start): another run of the migrations has not ended in 0.1 s" in said
+        assert "Nothing has been changed." in said
+    empty.execute("INSERT INTO go DEFAULT VALUES")
+    output, _ = first.communicate(timeout=60)
+    assert first.returncode == 0, output
+    done = ["start first", "finish first"]
+    if patient:
+        said, _ = second.communicate(timeout=60)
+        assert second.returncode == 0, said
+        done += ["start second", "finish second"]
+    assert trail.read_text().splitlines() == done
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["history"]])
 def test_a_role_without_rights_gets_one_line(arguments: list[str], head: Database) -> None:
     role = f"{head.url.database}_none"

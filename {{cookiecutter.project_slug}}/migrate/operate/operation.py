@@ -23,7 +23,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import ROOT, make_engine
+from database import ROOT, environments, make_engine
 from migrate import ledger
 from migrate.alembic_internals import downgrade_steps, upgrade_steps
 from migrate.chain import Revision
@@ -31,6 +31,8 @@ from migrate.operate import hooks
 from migrate.operate import log as logs
 from migrate.run.connection import address, connect
 from migrate.run.failures import advice, one_line
+from migrate.run.runner import single_runner
+from migrate.run.settings import Settings
 from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.unknown import refuse_unknown
 from migrate.target import allowed_url
@@ -184,13 +186,26 @@ class Operation(ABC):
     def maintenance(self, start: int, finish: int) -> Iterator[None]:
         """Run `on_start`, and at the end `on_finish`, even after a failure.
 
+        Another deploy or rollback of the same database waits until then: its `on_finish` would end the
+        maintenance mode of this one.
+
         Args:
             start: the number of the step `on_start`; 0 to leave it out.
             finish: the number of the step `on_finish`.
+
+        Raises:
+            CommandError: another one did not end in time.
         """
+        if start:
+            self.step(start)
+        wait = Settings.load(self.config, {}, *environments()).runner_wait
+        with single_runner(self.engine, "deploy or rollback", wait), self._hooks(start, finish):
+            yield
+
+    @contextmanager
+    def _hooks(self, start: int, finish: int) -> Iterator[None]:
         try:
             if start:
-                self.step(start)
                 self.hook("on_start")
             yield
         except BaseException:

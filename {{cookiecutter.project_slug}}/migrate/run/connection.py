@@ -24,10 +24,10 @@ ADVICE = (
     ("translate host", "check the host"),
     ("connection refused", "check the host and the port, and that the server is running"),
     ("pooling mode", "connect past the pooler"),
-    ("too many c", "a run needs two connections: end other sessions, or raise the limit"),
+    ("too many c", "a run needs two connections, a deploy three: end other sessions, or raise the limit"),
     (
         "connection slots",
-        "a run needs two connections: end other sessions, or raise the limit",
+        "a run needs two connections, a deploy three: end other sessions, or raise the limit",
     ),
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
