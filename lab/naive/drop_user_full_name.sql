@@ -1,4 +1,4 @@
--- Instead of: first_name || ' ' || last_name on the way back, which is NULL for "Cher"
+-- Instead of: first_name || ' ' || last_name on the way back, which gives NULL for "Cher", who has no last name
 -- way: downgrade
 -- claim: loses users.full_name
 

@@ -1,7 +1,8 @@
 """Create webhooks: what autogenerate wrote, with the changes of a review.
 
 The review added server defaults for id and is_active, so an INSERT need not name them. It
-removed an index on is_active: nearly all of its values are true, so it narrows no search.
+removed an index on is_active: nearly all of its values are true, so it does not help to find
+the active ones.
 
 Scenario: add a table, from a model
 Instead of: committing what autogenerate wrote, unread

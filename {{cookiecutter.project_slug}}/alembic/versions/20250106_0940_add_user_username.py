@@ -2,8 +2,8 @@
 
 Old code inserts users without a username until its last process has ended. The default gives
 them a unique name, which the user may change later. It is set after the column is added, for
-two reasons. Existing users keep NULL, so the next revision finds them. And a computed default
-in ADD COLUMN rewrites the table.
+two reasons. Existing users keep NULL, so the next revision finds them. And a volatile default
+in ADD COLUMN, such as one of gen_random_uuid(), rewrites the table.
 
 A trigger that makes the name from the email is no solution. Two transactions that insert
 sam@example.com and sam@example.org at once cannot see each other: both would choose "sam".

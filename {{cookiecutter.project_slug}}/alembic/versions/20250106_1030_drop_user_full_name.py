@@ -10,7 +10,7 @@ full_name comes back as the parts with one blank between them. Blanks before, af
 the parts, as they were typed, are lost; those within the last name stay.
 
 Scenario: split a column in two, last step: drop the old column
-Instead of: first_name || ' ' || last_name on the way back, which is NULL for "Cher"
+Instead of: first_name || ' ' || last_name on the way back, which gives NULL for "Cher", who has no last name
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.full_name as it was typed; it comes back joined from its parts
 Deploy: after the code that knows full_name is gone

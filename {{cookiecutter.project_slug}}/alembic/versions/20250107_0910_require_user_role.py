@@ -8,7 +8,8 @@ scan of the second. A constraint of an earlier run is kept; a valid one is not s
 The foreign key locks both tables, the parent first: the order of code that reads a role and
 then its users.
 
-role_id has no index: the foreign key needs one only when a role is deleted, and roles are not.
+role_id has no index: the foreign key needs one only when a role is deleted or its id changes,
+and neither happens.
 
 Scenario: add a NOT NULL and a foreign key to a big live table
 Instead of: SET NOT NULL and ADD FOREIGN KEY, which scan all users while no session can read or write the

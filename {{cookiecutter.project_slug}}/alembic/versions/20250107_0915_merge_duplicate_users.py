@@ -18,8 +18,8 @@ Locks: users RowExclusiveLock, documents RowExclusiveLock, webhooks RowExclusive
     audit_logs RowExclusiveLock, roles RowShareLock; one user and one batch of rows at a time
 Rollback: loses users (who were merged stay so), documents.user_id, webhooks.user_id, webhooks.is_active,
     audit_logs.user_id
-Deploy: after the code that finds a user by lower(email); before it, users who type theirs otherwise
-    cannot log in any more
+Deploy: after the code that finds a user by lower(email); before it, a merged user who types
+    the address in another case cannot log in
 Needs: users.email is NOT NULL; documents.user_id refers to users; webhooks.user_id refers to users;
     audit_logs.user_id refers to users; no other table that refers to users
 Adapt: table users, key uuid, columns email phone first_name last_name created_at, table documents, key

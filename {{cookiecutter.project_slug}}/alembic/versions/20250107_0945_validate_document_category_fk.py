@@ -2,7 +2,7 @@
 
 VALIDATE does the scan that ADD FOREIGN KEY would do under its lock. It has a transaction of
 its own, and reads and writes go on. From now on PostgreSQL knows that every row obeys the key,
-and a restore checks every row.
+and a restore of a dump checks every row too.
 
 Scenario: validate a foreign key
 Instead of: leaving it NOT VALID, so that nothing proves that no orphan is left

@@ -2,9 +2,9 @@
 
 The server copies the hashes from table to table. They do not pass through Python and stand in
 no statement, so none can reach a log. If a password changes meanwhile, the trigger makes the
-row, and ON CONFLICT leaves it alone. FOR KEY SHARE skips users that are deleted meanwhile, and
-lets code update the others. The new ids are made from the users' ids, so every run gives the
-same rows.
+row, and ON CONFLICT leaves it alone. FOR KEY SHARE skips users that are deleted meanwhile.
+Code can update the others; only a change of an email or a username waits for the batch. The
+new ids are made from the users' ids, so every run gives the same rows.
 
 Scenario: copy secrets from one table to another
 Instead of: reading them into Python, from where they get into echoed SQL, tracebacks and memory dumps

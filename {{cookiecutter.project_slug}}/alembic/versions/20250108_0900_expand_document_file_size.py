@@ -1,6 +1,6 @@
 """Add documents.new_file_size, a bigint, and keep it equal to file_size: the expand step.
 
-An integer holds at most 2,147,483,647: as a size, not quite 2 GiB. Integer and bigint are
+An integer holds at most 2,147,483,647: in bytes, one less than 2 GiB. Integer and bigint are
 stored with different widths, so ALTER COLUMN … TYPE rewrites every row. Adding a second column
 is a catalogue change, and it can be backfilled while reads and writes go on.
 

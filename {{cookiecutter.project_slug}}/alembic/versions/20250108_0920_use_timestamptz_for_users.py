@@ -13,7 +13,8 @@ Scenario: add a time zone to timestamps without a rewrite
 Instead of: ALTER COLUMN … TYPE timestamptz USING created_at AT TIME ZONE 'UTC', which rewrites the table
 Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: after the code that accepts both types; Python refuses to compare one with the other
+Deploy: after the code that accepts both types; Python refuses to compare a datetime that has
+    a zone with one that has none
 Needs: users.created_at is timestamp without time zone; users.updated_at is timestamp without time zone;
     no index on users.created_at; no index on users.updated_at; values that are in UTC; connections that
     prepare no statements

@@ -8,7 +8,8 @@ Scenario: change several tables, one lock at a time
 Instead of: both tables in one transaction, which stalls both of them while it waits for one lock
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
-Deploy: after the code that accepts both types; Python refuses to compare one with the other
+Deploy: after the code that accepts both types; Python refuses to compare a datetime that has
+    a zone with one that has none
 Needs: documents.created_at is timestamp without time zone; documents.updated_at is timestamp without
     time zone; no index on documents.created_at; no index on documents.updated_at; values that are in
     UTC; connections that prepare no statements

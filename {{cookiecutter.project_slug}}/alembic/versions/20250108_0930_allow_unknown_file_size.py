@@ -1,8 +1,8 @@
 """Allow NULL in documents.file_size, for a size that is not known.
 
-Until now 0 meant that, and averages counted it in. DROP NOT NULL changes one catalogue entry.
-The way back needs a value for every NULL, and a scan: the downgrade writes 0 in batches, and
-then validates a CHECK, as in require_user_role.
+Until now 0 meant "not known", and an average counted it as a size of 0. DROP NOT NULL changes
+one catalogue entry. The way back needs a value for every NULL, and a scan: the downgrade
+writes 0 in batches, and then validates a CHECK, as in require_user_role.
 
     deploy    the new code can read NULL; the old code, which writes 0, may still run
     allow     file_size may be NULL

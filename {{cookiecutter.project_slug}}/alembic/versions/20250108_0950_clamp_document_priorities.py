@@ -1,8 +1,8 @@
 """Bring every documents.priority into the range from 0 to 9, which the next revision requires.
 
-A priority outside the range meant "more urgent than any" or "less urgent than any", and so
-does the nearest limit. If no value is a fair replacement, raise an error and let a person
-decide.
+A priority outside the range meant "more urgent than any" or "less urgent than any", and the
+nearest limit means almost the same. If no value is a fair replacement, raise an error and let
+a person decide.
 
 The rows are mended before the CHECK is there, because the code that could break it is gone. So
 no UPDATE of another column is ever refused. If such code still runs, the CHECK must come

@@ -12,7 +12,7 @@ it; with CASCADE it would drop that object.
 Scenario: enable an extension
 Instead of: enabling it by hand, so that the next database lacks it
 Locks: none on existing tables
-Rollback: lossless; one that was there before goes too
+Rollback: lossless; also drops pg_trgm if it was there before this revision
 Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
 Needs: a role that may create an extension
 Adapt: nothing

@@ -2,8 +2,9 @@
 
 A B-tree serves only the beginning of a text. This index lists the groups of three letters of
 each title. It finds the titles that have all groups of the pattern, and checks these. It
-serves LIKE, ILIKE, regular expressions and `%` (similar). A pattern without three letters in a
-row has no group, so the query reads everything. For whole words see index_document_search.
+serves LIKE, ILIKE, regular expressions and `%` (similar). A part of fewer than three letters,
+with % on both sides, has no group, so the query reads everything. For whole words see
+index_document_search.
 
 Scenario: search for a part of a text
 Instead of: LIKE '%…%' without an index or with a B-tree, both of which read every title

@@ -11,7 +11,7 @@ trusted: a role that may create in the database may enable it. (PostgreSQL 18 ha
 Scenario: enable GiST for plain types
 Instead of: an exclusion constraint alone, which fails because text has no operator class for GiST
 Locks: none on existing tables
-Rollback: lossless; one that was there before goes too
+Rollback: lossless; also drops btree_gist if it was there before this revision
 Deploy: before the revision that uses it; the server must have it installed (package postgresql-contrib)
 Needs: a user who may create an extension
 Adapt: nothing
