@@ -106,6 +106,12 @@ INTENTS = WISHES | {
     "bad row estimates": "create_document_statistics",
     "json stored as text": "expand_review_shift_options",
     "move a table to the archive schema": "move_review_shifts_to_archive",
+    "array to a table of its own": "expand_review_request_keywords",
+    "many to many instead of an array": "expand_review_request_keywords",
+    "json array to rows": "expand_review_request_remarks",
+    "move JSON into a child table": "expand_review_request_remarks",
+    "varchar to enum": "expand_review_request_urgency",
+    "change a text column to uuid": "expand_review_request_urgency",
 }
 
 

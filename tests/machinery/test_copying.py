@@ -123,6 +123,13 @@ AWKWARD = {
         INSERT INTO "Sales Data"."Audit Logs" ("User Id", "Action")
         SELECT n % 300 + 1, 'document.read' FROM generate_series(1, 600) AS n;
     """,
+    "create_review_requests": """
+        INSERT INTO "Sales Data"."Review Requests" ("Title", "Keywords", "Remarks", "Urgency")
+        SELECT 'request ' || n, ARRAY['tax', 'year ' || n % 7, NULL],
+            (ARRAY['[{"page": 1, "text": "a"}, {"text": "b"}]', '["plain"]', '{}'])[n % 3 + 1]::jsonb,
+            (ARRAY['low-x', ' HIGH-X', 'asap', NULL])[n % 4 + 1]
+        FROM generate_series(1, 300) AS n;
+    """,
 }
 ROWS = """
     SELECT format(

@@ -32,6 +32,18 @@ PERIODS = [
     (MOMENTS[3], "infinity"),
     *((f"2023-01-{day:02} 09:00+00", f"2023-01-{day:02} 12:00+00") for day in range(1, len(OPTIONS) - 2)),
 ]
+# Lists in an order, with the same twice, with NULL, and none.
+KEYWORDS: list[list[str | None] | None] = [
+    None, [], ["tax"], ["work", "tax", "work"], ["", None, " tax"], [None], ["ünï", "🦊", 'a,"b"'],
+    ["ملف", "k" * 200],
+]  # fmt: skip
+REMARKS = [
+    None, "[]", '[{"page": 1, "text": "Signed?"}, {"page": 1, "text": "Signed?"}]', '{"page": 1}',
+    '["plain", null, 5, ["deep"]]', '[{"page": "iii", "text": 5, "by": "sam"}]', "null",
+    '[{"page": 2147483648}, {"text": null}, {}]',
+]  # fmt: skip
+# Labels, and texts that are none.
+URGENCIES = [None, "", "high", "High", " LOW ", "asap", "normal", "n" * 200]
 
 TABLES: dict[str, dict[str, Any]] = {
     "users": with_past(
@@ -89,6 +101,31 @@ TABLES: dict[str, dict[str, Any]] = {
             for number, ((start, end), options) in enumerate(zip(PERIODS, OPTIONS, strict=True))
         ],
     },
+    "review_requests": {
+        "share": 0.2,
+        "columns": {
+            "title": "'Request ' || n",
+            "keywords": f"ARRAY[{one_of('tax', 'private', 'work')}, 'year ' || n % 7]",
+            "remarks": "jsonb_build_array(jsonb_build_object('page', n % 9, 'text', 'Signed?'))",
+            "urgency": one_of("low", "normal", "high"),
+        },
+        "awkward": [
+            {
+                "id": row_id("review request", number),
+                "title": "",
+                "keywords": keywords,
+                "remarks": remarks,
+                "urgency": urgency,
+            }
+            for number, (keywords, remarks, urgency) in enumerate(
+                zip(KEYWORDS, REMARKS, URGENCIES, strict=True)
+            )
+        ],
+    },
+    # Triggers write them.
+    "topics": {"share": 0},
+    "review_request_topics": {"share": 0},
+    "review_request_remarks": {"share": 0},
     "legacy_exports": {
         "share": 0.01,
         "columns": {"document_id": "md5('document ' || n)::uuid", "exported_at": sample.MOMENT},

@@ -239,6 +239,7 @@ WORDS = {
     "pg_trgm", "plpgsql", "privilege_type", "program_limit_exceeded", "read_only_sql_transaction", "s",
     "search_path", "security_invoker", "server_version_num", "session_user", "simple", "spgist", "sql",
     "string", "timezone", "true", "unique",
+    "app", "array", "copying", "ordinality", "value",
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",

@@ -16,14 +16,14 @@ Needs: nothing
 Adapt: table documents, table categories, name reporting
 
 Revision ID: 9136ba4cb6d0
-Revises: 572149ea2977
+Revises: dc46ad48ea93
 Create Date: 2025-01-17 09:00:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "9136ba4cb6d0"
-down_revision = "572149ea2977"
+down_revision = "dc46ad48ea93"
 branch_labels = None
 depends_on = None
 

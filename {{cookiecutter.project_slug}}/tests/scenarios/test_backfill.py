@@ -70,4 +70,4 @@ def test_all_backfills_are_the_same_loop() -> None:
                 (loops if is_the_loop(block, revision.slug) else others).append(revision.slug)
     # These two look anew after every batch for what is left to be done.
     assert others == ["merge_duplicate_users", "merge_duplicate_categories"]
-    assert len(loops) == 25
+    assert len(loops) == 31

@@ -28,6 +28,10 @@ UPGRADES = [
     ("switch_category_id", "categories", "documents"),
     ("contract_category_id", "categories", "documents"),
     ("drop_page_notes_fk", "document_pages", "page_notes"),
+    ("drop_review_request_keywords", "review_requests", "review_request_topics"),
+    ("drop_review_request_remarks", "review_requests", "review_request_remarks"),
+    ("drop_review_requests", "review_requests", "review_request_remarks"),
+    ("drop_review_requests", "topics", "review_request_topics"),
 ]
 DOWNGRADES = [
     ("create_initial_schema", "users", "documents"),
@@ -50,6 +54,9 @@ DOWNGRADES = [
     ("contract_category_id", "categories", "documents"),
     ("reference_document_page", "document_pages", "page_notes"),
     ("drop_page_notes_fk", "document_pages", "page_notes"),
+    ("expand_review_request_keywords", "review_requests", "review_request_topics"),
+    ("expand_review_request_keywords", "topics", "review_request_topics"),
+    ("expand_review_request_remarks", "review_requests", "review_request_remarks"),
 ]
 
 

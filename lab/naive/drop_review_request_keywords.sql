@@ -1,0 +1,4 @@
+-- Instead of: DROP COLUMN alone, which fails because a trigger names the column
+-- claim: fails 2BP01
+
+ALTER TABLE review_requests DROP COLUMN keywords;

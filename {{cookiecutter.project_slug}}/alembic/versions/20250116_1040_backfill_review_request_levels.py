@@ -1,0 +1,74 @@
+"""Fill review_requests.level for the texts that are labels and older than the trigger: the backfill step.
+
+The UPDATE sets urgency to itself, so that the trigger fires: only the trigger knows how a text becomes a
+label. A text that is none is left alone, as the trigger would leave it.
+
+Scenario: backfill a column of an enum by the trigger that keeps it
+Instead of: one UPDATE of all rows with a cast, which the first text that is no label undoes as a whole
+Locks: review_requests RowExclusiveLock; one batch of rows at a time
+Rollback: loses which review_requests.level were NULL; they stay until the column goes
+Deploy: after expand_review_request_urgency, at any time
+Needs: after expand_review_request_urgency; no trigger on review_requests sets updated_at
+Adapt: table review_requests, key uuid, columns urgency level, labels low normal high
+
+Revision ID: 2a0bc16fdf9f
+Revises: 91344580f46b
+Create Date: 2025-01-16 10:40:00.000000+00:00
+"""
+
+from alembic import op
+
+revision = "2a0bc16fdf9f"
+down_revision = "91344580f46b"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            DECLARE
+                batch_size integer := 1000;
+                total CONSTANT bigint := (
+                    SELECT reltuples FROM pg_class WHERE oid = 'review_requests'::regclass AND reltuples > 0
+                );
+                first_id uuid := (SELECT id FROM review_requests ORDER BY id LIMIT 1);
+                next_id uuid;
+                batch uuid[];
+                done bigint := 0;
+                started timestamptz;
+                took double precision;
+            BEGIN
+                WHILE first_id IS NOT NULL LOOP
+                    started := clock_timestamp();
+                    next_id := (
+                        SELECT id FROM review_requests WHERE id >= first_id
+                        ORDER BY id OFFSET batch_size LIMIT 1
+                    );
+                    batch := ARRAY(
+                        SELECT id FROM review_requests
+                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
+                            AND level IS NULL AND lower(btrim(urgency)) IN ('low', 'normal', 'high')
+                        ORDER BY id FOR NO KEY UPDATE
+                    );
+                    UPDATE review_requests SET urgency = urgency WHERE id = ANY (batch);
+                    COMMIT;
+                    done := done + batch_size;
+                    RAISE NOTICE 'backfill_review_request_levels: % review_requests',
+                        concat_ws(' of ', least(done, total), total);
+                    first_id := next_id;
+                    -- Next batch: as many rows as 50 ms allow. Pause: longer while a replica is behind.
+                    took := extract(epoch FROM clock_timestamp() - started);
+                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
+                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                    ) THEN 10 ELSE 0.1 END);
+                END LOOP;
+            END
+            $$
+        """)
+
+
+def downgrade() -> None:
+    pass
