@@ -30,6 +30,8 @@ INTENTS = WISHES | {
     "create next month's partition automatically": "make_webhook_deliveries_partitions",
     "view of active rows": "create_active_documents_view",
     "send a table to another database": "publish_documents",
+    "pause and resume a long backfill": "throttle_document_page_characters",
+    "backfill that watches replication lag": "throttle_document_page_characters",
     "primary key int to bigint": "expand_category_id",
     "we run out of ids": "expand_category_id",
     "swap the positions of two rows": "defer_document_page_number",

@@ -1,7 +1,8 @@
 """A backfill and a change of the schema beside a streaming replica that is read from, on two servers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import psycopg
@@ -24,6 +25,21 @@ TABLE = """
 """
 COUNT = "SELECT count(*) FROM users"
 BACKFILL = block(BACKEND, "assign_user_roles")
+# What the backfill works on that keeps its state in a table, and that table.
+PAGES = """
+    DROP TABLE IF EXISTS document_pages, characters_backfill;
+    CREATE TABLE document_pages (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), text text, characters integer
+    );
+    CREATE TABLE characters_backfill (
+        next_key text, filled bigint DEFAULT 0, batch_at timestamptz, ended_at timestamptz, waits_for text,
+        paused boolean DEFAULT false, rest float8 DEFAULT 0.1,
+        max_lag interval DEFAULT '5 s', max_wal bigint DEFAULT 1000000
+    );
+    INSERT INTO document_pages (text) SELECT repeat('x', n % 100) FROM generate_series(1, 3000) AS n;
+    INSERT INTO characters_backfill DEFAULT VALUES;
+"""
+THROTTLED = block(BACKEND, "backfill_document_page_characters")
 LAG = "SELECT max(replay_lag) FROM pg_stat_replication"
 
 
@@ -123,6 +139,47 @@ def test_a_replica_that_waits_for_its_queries_falls_behind_and_the_backfill_slow
     assert replicated.standby.value(f"{COUNT} WHERE role_id = 2") == 20_000
     print(f"backfill: {in_step:.1f} s, beside a replica that is behind {behind:.1f} s")
     assert behind > 3 * in_step
+
+
+def assert_waits(primary: Database, reason: str, until: Callable[[], object]) -> None:
+    """Check that the backfill with a state waits, says for what, and fills all rows after that is over."""
+    filled = "SELECT count(characters) FROM document_pages"
+    with ThreadPoolExecutor(1) as thread:
+        run = thread.submit(primary.psql, f"{THROTTLED};")
+        try:
+            wait_for(
+                lambda: run.done() or primary.value("SELECT waits_for FROM characters_backfill") == reason
+            )
+            time.sleep(2)
+            assert primary.value(filled) == 0
+        finally:
+            until()
+        run.result()
+    assert primary.value(filled) == 3000
+
+
+def test_a_backfill_with_a_state_waits_for_a_replica_that_is_behind(replicated: Replicated) -> None:
+    replicated.prepare(hot_standby_feedback="off", max_standby_streaming_delay="-1")
+    replicated.primary.psql(PAGES)
+    replicated.hold_back()
+    replicated.catch_up()
+    with report(replicated.standby) as query:
+        replicated.hold_back()
+        wait_for(lambda: replicated.primary.value(f"SELECT ({LAG}) > interval '6 s'"))
+        assert_waits(replicated.primary, "a replica that is behind", query.close)
+    replicated.catch_up()
+    assert replicated.standby.value("SELECT ended_at IS NOT NULL FROM characters_backfill")
+
+
+def test_a_backfill_with_a_state_waits_for_a_slot_whose_replica_is_away(replicated: Replicated) -> None:
+    replicated.prepare(hot_standby_feedback="on")
+    primary = replicated.primary
+    primary.psql("SELECT pg_create_physical_replication_slot('away', true);")
+    primary.psql(PAGES)
+    replicated.hold_back()  # writes some megabytes
+    replicated.catch_up()
+    gone = "SELECT pg_drop_replication_slot('away');"
+    assert_waits(primary, "a slot that keeps too much WAL", lambda: primary.psql(gone))
 
 
 def test_readers_of_the_replica_wait_behind_the_lock_of_a_revision_that_waits_for_a_query(

@@ -245,7 +245,7 @@ TYPES = {
     "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
     "regrole", "smallint", "text", "timestamptz", "trigger",
 }  # fmt: skip
-CATALOG = re.compile(r"(pg_|att|con|ind|inh|ref|rel|replay_)\w+|oid|classid")
+CATALOG = re.compile(r"(pg_|att|con|ind|inh|ref|rel|replay_|restart_)\w+|oid|classid")
 LOCALS = re.compile(r"""
     \bAS\ (\w+) | \bFOR\ (\w+)\ IN\b | \bFOREACH\ (\w+)\ IN\b | \bWITH\ (\w+)\ AS\b
     | \bTEMPORARY\ TABLE\ IF\ NOT\ EXISTS\ (\w+) | [(,]\ ?(\w+)\ (?:text|integer)\b

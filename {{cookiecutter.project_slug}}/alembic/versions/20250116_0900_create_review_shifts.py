@@ -16,7 +16,7 @@ Adapt: new table review_shifts, key uuid, columns user_id desk starts_at ends_at
     key uuid
 
 Revision ID: 6f0f097956fd
-Revises: 134592d10738
+Revises: 3f7953e7a270
 Create Date: 2025-01-16 09:00:00.000000+00:00
 """
 
@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "6f0f097956fd"
-down_revision = "134592d10738"
+down_revision = "3f7953e7a270"
 branch_labels = None
 depends_on = None
 

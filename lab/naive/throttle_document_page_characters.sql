@@ -1,0 +1,4 @@
+-- Instead of: a stored generated column, which rewrites the table while nobody can read or write it
+-- claim: rewrites document_pages
+
+ALTER TABLE document_pages ADD COLUMN characters integer GENERATED ALWAYS AS (length(text)) STORED;
