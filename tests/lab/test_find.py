@@ -32,6 +32,7 @@ INTENTS = WISHES | {
     "send a table to another database": "publish_documents",
     "pause and resume a long backfill": "throttle_document_page_characters",
     "backfill that watches replication lag": "throttle_document_page_characters",
+    "encrypt a column with a key of the application": "encrypt_shift_contact_phone",
     "primary key int to bigint": "expand_category_id",
     "we run out of ids": "expand_category_id",
     "swap the positions of two rows": "defer_document_page_number",

@@ -126,6 +126,12 @@ TABLES: dict[str, dict[str, Any]] = {
     "topics": {"share": 0},
     "review_request_topics": {"share": 0},
     "review_request_remarks": {"share": 0},
+    # None has a phone: nothing but an application can encrypt it, and a later revision asks for that.
+    "shift_contacts": {
+        "share": 0.2,
+        "columns": {"name": f"{FIRST} || ' ' || {LAST}", "phone": None},
+        "awkward": [{"name": name or "", "phone": None} for name in NAMES],
+    },
     "legacy_exports": {
         "share": 0.01,
         "columns": {"document_id": "md5('document ' || n)::uuid", "exported_at": sample.MOMENT},

@@ -16,14 +16,14 @@ Needs: nothing
 Adapt: table documents, table categories, name reporting
 
 Revision ID: 9136ba4cb6d0
-Revises: dc46ad48ea93
+Revises: 63337c30dff0
 Create Date: 2025-01-17 09:00:00.000000+00:00
 """
 
 from alembic import op
 
 revision = "9136ba4cb6d0"
-down_revision = "dc46ad48ea93"
+down_revision = "63337c30dff0"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,7 @@
+-- Instead of: pgcrypto in an UPDATE, which shows the key in logs, pg_stat_activity and pg_stat_statements
+-- given: CREATE EXTENSION pgcrypto; CREATE TABLE vault AS SELECT 'correct horse battery staple' AS secret;
+--     INSERT INTO shift_contacts (name, phone) VALUES ('Ada', '+4930123456')
+-- claim: shows vault.secret in a statement
+
+ALTER TABLE shift_contacts ADD COLUMN phone_encrypted bytea;
+UPDATE shift_contacts SET phone_encrypted = pgp_sym_encrypt(phone, 'correct horse battery staple');
