@@ -4,7 +4,10 @@ import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -49,11 +52,17 @@ PARTMAN = """
     );
 """
 BLOATED = """
+    DROP TABLE IF EXISTS t, keyless;
     CREATE TABLE t (id integer PRIMARY KEY, n integer NOT NULL, wide text) WITH (autovacuum_enabled = off);
     INSERT INTO t SELECT n, 0, repeat('x', 200) FROM generate_series(1, 50000) AS n;
     UPDATE t SET n = 0;
     UPDATE t SET n = 0;
     CREATE TABLE keyless (n integer);
+"""
+# The locks that pg_repack has on the table.
+HELD = """
+    SELECT mode FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE application_name = 'pg_repack' AND relation = 't'::regclass AND granted
 """
 
 
@@ -110,6 +119,7 @@ class Writer(threading.Thread):
         super().__init__()
         self.url, self.stopped = database.url, threading.Event()
         self.written: dict[int, int] = {}
+        self.longest = 0.0  # of the times that an UPDATE took, in seconds
         self.error: Exception | None = None
 
     def run(self) -> None:
@@ -118,30 +128,68 @@ class Writer(threading.Thread):
                 for n in range(1, 1_000_000):
                     if self.stopped.is_set():
                         return
+                    begun = time.monotonic()
                     connection.execute("UPDATE t SET n = %s WHERE id = %s", [n, n % 997 + 1])
+                    self.longest = max(self.longest, time.monotonic() - begun)
                     self.written[n % 997 + 1] = n
         except psycopg.Error as error:
             self.error = error
 
 
-def test_pg_repack_makes_a_bloated_table_small_and_loses_no_write(database: Database) -> None:
+@contextmanager
+def writing(database: Database) -> Iterator[Writer]:
+    """Make a bloated table, and write to it beside a block."""
     database.psql(BLOATED)
-    before = database.value("SELECT pg_table_size('t')")
     writer = Writer(database)
     writer.start()
     try:
         wait_for(lambda: writer.written or writer.error)
-        code, said = repack(database, "t")
+        yield writer
     finally:
         writer.stopped.set()
         writer.join()
-    assert code == 0, said
+
+
+def assert_small_and_complete(database: Database, before: int, writer: Writer) -> None:
+    """Check that the table has lost what was dead, and nothing else."""
     assert writer.error is None
     assert database.value("SELECT pg_table_size('t')") < 0.5 * before
     assert dict(database.query("SELECT id, n FROM t WHERE n > 0")) == writer.written
     assert not database.query("SELECT FROM pg_trigger WHERE tgrelid = 't'::regclass")
+
+
+def test_pg_repack_makes_a_bloated_table_small_and_loses_no_write(database: Database) -> None:
+    with writing(database) as writer, ThreadPoolExecutor(1) as thread:
+        before = database.value("SELECT pg_table_size('t')")
+        begun, held = time.monotonic(), set()
+        run = thread.submit(repack, database, "t")
+        while not run.done():
+            held |= {mode for (mode,) in database.query(HELD)}
+        code, said = run.result()
+        took = time.monotonic() - begun
+    assert code == 0, said
+    assert_small_and_complete(database, before, writer)
+    print(f"pg_repack: {took:.1f} s, the longest wait {writer.longest:.3f} s")
+    assert writer.longest < took / 2
+    assert "AccessShareLock" in held  # for which an ALTER waits
     _, said = repack(database, "keyless")
     assert 'relation "public.keyless" must have a primary key or not-null unique keys' in said
+
+
+def test_vacuum_full_makes_it_small_too_and_keeps_the_application_out(database: Database) -> None:
+    with (
+        writing(database) as writer,
+        psycopg.connect(**client.parameters(database.url), autocommit=True) as connection,
+    ):
+        before = database.value("SELECT pg_table_size('t')")
+        begun = time.monotonic()
+        connection.execute("VACUUM FULL t")
+        took = time.monotonic() - begun
+        wrote = len(writer.written)
+        wait_for(lambda: writer.error or len(writer.written) > wrote or writer.longest > took / 2)
+    assert_small_and_complete(database, before, writer)
+    print(f"VACUUM FULL: {took:.1f} s, the longest wait {writer.longest:.3f} s")
+    assert writer.longest > took / 2
 
 
 def repack(database: Database, table: str) -> tuple[int, str]:
