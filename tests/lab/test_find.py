@@ -115,6 +115,8 @@ INTENTS = WISHES | {
     "move JSON into a child table": "expand_review_request_remarks",
     "varchar to enum": "expand_review_request_urgency",
     "change a text column to uuid": "expand_review_request_urgency",
+    "computed column": "add_review_shift_starts_on_generated",
+    "generated always as stored": "add_review_shift_starts_on_generated",
 }
 
 

@@ -88,6 +88,7 @@ TABLES: dict[str, dict[str, Any]] = {
             "ends_at": f"{HOUR} + (n + 1) * interval '1 hour'",
             "options": "json_build_object('language', 'de', 'pages', n)::text",
             "note": "'Shift ' || n",
+            "starts_on": None,  # the server computes it, or a trigger does
         },
         "awkward": [
             {

@@ -242,7 +242,7 @@ WORDS = {
     "app", "array", "copying", "ordinality", "value",
 }  # fmt: skip
 TYPES = {
-    "bigint", "boolean", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
+    "bigint", "boolean", "date", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
     "regrole", "smallint", "text", "timestamptz", "trigger",
 }  # fmt: skip
 CATALOG = re.compile(r"(pg_|att|con|ind|inh|ref|rel|replay_|restart_)\w+|oid|classid")

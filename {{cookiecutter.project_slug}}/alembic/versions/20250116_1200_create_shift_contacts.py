@@ -8,7 +8,7 @@ Needs: nothing
 Adapt: new table shift_contacts, key uuid, columns name phone
 
 Revision ID: 631957dbc4f1
-Revises: dc46ad48ea93
+Revises: 609ccf1a3fe2
 Create Date: 2025-01-16 12:00:00.000000+00:00
 """
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "631957dbc4f1"
-down_revision = "dc46ad48ea93"
+down_revision = "609ccf1a3fe2"
 branch_labels = None
 depends_on = None
 
