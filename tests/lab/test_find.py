@@ -117,6 +117,8 @@ INTENTS = WISHES | {
     "change a text column to uuid": "expand_review_request_urgency",
     "computed column": "add_review_shift_starts_on_generated",
     "generated always as stored": "add_review_shift_starts_on_generated",
+    "make a varchar shorter": "narrow_review_topics",
+    "fewer decimals": "narrow_review_topics",
 }
 
 

@@ -25,6 +25,13 @@ HOUR = "timestamptz '2025-01-06 00:00+00'"
 OPTIONS = [
     None, "", "null", "not json", "{", '"text"', "[1, 2]", '{"a": 1, "a": 2}', '{"nul": "\\u0000"}',
 ]  # fmt: skip
+# Names and weights that are too long for a later limit, and others: 60, 61 and 100 characters, blanks at the
+# end, a letter of two code points.
+TOPICS = [
+    ("", None), ("Straße", 0), ("  Two  blanks ", "0.12"), ("n" * 60, "-0.0001"), ("m" * 61, "0.1250"),
+    ("o" * 100, "9999.9999"), ("p" * 60 + " " * 40, "-9999.9999"), ("é" * 61, "NaN"), ("e\u0301" * 50, 1),
+    ("🦊" * 61, "0.0050"), ("مرحبا", "9999.99"),
+]  # fmt: skip
 # None of them meets another one.
 PERIODS = [
     (MOMENTS[0], "1970-01-01 00:00:01+00"),
@@ -132,6 +139,17 @@ TABLES: dict[str, dict[str, Any]] = {
         "share": 0.2,
         "columns": {"name": f"{FIRST} || ' ' || {LAST}", "phone": None},
         "awkward": [{"name": name or "", "phone": None} for name in NAMES],
+    },
+    "review_topics": {
+        "share": 0.2,
+        "columns": {
+            "name": "'Topic ' || n",
+            "weight": "n % 100 / 4.0 + CASE WHEN n % 3 = 0 THEN 0.1234 ELSE 0 END",
+        },
+        "awkward": [
+            {"id": row_id("review topic", number), "name": name, "weight": weight}
+            for number, (name, weight) in enumerate(TOPICS)
+        ],
     },
     "legacy_exports": {
         "share": 0.01,

@@ -8,7 +8,7 @@ Needs: nothing
 Adapt: new table shift_contacts, key uuid, columns name phone
 
 Revision ID: 631957dbc4f1
-Revises: 609ccf1a3fe2
+Revises: 80ff50693c56
 Create Date: 2025-01-16 12:00:00.000000+00:00
 """
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "631957dbc4f1"
-down_revision = "609ccf1a3fe2"
+down_revision = "80ff50693c56"
 branch_labels = None
 depends_on = None
 

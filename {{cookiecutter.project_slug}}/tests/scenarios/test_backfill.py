@@ -72,4 +72,4 @@ def test_all_backfills_are_the_same_loop() -> None:
     assert others == [
         "merge_duplicate_users", "merge_duplicate_categories", "backfill_document_page_characters",
     ]  # fmt: skip
-    assert len(loops) == 32
+    assert len(loops) == 33
