@@ -119,6 +119,7 @@ INTENTS = WISHES | {
     "generated always as stored": "add_review_shift_starts_on_generated",
     "make a varchar shorter": "narrow_review_topics",
     "fewer decimals": "narrow_review_topics",
+    "citext": "unique_review_topic_name_in_any_case",
 }
 
 

@@ -1,8 +1,8 @@
 """Drop review_topics, which was there for the revisions before this one.
 
-The CHECKs go with it. The way back brings the shape, not the rows.
+The CHECKs and the index go with it. The way back brings the shape, not the rows.
 
-Scenario: drop a table that has CHECKs
+Scenario: drop a table that has CHECKs and an index on an expression
 Locks: review_topics AccessExclusiveLock
 Rollback: loses review_topics
 Deploy: after the code that uses it is gone
@@ -10,7 +10,7 @@ Needs: code that does not name the table; nothing that refers to it
 Adapt: table review_topics, key uuid, columns name weight
 
 Revision ID: 80ff50693c56
-Revises: 553e8ebd81c4
+Revises: e2dd539947d8
 Create Date: 2025-01-16 11:40:00.000000+00:00
 """
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "80ff50693c56"
-down_revision = "553e8ebd81c4"
+down_revision = "e2dd539947d8"
 branch_labels = None
 depends_on = None
 
@@ -37,3 +37,4 @@ def downgrade() -> None:
         sa.CheckConstraint("char_length(name) <= 60", name=op.f("ck_review_topics_name_length")),
         sa.CheckConstraint("weight = trunc(weight, 2)", name=op.f("ck_review_topics_weight_scale")),
     )
+    op.create_index("uq_review_topics_name_lower", "review_topics", [sa.text("lower(name)")], unique=True)
