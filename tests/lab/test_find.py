@@ -120,6 +120,7 @@ INTENTS = WISHES | {
     "make a varchar shorter": "narrow_review_topics",
     "fewer decimals": "narrow_review_topics",
     "citext": "unique_review_topic_name_in_any_case",
+    "collation version mismatch after an upgrade": "refresh_collation_versions",
 }
 
 

@@ -243,9 +243,11 @@ WORDS = {
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "date", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
-    "regrole", "smallint", "text", "timestamptz", "trigger",
+    "regcollation", "regrole", "smallint", "text", "timestamptz", "trigger",
 }  # fmt: skip
-CATALOG = re.compile(r"(pg_|att|con|ind|inh|ref|rel|replay_|restart_)\w+|oid|classid")
+CATALOG = re.compile(
+    r"(pg_|att|coll|con|ind|inh|ref|rel|replay_|restart_)\w+|dat(name|collversion)|oid|classid"
+)
 LOCALS = re.compile(r"""
     \bAS\ (\w+) | \bFOR\ (\w+)\ IN\b | \bFOREACH\ (\w+)\ IN\b | \bWITH\ (\w+)\ AS\b
     | \bTEMPORARY\ TABLE\ IF\ NOT\ EXISTS\ (\w+) | [(,]\ ?(\w+)\ (?:text|integer)\b

@@ -10,7 +10,7 @@ Needs: code that does not name the table; nothing that refers to it
 Adapt: table review_topics, key uuid, columns name weight
 
 Revision ID: 80ff50693c56
-Revises: e2dd539947d8
+Revises: 4f85728fe81f
 Create Date: 2025-01-16 11:40:00.000000+00:00
 """
 
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "80ff50693c56"
-down_revision = "e2dd539947d8"
+down_revision = "4f85728fe81f"
 branch_labels = None
 depends_on = None
 
