@@ -10,8 +10,7 @@ Locks: review_requests AccessExclusiveLock, topics AccessExclusiveLock, review_r
     AccessExclusiveLock, review_request_remarks AccessExclusiveLock; no rewrite, no scan
 Rollback: loses review_requests, topics, review_request_topics and review_request_remarks
 Deploy: after the code that uses them is gone, and after a dump
-Needs: after drop_review_request_keywords; after drop_review_request_remarks; after
-    drop_review_request_urgency; no other table that refers to review_requests; no other table
+Needs: code that does not name the tables; no other table that refers to review_requests; no other table
     that refers to topics
 Adapt: table review_requests, key uuid, columns title level, table topics, column name, table
     review_request_topics, columns review_request_id topic_name, table review_request_remarks, columns
@@ -22,6 +21,7 @@ Revises: f88d0dbde75b
 Create Date: 2025-01-16 10:58:00.000000+00:00
 """
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "dc46ad48ea93"
@@ -42,12 +42,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("CREATE TYPE review_request_level AS ENUM ('low', 'normal', 'high')")
-    op.execute("""
-        CREATE TABLE review_requests (
-            id uuid DEFAULT gen_random_uuid() CONSTRAINT pk_review_requests PRIMARY KEY,
-            title text NOT NULL
-        )
-    """)
+    op.create_table(
+        "review_requests",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_review_requests"),
+    )
     op.execute("ALTER TABLE review_requests ADD COLUMN level review_request_level")
     op.execute("CREATE TABLE topics (name text CONSTRAINT pk_topics PRIMARY KEY)")
     op.execute("""
