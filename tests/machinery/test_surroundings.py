@@ -161,7 +161,7 @@ def test_no_room_for_the_output_of_on_finish_hides_no_failure(
     made = site(empty, chain("SELECT 1 / 0"))
     made.configure(on_finish="true")
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(hooks, "execute", full)
