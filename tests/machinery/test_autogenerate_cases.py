@@ -15,16 +15,21 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
+    Double,
     Enum,
     ForeignKey,
     Identity,
     Index,
     Integer,
     MetaData,
+    Numeric,
     Sequence,
     String,
     Table,
@@ -34,7 +39,16 @@ from sqlalchemy import (
     column,
     text,
 )
-from sqlalchemy.dialects.postgresql import CITEXT, DOMAIN, JSON, JSONB, TSTZRANGE, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import (
+    CIDR,
+    CITEXT,
+    DOMAIN,
+    INET,
+    JSON,
+    JSONB,
+    TSTZRANGE,
+    ExcludeConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import UserDefinedType
 
@@ -347,6 +361,56 @@ def test_a_narrower_type_says_that_longer_values_fail(backend: Backend) -> None:
         assert remark in backend.there_and_back()
 
 
+def test_a_type_that_rounds_or_cuts_values_says_so(backend: Backend) -> None:
+    altered = {
+        "price": (Numeric(10, 2), Integer(), "1.50"),
+        "ratio": (Double(), Numeric(), "1234567.123456789"),
+        "number": (BigInteger(), Double(), "9007199254740993"),
+        "at": (DateTime(), Date(), "2024-02-03 04:05:06"),
+        "host": (INET(), CIDR(), "10.1.2.3/8"),
+        "prices": (ARRAY(Numeric()), ARRAY(Integer()), "{1.50}"),
+    }
+    kept = {
+        "count": (Integer(), BigInteger(), "7"),
+        "total": (Numeric(10, 2), Numeric(12, 2), "1.50"),
+        "day": (Date(), DateTime(), "2024-02-03"),
+        "word": (String(20), Text(), "word"),
+    }
+    columns: dict[str, tuple[Any, ...]] = {**altered, **kept}
+
+    def say(place: int) -> Say:
+        return table("t", *(lambda name=name: Column(name, columns[name][place]) for name in columns))
+
+    backend.say(say(0))
+    backend.there_and_back()
+    values = ", ".join(f"'{value}'" for *_, value in columns.values())
+    backend.database.execute(f"INSERT INTO t ({', '.join(columns)}) VALUES ({values})".replace(":", r"\:"))
+    backend.say(say(1))
+    written = backend.revise().partition("def downgrade")[0]
+    command.upgrade(backend.config, "head")
+    assert set(re.findall(r"a value of t\.(\w+) that .* is rounded or cut", written)) == altered.keys()
+    assert backend.database.query("SELECT price, number FROM t") == [(2, 9007199254740992.0)]
+
+
+def test_a_domain_that_values_may_break_or_that_needs_one_says_so(backend: Backend) -> None:
+    email = DOMAIN("email", Text(), check="VALUE LIKE '%@%'")
+    required = DOMAIN("required", Integer(), not_null=True)
+    given = DOMAIN("given", Integer(), not_null=True, default=text("1"))
+    backend.say(table("t", lambda: Column("a", Text)))
+    backend.there_and_back()
+    backend.database.execute("INSERT INTO t (a) VALUES ('nobody')")
+    backend.say(table("t", lambda: Column("a", email)))
+    assert "REVIEW: fails if a value of t.a does not fit email" in backend.revise()
+    with pytest.raises(CommandError, match="violates check constraint"):
+        command.upgrade(backend.config, "head")
+    backend.database.execute("DELETE FROM t")
+    command.upgrade(backend.config, "head")
+    backend.say(
+        table("t", lambda: Column("a", email), lambda: Column("b", required), lambda: Column("c", given))
+    )
+    assert backend.there_and_back().count("REVIEW: fails if t has rows") == 1
+
+
 def test_an_index_by_an_enum_a_cast_or_an_order_is_found_again(backend: Backend) -> None:
     class State(StrEnum):
         NEW = "new"
@@ -420,6 +484,32 @@ def test_an_index_that_is_to_be_built_concurrently_is_built_with_its_new_table(b
     backend.there_and_back()
     backend.say(places(index))
     assert backend.there_and_back().count("create_index") == 1
+
+
+def test_an_index_of_a_partitioned_table_is_not_built_concurrently(backend: Backend) -> None:
+    def events(*items: Any) -> Say:
+        return table("events", lambda: Column("a", Integer), *items, postgresql_partition_by="RANGE (id)")
+
+    backend.say(events())
+    backend.there_and_back()
+    backend.say(events(lambda: Index("i", "a", "id", unique=True, postgresql_concurrently=True)))
+    written = backend.there_and_back()
+    assert "REVIEW: no session can write to events" in written
+    assert "REVIEW: the build fails if rows have the same values" in written
+
+
+def test_a_unique_index_says_that_rows_may_have_the_same_values(backend: Backend) -> None:
+    column = lambda: Column("a", Integer)  # noqa: E731
+    backend.say(table("t", column))
+    backend.there_and_back()
+    backend.database.execute("INSERT INTO t (a) VALUES (1), (1)")
+    backend.say(table("t", column, lambda: Index("i", "a", unique=True)))
+    assert "REVIEW: the build fails if rows have the same values" in backend.revise()
+    with pytest.raises(CommandError, match="could not create unique index"):
+        command.upgrade(backend.config, "head")
+    backend.database.execute("UPDATE t SET a = id")
+    command.upgrade(backend.config, "head")
+    command.check(backend.config)
 
 
 def test_the_check_of_an_enum_or_a_boolean_is_one_of_the_table(backend: Backend) -> None:

@@ -12,8 +12,10 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import Column, Table
+from sqlalchemy.dialects.postgresql import DOMAIN
 
 from migrate.autogenerate import sources
+from migrate.autogenerate.enums import native
 from migrate.autogenerate.states import tables
 from migrate.autogenerate.trial import quoted
 
@@ -60,6 +62,24 @@ def compare_default(
     return PriorityDispatchResult.STOP
 
 
+def compare_nullable(
+    context: AutogenContext,
+    change: ops.AlterColumnOp,
+    _schema: str | None,
+    _table: str,
+    _name: str,
+    present: Column[Any],
+    model: Column[Any],
+) -> PriorityDispatchResult:
+    """Leave a column alone whose domain is NOT NULL: SQLAlchemy reflects the column as NOT NULL then."""
+    assert context.connection is not None
+    type_ = native(model.type, context.connection.dialect)
+    if isinstance(type_, DOMAIN) and type_.not_null and not present.nullable:
+        change.existing_nullable = present.nullable
+        return PriorityDispatchResult.STOP
+    return PriorityDispatchResult.CONTINUE
+
+
 def compare_sources(
     context: AutogenContext,
     changes: ops.ModifyTableOps,
@@ -90,4 +110,5 @@ def setup(plugin: Plugin) -> None:
     first: dict[str, Any] = {"qualifier": "postgresql", "priority": DispatchPriority.FIRST}
     plugin.add_autogenerate_comparator(compare_type, "column", "types", **first)
     plugin.add_autogenerate_comparator(compare_default, "column", "server_default", **first)
+    plugin.add_autogenerate_comparator(compare_nullable, "column", "nullable", **first)
     plugin.add_autogenerate_comparator(compare_sources, "table", "sources", qualifier="postgresql")

@@ -39,6 +39,27 @@ IN_THE_WAY = text("""
 """)
 
 
+# Values that casts to other types round or cut, by type: with all digits, a time of day, host bits.
+FULL = {
+    "integer": "16777217",
+    "bigint": "9007199254740993",
+    "real": "1.2345678",
+    "double precision": "1234567.123456789",
+    "numeric": "1234.123456789",
+    "timestamp without time zone": "2024-02-03 04:05:06.123456",
+    "timestamp with time zone": "2024-02-03 04:05:06.123456",
+    "time without time zone": "04:05:06.123456",
+    "time with time zone": "04:05:06.123456+01",
+    "interval": "1 year 2 days 04:05:06.123456",
+    "inet": "10.1.2.3/8",
+}
+
+BASE = text("""
+    SELECT format_type(coalesce(nullif(typbasetype, 0), oid), NULL) FROM pg_type
+    WHERE oid = CAST(to_regtype(:type) AS oid)
+""")
+
+
 @dataclass(frozen=True)
 class Form:
     """A form of ALTER TABLE that gives a column its type.
@@ -46,13 +67,17 @@ class Form:
     Attributes:
         actions: the SQL after the name of the table; empty if Alembic's own is right.
         rewrites: whether it rewrites the table.
+        alters: whether it rounds or cuts values that the new type cannot hold.
         back: the SQL after the name of the table that restores the old type.
+        back_alters: whether that rounds or cuts values.
         using: the expression that makes the new values, if one is needed.
     """
 
     actions: str
     rewrites: bool
+    alters: bool
     back: str
+    back_alters: bool
     using: str = ""
 
 
@@ -70,14 +95,13 @@ def form(
     place = quoted(connection, change.schema, change.table_name)
     old, default = connection.execute(TYPE, {"table": place, "column": change.column_name}).one()
     name = quoted(connection, None, change.column_name)
+    type_ = type_of(connection, change)
     with trial.undone(connection):
         for statement in needed:
             trial.run(connection, statement)
         with trial.copied(connection, change.schema, change.table_name, without=dropped) as copy:
             alter = f"ALTER TABLE {copy}"
-            for actions, using in forms(
-                name, type_of(connection, change), default, new_default(connection, change)
-            ):
+            for actions, using in forms(name, type_, default, new_default(connection, change)):
                 rewrites = trial.rewrites(connection, copy, f"{alter} {actions}")
                 if rewrites is None:
                     continue
@@ -90,8 +114,20 @@ def form(
                     for actions, _ in forms(name, old, new_default(connection, change), default)
                 ]
                 taken = next((each for each in back if trial.run(connection, f"{alter} {each}")), back[0])
-                return Form(actions, rewrites, taken, using)
+                new, before = bare(type_), bare(old)
+                losses = alters(connection, before, new), alters(connection, new, before)
+                return Form(actions, rewrites, losses[0], taken, losses[1], using)
     return None
+
+
+def alters(connection: Connection, old: str, new: str) -> bool:
+    """Return whether a cast from one type to another rounds or cuts values, and gives no error."""
+    base = str(connection.scalar(BASE, {"type": old}))
+    value = FULL.get(base.removesuffix("[]"))
+    if value is None:
+        return False
+    value = f"CAST('{{{value}}}' AS {old})" if base.endswith("[]") else f"CAST('{value}' AS {old})"
+    return bool(trial.answer(connection, f"SELECT CAST(CAST({value} AS {new}) AS {old}) <> {value}"))
 
 
 def type_of(connection: Connection, change: ops.AlterColumnOp) -> str:
@@ -124,10 +160,15 @@ def forms(name: str, type_: str, before: str | None, after: str | None) -> Itera
         before: its old default.
         after: its new default.
     """
-    bare = type_.split(" COLLATE ")[0]
-    for using in ("", f"{name}::{bare}", f"{name}::text::{bare}"):
+    plain = bare(type_)
+    for using in ("", f"{name}::{plain}", f"{name}::text::{plain}"):
         alter = f"ALTER COLUMN {name} TYPE {type_}" + f" USING {using}" * bool(using)
         yield alter, using
         if before:
             back = f", {set_default(name, after)}" if after else ""
             yield f"ALTER COLUMN {name} DROP DEFAULT, {alter}{back}", using
+
+
+def bare(type_: str) -> str:
+    """Return a type without its collation."""
+    return type_.split(" COLLATE ")[0]

@@ -11,10 +11,12 @@ from alembic.ddl.base import AddColumn
 from alembic.operations import ops
 from sqlalchemy import Column, Connection, DateTime, text
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeEngine
 
 from migrate.autogenerate import renames, trial
+from migrate.autogenerate.enums import native
 from migrate.autogenerate.operations import Remark, Statement
 from migrate.autogenerate.retype import IN_THE_WAY, Form
 from migrate.autogenerate.scenarios import scenario
@@ -179,11 +181,17 @@ class Review:
                 yield Remark(op.remark)
             case ops.AddColumnOp():
                 yield from self._added_column(op)
-            case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.partitioned(op):
-                yield Remark(
-                    f"no session can write to {called(op)} while each partition gets its index. To build "
-                    f"them concurrently, one by one, {scenario('index partitions')}."
-                )
+            case ops.CreateIndexOp() | ops.CreateUniqueConstraintOp() if self.lives(op):
+                if isinstance(op, ops.CreateUniqueConstraintOp) or op.unique:
+                    yield Remark(
+                        "the build fails if rows have the same values, and says which: merge or change them "
+                        f"first, in a revision before this one: {scenario('merge rows')}."
+                    )
+                if self.partitioned(op):
+                    yield Remark(
+                        f"no session can write to {called(op)} while each partition gets its index. To build "
+                        f"them concurrently, one by one, {scenario('index partitions')}."
+                    )
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
                     f"no session can write to {called(op)} while every partition is scanned. Add the key "
@@ -206,7 +214,7 @@ class Review:
                     and op.table_name != other.table_name
                 ):
                     yield self._renamed_table(op, other, back=True)
-        if isinstance(op, ops.DropColumnOp) and needs_a_value(op.reverse()):
+        if isinstance(op, ops.DropColumnOp) and self._needs_a_value(op.reverse()):
             yield Remark(
                 f"fails if {called(op)} has rows, because the values are gone: let the column be NULL "
                 "here, or give it a default."
@@ -362,7 +370,7 @@ class Review:
         )
 
     def _added_column(self, op: ops.AddColumnOp) -> Iterator[Remark]:
-        if needs_a_value(op):
+        if self._needs_a_value(op):
             yield Remark(
                 f"fails if {called(op)} has rows{self._rows(op)}; else, old code that inserts rows fails. "
                 "Give the column a server_default in the models, or let it be NULL first: "
@@ -384,6 +392,8 @@ class Review:
                 f"fails as it stands: PostgreSQL changes no type that {', '.join(dependents)} uses. Drop it "
                 "before this line, and create it again after it."
             )
+        if how and how.alters:
+            yield self._altered_values(op, type_)
         old, new = op.existing_type, op.modify_type
         if isinstance(old, DateTime) and isinstance(new, DateTime) and old.timezone != new.timezone:
             yield Remark(
@@ -398,13 +408,41 @@ class Review:
                 f"rewrite. Or {scenario('change a type')}."
             )
             return
-        if how.using or narrower(op.existing_type, op.modify_type):
+        if how.using or self._may_not_fit(op.existing_type, op.modify_type):
             yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_}.")
         if how.rewrites:
             yield Remark(
                 f"no session can read or write {called(op)} during the rewrite{self._rows(op)}. To "
                 f"change the type beside the traffic, {scenario('change a type')}."
             )
+
+    def restored_type(self, op: ops.AlterColumnOp, how: Form) -> Iterator[Remark]:
+        """Yield the remarks on the downgrade of a change of type."""
+        assert op.modify_type is not None
+        if op.existing_type is None:
+            return
+        type_ = op.existing_type.compile(self.connection.dialect)
+        if how.back_alters:
+            yield self._altered_values(op, type_)
+        if self._may_not_fit(op.modify_type, op.existing_type):
+            yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_} by then.")
+
+    def _may_not_fit(self, old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
+        return narrower(old, new) or isinstance(native(new, self.connection.dialect), DOMAIN)
+
+    def _altered_values(self, op: ops.AlterColumnOp, type_: str) -> Remark:
+        return Remark(
+            f"a value of {called(op)}.{op.column_name} that {type_} cannot hold is rounded or cut, without "
+            "an error."
+        )
+
+    def _needs_a_value(self, op: ops.AddColumnOp) -> bool:
+        """Return whether the column cannot be added to a table with rows."""
+        type_ = native(op.column.type, self.connection.dialect)
+        domain = type_ if isinstance(type_, DOMAIN) else None
+        required = not op.column.nullable or (domain is not None and domain.not_null)
+        given = op.column.server_default is not None or (domain is not None and domain.default is not None)
+        return bool(required and not given)
 
     def _rewrites(self, op: ops.AddColumnOp) -> bool | None:
         added = AddColumn(op.table_name, op.column, schema=trial.SCHEMA)
@@ -414,11 +452,6 @@ class Review:
     def _rows(self, op: ops.MigrateOperation) -> str:
         rows = self.tables[table_of(op)].rows if table_of(op) in self.tables else 0
         return f" (about {rows:,.0f} rows)" if rows else ""
-
-
-def needs_a_value(op: ops.AddColumnOp) -> bool:
-    """Return whether the column cannot be added to a table with rows."""
-    return not op.column.nullable and op.column.server_default is None
 
 
 # From the narrowest to the widest.

@@ -78,13 +78,13 @@ def dropped_index(index: ops.DropIndexOp, remarks: Operations, review: Review) -
     return part
 
 
-def built_index(index: ops.CreateIndexOp) -> Part:
+def built_index(index: ops.CreateIndexOp, remarks: Operations) -> Part:
     part = Part(str(index.index_name), (index.schema, str(index.index_name)))
-    part.add([build(index)], [AutocommitBlock([drop(index)])])
+    part.add([*remarks, build(index)], [AutocommitBlock([drop(index)])])
     return part
 
 
-def built_constraint(unique: ops.CreateUniqueConstraintOp, review: Review) -> Part:
+def built_constraint(unique: ops.CreateUniqueConstraintOp, remarks: Operations, review: Review) -> Part:
     """Build the index of a unique constraint concurrently, then attach it."""
     assert isinstance(unique.constraint_name, str)
     name = str(unique.constraint_name)
@@ -108,12 +108,8 @@ def built_constraint(unique: ops.CreateUniqueConstraintOp, review: Review) -> Pa
     block.operations.append(
         alter(unique, f"{attach} {quoted(review.connection, None, name)}{timing}", review)
     )
-    remark = Remark(
-        "the build fails if rows have the same values, and says which: merge or change them first, in a "
-        f"revision before this one: {scenario('merge rows')}."
-    )
     part = Part(name, (unique.schema, name))
-    part.add([remark, block], [unique.reverse()])
+    part.add([*remarks, block], [unique.reverse()])
     return part
 
 
@@ -159,7 +155,7 @@ def altered(change: ops.AlterColumnOp, rest: Part, review: Review) -> None:
     if how:
         rest_of_it = copy(change)
         rest_of_it.modify_type, rest_of_it.modify_server_default = None, False
-        back = [alter(change, how.back, review)]
+        back = [*review.restored_type(change, how), alter(change, how.back, review)]
         if rest_of_it.has_changes():
             back.append(rest_of_it.reverse())
     rest.add(up, back)

@@ -93,10 +93,12 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.DropIndexOp() if alone:
                 drops.append(dropped_index(change, remarks, review))
             case ops.CreateIndexOp() if alone:
-                builds.append(built_index(change))
+                builds.append(built_index(change, remarks))
+            case ops.CreateIndexOp():  # PostgreSQL builds none concurrently on a partitioned table
+                rest.add([*remarks, plain(change)], undo(review.connection, change))
             case ops.CreateUniqueConstraintOp() if alone and change.constraint_name:
                 (builds if needs_more(change, changes, review) else uniques).append(
-                    built_constraint(change, review)
+                    built_constraint(change, remarks, review)
                 )
             case ops.CreateForeignKeyOp() if alone:
                 not_valid(change, rest, validate, review)
@@ -107,8 +109,6 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.AlterColumnOp():
                 altered(change, rest, review)
             case _:
-                if isinstance(change, ops.CreateIndexOp):
-                    plain(change)  # PostgreSQL builds none of a partitioned table concurrently
                 back = undo(review.connection, change, without=[name for _, name, _ in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     if not rest.steps:
@@ -117,7 +117,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
 
 
 def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
-    """Return an index, to be built without CONCURRENTLY, whatever its model says."""
+    """Return an index of a new or partitioned table, to be built without CONCURRENTLY."""
     index.kw.pop("postgresql_concurrently", None)
     return index
 

@@ -66,6 +66,15 @@ def run(connection: Connection, statement: str) -> bool:
     return refusal(connection, statement) is None
 
 
+def answer(connection: Connection, query: str) -> object:
+    """Return the one value of a query; None if the server refuses it."""
+    try:
+        with connection.begin_nested():
+            return connection.scalar(plain(query))
+    except DBAPIError:
+        return None
+
+
 def refusal(connection: Connection, statement: str) -> DBAPIError | None:
     """Run a statement, and return why the server refused it, or None. A refused one has changed nothing."""
     savepoint = connection.begin_nested()
