@@ -13,7 +13,6 @@ from sqlalchemy import (
     ARRAY,
     CHAR,
     REAL,
-    TIMESTAMP,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -109,7 +108,7 @@ KINDS: dict[str, Kind] = {
     "time": Kind(lambda _: Time(), ("12:30:00",), ("{} > '00:00'",)),
     "timestamp": Kind(lambda _: DateTime(), ("2024-01-01 12:30:00", "=now()")),
     "timestamptz": Kind(lambda _: DateTime(timezone=True), ("=now()", "=clock_timestamp()")),
-    "timestamp(3)": Kind(lambda _: TIMESTAMP(), ("=now()",)),
+    "timestamp(3)": Kind(lambda _: pg.TIMESTAMP(precision=3), ("=now()",)),
     "timestamptz(3)": Kind(lambda _: pg.TIMESTAMP(timezone=True, precision=3), ("=now()",)),
     "interval": Kind(lambda _: Interval(), ("1 day",)),
     "interval day": Kind(lambda _: pg.INTERVAL(fields="DAY TO SECOND"), ("1 day",)),
@@ -142,6 +141,27 @@ KINDS: dict[str, Kind] = {
     "plain enum": Kind(
         lambda _: Enum("x", "y", native_enum=False, length=9, create_constraint=True, name="xy"), ("x",)
     ),
+}
+
+# Kinds of which values can be values of the others.
+FAMILIES = [
+    "integer, bigint, smallint, numeric, numeric(10,2), double, real, oid, share, text",
+    "varchar(20), varchar(50), varchar, text, text C, char(3), shout, citext, plain enum, email, mood",
+    "mood, good mood, text, varchar(20)",
+    "date, timestamp, timestamptz, timestamp(3), timestamptz(3), time, text",
+    "time, interval, interval day",
+    "json, jsonb, text",
+    "inet, cidr, text",
+    "bit(3), bit varying, text",
+    "integer[], text[]",
+    "numeric(10,2), money",
+    "int4range, int4multirange, text",
+]
+RELATED = {
+    kind: sorted(
+        {other for each in FAMILIES for other in each.split(", ") if kind in each.split(", ")} - {kind}
+    )
+    for kind in KINDS
 }
 
 ENUMS = {"mood": (["sad", "ok", "new", "great"], None), "Colour": (["it's", "b %", ":c"], "My Schema")}
@@ -228,7 +248,7 @@ class Models:
                 self._unique(table, drawn, ordered[which % len(ordered)], how)
         for number, (which, how) in enumerate(drawn.indexes):
             if drawn.columns:
-                self._index(table, number, drawn.columns[which % len(drawn.columns)], how)
+                self._index(table, number, drawn, drawn.columns[which % len(drawn.columns)], how)
         if drawn.excluded and not drawn.partitioned:
             table.append_constraint(
                 pg.ExcludeConstraint((table.c.id, "="), using="btree", name=f"x {drawn.name}")
@@ -274,7 +294,7 @@ class Models:
         if name not in {each.name for each in table.constraints}:
             table.append_constraint(UniqueConstraint(*names, name=name, **options))
 
-    def _index(self, table: Table, number: int, column: DrawnColumn, how: int) -> None:
+    def _index(self, table: Table, number: int, drawn: DrawnTable, column: DrawnColumn, how: int) -> None:
         item = table.c[column.name]
         name = f"i{number} {table.name}"
         kind = KINDS[column.kind]
@@ -293,7 +313,7 @@ class Models:
                 lambda: Index(name, item.desc(), "id"),
                 lambda: Index(name, item.desc().nulls_last(), postgresql_where=table.c.id % 2 == 0),
                 lambda: Index(name, item, postgresql_include=["id"], postgresql_concurrently=True),
-                lambda: Index(name, item, "id", unique=True),
+                lambda: Index(name, item, *["id"] * drawn.partitioned, unique=True),
                 lambda: Index(
                     name,
                     item.is_(None),
@@ -382,7 +402,7 @@ LABELS = st.fixed_dictionaries({"mood": st.integers(2, 4), "Colour": st.integers
 @st.composite
 def drawn_models(draw: st.DrawFn) -> Models:
     """Draw models."""
-    names = draw(st.lists(st.sampled_from(TABLES), max_size=3, unique=True))
+    names = draw(st.lists(st.sampled_from(TABLES), min_size=1, max_size=3, unique=True))
     return Models(tuple(draw(table(name)) for name in names), draw(LABELS))
 
 
@@ -410,7 +430,9 @@ def altered(draw: st.DrawFn, before: DrawnTable) -> DrawnTable:
         if what == 0:
             continue
         if what == 1:
-            found.append(draw(column(each.name)))
+            other = draw(column(each.name))
+            related = draw(st.sampled_from([None, *RELATED.get(each.kind, [])]))
+            found.append(replace(other, kind=related, default=None) if related else other)
         elif what == 2:
             found.append(replace(each, nullable=not each.nullable))
         elif what == 3:

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
@@ -30,14 +31,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import MetaData, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import registry
 from sqlalchemy.schema import CreateSchema
 
 from database import Base
 from migrate.autogenerate import load
 from migrate.sample import fill
-from tests.machinery.drawn import Models, changed, drawn_models
+from tests.machinery import kept
+from tests.machinery.drawn import Models, changed, drawn_models, quoted
+from tests.machinery.kept import Place, Rows
 from tests.machinery.support import Database, Server, write_chain
 
 # What autogenerate refuses, by what it says.
@@ -46,6 +49,20 @@ REFUSED = {
     "generated": "PostgreSQL cannot change that",
     "labels": "Autogenerate only adds labels",
 }
+# What a revision says that may fail on rows, by the SQLSTATE of the failure, or its class.
+FAILS = {
+    "22": "fails if a value",
+    "23502": "fails if .* has rows",
+    "23503": "fails if rows break",
+    "23505": "the build fails if rows have the same values",
+    "23514": "fails if (rows break|a value)",
+}
+NEVER = "(?!)"
+ROWS = 4
+# How many changes of the same models are tried at most.
+CASES = 3
+# What the partition of a partitioned table is called.
+REST = "rest of"
 EMPTY = """
     DO $$ DECLARE name text; BEGIN
         SELECT string_agg(oid::regclass::text, ', ') INTO name FROM pg_class
@@ -54,6 +71,18 @@ EMPTY = """
         IF name IS NOT NULL THEN EXECUTE 'TRUNCATE ' || name || ' CASCADE'; END IF;
     END $$
 """
+
+
+def sqlstate(error: BaseException | None) -> str:
+    """Return the code of the server's error behind another error; empty if there is none."""
+    while error and not isinstance(error, DBAPIError):
+        error = error.__cause__ or error.__context__
+    return str(getattr(error.orig, "sqlstate", "")) if isinstance(error, DBAPIError) else ""
+
+
+def unwrapped(source: str) -> str:
+    """Return a revision with each remark on one line."""
+    return re.sub(r"\n +# (?!REVIEW|   )", " ", source)
 
 
 class RefusedError(Exception):
@@ -72,6 +101,29 @@ def expect(difference: str, what: str) -> None:
     assert not difference, f"{what}:\n{difference}"
 
 
+@dataclass(frozen=True)
+class Start:
+    """What changes of models begin with.
+
+    Attributes:
+        models: the models before.
+        empty: the database.
+        filled: a database with rows.
+        revision: the revision of both.
+        schema: their schema.
+        rows: the rows.
+        files: the files of the history.
+    """
+
+    models: Models
+    empty: str
+    filled: str
+    revision: str
+    schema: str
+    rows: Rows
+    files: frozenset[Path]
+
+
 class Promise:
     """Databases at an empty revision, and what is tried on them."""
 
@@ -83,7 +135,6 @@ class Promise:
         self.folder = Path(tempfile.mkdtemp())
         command.upgrade(self.config(template), "head")
         self.template = str(template.url.database)
-        self.written: list[str] = []
         self.outcomes: collections.Counter[str] = collections.Counter()
 
     def close(self) -> None:
@@ -100,86 +151,174 @@ class Promise:
         config.attributes["connection"] = database.engine
         return config
 
-    def hold(self, before: Models, after: Models) -> None:
-        """Try a change, and fail where autogenerate does not do what it promises."""
-        for file in (self.folder / "versions").glob("*_*.py"):
-            file.unlink()
-        shutil.rmtree(self.folder / "versions" / "__pycache__", ignore_errors=True)
-        self.written.clear()
+    def hold(self, before: Models, *changed: Models) -> None:
+        """Try changes of models, and fail where autogenerate does not do what it promises."""
+        self._remove(self._files())
         try:
-            self._hold(before, after)
-        except RefusedError as refusal:
-            self.outcomes[f"refused: {refusal}"] += 1
-        else:
-            self.outcomes["held"] += 1
+            start = self._start(before)
+            for after in changed:
+                self._remove(set(self._files()) - start.files)
+                try:
+                    self._hold(start, after)
+                except RefusedError as refusal:
+                    self.outcomes[f"refused: {refusal}"] += 1
+                else:
+                    self.outcomes["held"] += 1
         finally:
             self.server.drop_scratch()
 
-    def _hold(self, before: Models, after: Models) -> None:
+    def _remove(self, files: Iterable[Path]) -> None:
+        for file in files:
+            file.unlink()
+        shutil.rmtree(self.folder / "versions" / "__pycache__", ignore_errors=True)
+
+    @property
+    def written(self) -> list[str]:
+        """The revisions of the last change."""
+        return [file.read_text() for file in self._files()]
+
+    def _files(self) -> list[Path]:
+        return sorted((self.folder / "versions").glob("*_*.py"))
+
+    def _start(self, before: Models) -> Start:
+        """Make the tables of models, and put rows into them."""
         database = self.server.create(self.template)
-        start, _ = self._change(database, before, "first")
+        self._write(database, before, "first")
+        command.upgrade(self.config(database), "head")
+        self._agrees(database, before)
+        for table in before.tables:
+            if table.partitioned:
+                place = f"{quoted(table.schema or 'public')}."
+                rest, name = (f"{place}{quoted(each)}" for each in (f"{REST} {table.name}", table.name))
+                database.execute(f"CREATE TABLE {rest} PARTITION OF {name} DEFAULT")
+        filled = self.server.create(database.url.database)
+        return Start(
+            before,
+            str(database.url.database),
+            str(filled.url.database),
+            database.heads()[0],
+            schema(database),
+            self._fill(filled, before),
+            frozenset(self._files()),
+        )
+
+    def _hold(self, start: Start, after: Models) -> None:
+        before, first, rows = start.models, start.revision, start.rows
         if {each.schema for each in before.tables} - {each.schema for each in after.tables} - {None}:
             raise RefusedError("tables of a schema that lost its last model are left alone")
-        [first] = database.heads()
-        offline = self.server.create(database.url.database)
-        with database.engine.connect() as connection, standing(before.metadata):
-            fill(connection, 3)
-            with contextlib.suppress(IntegrityError):  # of a deferred constraint: then there are no rows
-                connection.commit()
-        there, written = self._change(database, after, "second", left=before)
-        [head] = database.heads()
+        database = self.server.create(start.filled)
+        try:
+            self._write(database, after, "second")
+        except CommandError as error:
+            for kind, says in REFUSED.items():
+                if says in str(error):
+                    raise RefusedError(kind) from error
+            raise
+        staying = kept.staying(before.metadata, after.metadata)
+        untouched = kept.untouched(before.metadata, after.metadata)
+        try:
+            command.upgrade(self.config(database), "head")
+        except CommandError as error:
+            said = self._said(database, error, "upgrade")
+            # What an earlier revision of the change has touched is not compared.
+            same = rows if database.heads() == [first] else rows.of(untouched)
+            self._has_kept(database, same, "a revision that fails")
+            self._goes_back(database, start, rows.of(untouched), untouched)
+            self._upgrade_empty(database, said)
+            rows = rows.of([])
+        there = self._agrees(database, after, left=before)
+        rows = self._has_kept(database, rows.of(staying), "the upgrade", "\n".join(self.written))
         config = self.config(database)
         config.output_buffer = output = io.StringIO()
         command.upgrade(config, f"{first}:head", sql=True)
+        offline = self.server.create(start.empty)
         offline.psql(output.getvalue())
-        expect(differences(there, offline.schema()), "the script of --sql makes something else")
+        expect(differences(there, schema(offline)), "the script of --sql makes something else")
+        rows = self._goes_back(database, start, rows, untouched)
         try:
-            command.downgrade(self.config(database), first)
-        except CommandError:
-            if "REVIEW: fails" not in written:
-                raise
-            database.execute(EMPTY)
-            command.downgrade(self.config(database), first)
-        back = differences(without_labels(start), without_labels(database.schema()))
-        expect(back, "the downgrade restores something else")
-        database.execute(EMPTY)
-        command.upgrade(self.config(database), head)
-        expect(differences(there, database.schema()), "the second upgrade makes something else")
+            command.upgrade(self.config(database), "head")
+        except CommandError as error:
+            self._upgrade_empty(database, self._said(database, error, "upgrade"))
+            rows = rows.of([])
+        expect(differences(there, schema(database)), "the second upgrade makes something else")
+        self._has_kept(database, rows, "the second upgrade")
 
-    def _change(
-        self, database: Database, drawn: Models, name: str, left: Models | None = None
-    ) -> tuple[str, str]:
-        """Write the revisions for models, and run them; return the schema then, and what they say."""
-        config = self.config(database)
-        files = set((self.folder / "versions").glob("*.py"))
+    def _write(self, database: Database, drawn: Models, name: str) -> None:
+        """Write the revisions for models."""
         with standing(drawn.metadata):
-            try:
-                command.revision(config, message=name, autogenerate=True)
-            except CommandError as error:
-                for kind, says in REFUSED.items():
-                    if left and says in str(error):
-                        raise RefusedError(kind) from error
-                raise
-            new = sorted(set((self.folder / "versions").glob("*.py")) - files)
-            source = "\n".join(file.read_text() for file in new)
-            plain = re.sub(r"\n +# (?!REVIEW)", " ", source)
-            self.written.append(source)
-            try:
-                command.upgrade(config, "head")
-            except CommandError:
-                if "REVIEW: fails" not in plain:
-                    raise
-                database.execute(EMPTY)
-                try:
-                    command.upgrade(config, "head")
-                except CommandError as error:
-                    if "REVIEW: fails as it stands" in plain:
-                        raise RefusedError("a type without a cast") from error
-                    raise
-            command.check(config)
-            found = database.schema()
-            expect(differences(self._made(drawn, left), found), "create_all makes something else")
-        return found, plain
+            command.revision(self.config(database), message=name, autogenerate=True)
+
+    def _fill(self, database: Database, drawn: Models) -> Rows:
+        """Put rows into the tables, and return them."""
+        with database.engine.connect() as connection, standing(drawn.metadata):
+            fill(connection, ROWS)
+            with contextlib.suppress(IntegrityError):  # of a deferred constraint: then there are no rows
+                connection.commit()
+        rows = kept.read(database)
+        self.outcomes["rows"] += sum(len(rows.values[place]) for place in rows.values if place[2] == "id")
+        return rows
+
+    def _agrees(self, database: Database, drawn: Models, left: Models | None = None) -> str:
+        """Fail where the database has not what the models say; return its schema."""
+        with standing(drawn.metadata):
+            command.check(self.config(database))
+        found = schema(database)
+        expect(differences(self._made(drawn, left), found), "create_all makes something else")
+        return found
+
+    def _has_kept(self, database: Database, rows: Rows, what: str, written: str | None = None) -> Rows:
+        """Fail where values are lost; return those that a downgrade must leave.
+
+        Args:
+            database: the database.
+            rows: the rows that were there.
+            what: what was done.
+            written: the revisions, which must say which values they alter.
+        """
+        left = kept.left(database, rows)
+        expect("\n".join([*left.lost, *kept.used_again(database, rows)]), f"{what} lost values")
+        for _, table, column in left.altered if written is not None else ():
+            says = rf"REVIEW: .*{re.escape(table)}\.{re.escape(column)}.* (round|cut)"
+            assert re.search(says, unwrapped(written or "")), f"{what} alters values of {table}.{column}"
+        return left.back
+
+    def _goes_back(self, database: Database, start: Start, rows: Rows, untouched: set[Place]) -> Rows:
+        """Downgrade, and fail where something else is restored; return the rows that are there."""
+        try:
+            command.downgrade(self.config(database), start.revision)
+        except CommandError as error:
+            self._said(database, error, "downgrade")
+            self._has_kept(database, rows.of(untouched), "a downgrade that fails")
+            database.execute(EMPTY)
+            command.downgrade(self.config(database), start.revision)
+            rows = rows.of([])
+        back = differences(without_labels(start.schema), without_labels(schema(database)))
+        expect(back, "the downgrade restores something else")
+        self._has_kept(database, rows, "the downgrade")
+        return rows
+
+    def _upgrade_empty(self, database: Database, said: str) -> None:
+        """Upgrade without rows, where it has failed with rows."""
+        database.execute(EMPTY)
+        try:
+            command.upgrade(self.config(database), "head")
+        except CommandError as error:
+            if "fails as it stands" in said:
+                raise RefusedError("a type without a cast") from error
+            raise
+
+    def _said(self, database: Database, error: CommandError, function: str) -> str:
+        """Fail where a revision has failed and does not say that it may; return what it says."""
+        code = sqlstate(error)
+        [head] = database.heads()
+        known = rf"^{'down_' * (function == 'upgrade')}revision = '{head}'$"
+        [source] = [each for each in self.written if re.search(known, each, re.M)]
+        body = unwrapped(source.partition(f"def {function}()")[2].partition("\ndef ")[0])
+        fails = FAILS.get(code) or FAILS.get(code[:2]) or NEVER
+        if not re.search(rf"REVIEW: ({fails}|fails as it stands)", body):
+            raise AssertionError(f"{function} fails, and its revision does not say so: {code}") from error
+        self.outcomes[f"{function} fails as it says: {code}"] += 1
+        return body
 
     def _made(self, drawn: Models, left: Models | None) -> str:
         """Return the schema that `create_all` makes, with what no change takes away."""
@@ -195,8 +334,8 @@ class Promise:
                 ):
                     connection.execute(text(f"CREATE EXTENSION {extension}"))
             for each in filter(None, (drawn, left)):
-                for schema in schemas(each.metadata):
-                    connection.execute(CreateSchema(schema, if_not_exists=True))
+                for name in schemas(each.metadata):
+                    connection.execute(CreateSchema(name, if_not_exists=True))
             if "good mood" in {column.kind for table in drawn.tables for column in table.columns}:
                 drawn.enum("mood").create(connection, checkfirst=True)  # SQLAlchemy makes the domain first
             for table in drawn.metadata.tables.values():
@@ -208,9 +347,17 @@ class Promise:
                 for name in kinds & {"email", "share", "good mood"}:
                     left.enum("mood").create(connection, checkfirst=True) if name == "good mood" else None
                     left.domain(name).create(connection, checkfirst=True)
+                if "Colour" in kinds and "My Schema" not in {table.schema for table in drawn.tables}:
+                    left.enum("Colour").create(connection, checkfirst=True)  # that schema is left alone
                 for item in left.metadata._sequences.values():
                     item.create(connection, checkfirst=True)
-        return database.schema()
+        return schema(database)
+
+
+def schema(database: Database) -> str:
+    """Return the schema of a database, without the partitions, whose indexes the server names."""
+    statements = re.split(r"(?<=;)\n", database.schema())
+    return "\n".join(each for each in statements if f'"{REST} ' not in each)
 
 
 def schemas(metadata: MetaData) -> set[str]:
@@ -234,24 +381,26 @@ def differences(one: str, other: str) -> str:
 
 
 @st.composite
-def change(draw: st.DrawFn) -> tuple[Models, Models]:
-    """Draw models, and what becomes of them."""
+def change(draw: st.DrawFn) -> tuple[Models, ...]:
+    """Draw models, and what becomes of them in some cases."""
     before = draw(drawn_models())
-    return before, draw(changed(before))
+    return before, *draw(st.lists(changed(before), min_size=1, max_size=CASES))
 
 
 def main() -> int:
-    """Try many changes, and print the first that does not hold."""
+    """Try many changes, and print those that do not hold."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=1000, help="how many models, each with some changes")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--shrink", action="store_true", help="make the first that does not hold small")
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     print(f"seed {options.seed}", flush=True)
     promise = Promise(Server())
-    drawn = 0
-    times: list[float] = []
+    drawn: set[str] = set()
+    faults: collections.Counter[str] = collections.Counter()
+    begun = time.monotonic()
 
     @seeded(options.seed)
     @settings(
@@ -260,30 +409,40 @@ def main() -> int:
         report_multiple_bugs=False,
     )  # fmt: skip
     @given(change())
-    def run(each: tuple[Models, Models]) -> None:
-        nonlocal drawn
-        drawn += 1
-        begun = time.monotonic()
+    def run(each: tuple[Models, ...]) -> None:
+        if time.monotonic() - begun > options.minutes * 60:
+            raise KeyboardInterrupt
+        if not options.shrink and repr(each) in drawn:
+            return
+        drawn.add(repr(each))
         try:
             promise.hold(*each)
-        except Exception:
+        except Exception as error:
             if options.shrink:
                 raise
-            print(*each, *promise.written, traceback.format_exc(), sep="\n\n", file=sys.stdout, flush=True)
-            raise KeyboardInterrupt from None
-        times.append(time.monotonic() - begun)
+            said = traceback.format_exc()
+            faults[str(error)[:80]] += 1
+            if faults[str(error)[:80]] == 1:
+                print(*each, *promise.written, said, sep="\n\n", flush=True)
 
     try:
         with contextlib.suppress(KeyboardInterrupt):
             run()
     finally:
+        tried = sum(
+            count for outcome, count in promise.outcomes.items() if outcome.startswith(("held", "refused"))
+        )
+        took = (time.monotonic() - begun) / (tried or 1)
+        print(f"seed {options.seed}: {len(drawn)} models, {tried} changes, {took:.2f} s each")
+        print(f"faults: {dict(faults)}")
         print(
-            f"{drawn} draws, {dict(promise.outcomes)}, {sum(times) / (len(times) or 1):.1f} s each",
+            *sorted(f"{count:7} {outcome}" for outcome, count in promise.outcomes.items()),
+            sep="\n",
             flush=True,
         )
         promise.close()
         backend.leave(promise.server.drop_all)
-    return 0
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

@@ -27,10 +27,10 @@ def promise(session_server: Server) -> Iterator[Promise]:
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(change())
 def test_any_change_runs_up_down_and_offline_and_leaves_nothing_to_do(
-    promise: Promise, each: tuple[Models, Models]
+    promise: Promise, each: tuple[Models, ...]
 ) -> None:
     promise.hold(*each)
 
