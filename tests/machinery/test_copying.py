@@ -465,6 +465,12 @@ def test_a_scenario_whose_needs_are_not_met_is_refused(what: str, project: Forei
     assert not list((project.folder / "alembic/versions").glob("*.py"))
 
 
+def test_a_check_that_would_be_validated_again_is_refused(project: Foreign) -> None:
+    project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, code varchar(50) CHECK (code <> ''))")
+    says = refusal("widen_user_username", to=project.folder, table=["orders"], column=["code"])
+    assert "no valid CHECK on orders.code" in says
+
+
 def test_what_is_new_may_not_be_there(project: Foreign) -> None:
     project.sql("CREATE TABLE orders (id bigint PRIMARY KEY, phone text)")
     says = refusal("add_user_phone", to=project.folder, table=["orders"], column=["phone"])

@@ -64,6 +64,10 @@ INDEXED = """
         SELECT FROM pg_depend WHERE objid = indexrelid AND refobjid = indrelid AND refobjsubid = attnum
     ))
 """
+CHECKED = """
+    SELECT FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+    WHERE conrelid = to_regclass(:table) AND attname = :column AND contype = 'c' AND convalidated
+"""
 # A column with the time of the last change, whatever its name.
 TOUCHES = r"""
     SELECT FROM pg_trigger JOIN pg_proc AS p ON p.oid = tgfoid JOIN pg_attribute ON attrelid = tgrelid
@@ -108,6 +112,11 @@ def _no_index(place: Place, found: re.Match[str]) -> bool:
 def _no_default(place: Place, found: re.Match[str]) -> bool:
     at = {"table": place.relation(found["table"]), "column": place.renaming.new(found["column"])}
     return place.holds(f"SELECT {COLUMN} AND NOT atthasdef", **at)
+
+
+def _no_check(place: Place, found: re.Match[str]) -> bool:
+    at = {"table": place.relation(found["table"]), "column": place.renaming.new(found["column"])}
+    return place.connection is None or not place.holds(CHECKED, **at)
 
 
 def _no_touch(place: Place, found: re.Match[str]) -> bool:
@@ -178,6 +187,7 @@ RULES: Mapping[str, Rule] = {
     r"(?P<table>\w+)\.(?P<column>\w+) is (?P<what>[\w ()\[\]]+)": _column,
     r"no index on (?P<table>\w+)\.(?P<column>\w+)(?: but of (?P<but>\w+))?": _no_index,
     r"no default on (?P<table>\w+)\.(?P<column>\w+)": _no_default,
+    r"no valid CHECK on (?P<table>\w+)\.(?P<column>\w+)": _no_check,
     r"no trigger on (?P<table>\w+) sets (?P<column>\w+)": _no_touch,
     r"(?P<name>(?:pk|fk|uq|ck|idx)_\w+) on (?P<table>\w+)": _there,
     r"(?P<table>\w+)\.(?P<column>\w+) refers to (?P<other>\w+)": _refers,

@@ -2,6 +2,7 @@
 
 import pytest
 from alembic.util import CommandError
+from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError
 
 from postgres.errors import PostgresError
@@ -16,6 +17,16 @@ def test_neither_the_table_nor_its_index_is_rewritten(before: Make) -> None:
     database.upgrade("widen_user_username")
     assert database.query(FILES) == files
     assert database.query("SELECT id, username FROM users ORDER BY id") == names
+
+
+def test_a_check_is_validated_again(before: Make) -> None:
+    database = before("widen_user_username")
+    database.execute("ALTER TABLE users ADD CONSTRAINT seen CHECK (length(username) >= 0)")
+    read = "SELECT pg_stat_get_xact_tuples_returned('users'::regclass)"
+    users = database.value("SELECT count(*) FROM users")
+    with database.engine.connect() as connection:
+        connection.execute(text("ALTER TABLE users ALTER COLUMN username TYPE varchar(150)"))
+        assert connection.scalar(text(read)) == users
 
 
 def test_a_name_of_150_characters_fits_and_one_of_151_does_not(before: Make) -> None:
