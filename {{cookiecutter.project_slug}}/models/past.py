@@ -138,7 +138,10 @@ TABLES: dict[str, dict[str, Any]] = {
     "shift_contacts": {
         "share": 0.2,
         "columns": {"name": f"{FIRST} || ' ' || {LAST}", "phone": None},
-        "awkward": [{"name": name or "", "phone": None} for name in NAMES],
+        "awkward": [
+            {"id": row_id("shift contact", number), "name": name or "", "phone": None}
+            for number, name in enumerate(NAMES)
+        ],
     },
     "review_topics": {
         "share": 0.2,
