@@ -27,7 +27,10 @@ TRIGGERS = """
     SELECT prosrc FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid JOIN pg_proc AS p ON p.oid = tgfoid
     WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace
 """
-LABELS = "SELECT enumlabel FROM pg_enum ORDER BY enumsortorder"
+LABELS = """
+    SELECT enumlabel FROM pg_enum JOIN pg_attribute ON atttypid = enumtypid
+    WHERE attrelid = to_regclass('documents') AND attname = 'status' ORDER BY enumsortorder
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Schema:
     columns: dict[tuple[str, str], bool]  # whether an INSERT has to name it
     nullable: set[tuple[str, str]]
     triggers: set[str]  # the sources of their functions
-    labels: list[str]
+    labels: list[str]  # of documents.status
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any]) -> "Schema":
@@ -167,7 +170,7 @@ class Code:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of the enum that are there from the beginning to the end."""
+        """The labels of documents.status that are there from the beginning to the end."""
         return [label for label in self.before.labels if label in self.after.labels]
 
     def _known(self, table: str, forms: list[Form]) -> Iterator[Form]:
