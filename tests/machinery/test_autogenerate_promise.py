@@ -57,6 +57,10 @@ FOUND: dict[str, tuple[DrawnTable | None, DrawnTable | None]] = {
         table(A, partitioned=True),
         table(A, partitioned=True, indexes=((0, 3),)),
     ),
+    "an enum goes with the last column of it, which is a partitioned table's": (
+        table(A, DrawnColumn("b", "mood"), partitioned=True),
+        table(A, partitioned=True),
+    ),
     "a table with a key to itself goes": (table(A, references=((0, 4),)), None),
 }
 

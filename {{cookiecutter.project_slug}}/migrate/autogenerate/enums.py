@@ -40,7 +40,7 @@ USED = text("""
         AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
 """)
 
-# Columns of the type itself, or of an array of it.
+# Columns of the type itself, or of an array of it. Those of a partition go with those of its parent.
 COLUMNS = text("""
     SELECT nullif(type_schema.nspname, current_schema()), typname,
         nullif(table_schema.nspname, current_schema()), relname, attname
@@ -49,7 +49,7 @@ COLUMNS = text("""
     JOIN pg_attribute ON atttypid IN (pg_type.oid, typarray) AND NOT attisdropped
     JOIN pg_class ON pg_class.oid = attrelid
     JOIN pg_namespace AS table_schema ON table_schema.oid = relnamespace
-    WHERE typtype = 'e' AND relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
+    WHERE typtype = 'e' AND relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND NOT relispartition
 """)
 
 
