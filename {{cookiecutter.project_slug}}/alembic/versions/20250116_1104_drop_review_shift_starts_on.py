@@ -1,12 +1,12 @@
 """Drop review_shifts.starts_on, and the trigger that keeps it before PostgreSQL 18.
 
 A virtual column goes like any other. The trigger names the column, so it goes first, in the same
-transaction. The way back brings the values too: before 18 it adds a STORED column that loses its
-expression at once; on a big table that is a rewrite under the lock.
+transaction. The way back adds the column as add_review_shift_starts_on_generated does: before 18 the
+old rows have NULL until the backfill has run again.
 
 Scenario: drop a generated column
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan
-Rollback: lossless; starts_on is computed from starts_at
+Rollback: loses review_shifts.starts_on of the old rows before PostgreSQL 18; from 18 on nothing
 Deploy: after the code that reads starts_on is gone
 Needs: after backfill_review_shift_starts_on; code that does not name starts_on
 Adapt: table review_shifts, columns starts_at starts_on
@@ -38,9 +38,7 @@ def downgrade() -> None:
                 EXECUTE $_$ALTER TABLE review_shifts ADD COLUMN starts_on date
                     GENERATED ALWAYS AS ((starts_at AT TIME ZONE 'UTC')::date) VIRTUAL$_$;
             ELSE
-                ALTER TABLE review_shifts ADD COLUMN starts_on date
-                    GENERATED ALWAYS AS ((starts_at AT TIME ZONE 'UTC')::date) STORED;
-                ALTER TABLE review_shifts ALTER COLUMN starts_on DROP EXPRESSION;
+                ALTER TABLE review_shifts ADD COLUMN starts_on date;
                 CREATE FUNCTION review_shifts_starts_on_update() RETURNS trigger LANGUAGE plpgsql AS $_$
                 BEGIN
                     NEW.starts_on := (NEW.starts_at AT TIME ZONE 'UTC')::date;
