@@ -78,7 +78,7 @@ def show(config: Path, *, as_json: bool) -> int:
     """
     check = compare(config)
     if as_json:
-        print(json.dumps(asdict(check), indent=2, ensure_ascii=False))
+        print(json.dumps(asdict(check), indent=2))
         return CODES[check.state]
     print(f"{check.state}: the models and {check.database}")
     for difference in check.differences:

@@ -30,7 +30,7 @@ SERVER = text("SELECT system_identifier::text FROM pg_control_system()")
 # Every name with its schema: what a role has in its search_path does not count.
 PLAIN = text("SELECT set_config('search_path', 'pg_catalog', true)")
 # Partitions come and go by themselves, and so do what an extension has and the migrations' own tables.
-# pg_get_expr and its like would wait for a session that has locked a table.
+# pg_get_expr and its like would wait for a session that has locked a table. In a ROW, NULL has its place.
 SCHEMA = text("""
     WITH relation AS (
         SELECT c.oid, nspname, relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -40,34 +40,34 @@ SCHEMA = text("""
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')
     )
     SELECT md5(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (
-        SELECT concat_ws(' ', 'column', nspname, relname, attname, format_type(atttypid, atttypmod),
-            attcollation, attnotnull, attidentity, attgenerated, adbin)
+        SELECT ROW('column', nspname, relname, attname, format_type(atttypid, atttypmod),
+            attcollation, attnotnull, attidentity, attgenerated, adbin)::text
         FROM relation JOIN pg_attribute ON attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
         LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         UNION ALL
-        SELECT concat_ws(' ', 'constraint', nspname, relname, conname, contype, condeferrable, condeferred,
+        SELECT ROW('constraint', nspname, relname, conname, contype, condeferrable, condeferred,
             convalidated, conkey, confrelid, confkey, confupdtype, confdeltype, confmatchtype, conexclop,
-            conbin)
+            conbin)::text
         FROM relation JOIN pg_constraint AS con ON conrelid = relation.oid
         UNION ALL
-        SELECT concat_ws(' ', 'index', nspname, relname, indexrelid::regclass, indisunique,
+        SELECT ROW('index', nspname, relname, indexrelid::regclass, indisunique,
             indisvalid, indnullsnotdistinct, indnkeyatts, indkey, indcollation, indclass, indoption, indexprs,
-            indpred)
+            indpred)::text
         FROM relation JOIN pg_index ON indrelid = relation.oid
         UNION ALL
-        SELECT concat_ws(' ', 'trigger', nspname, relname, tgname, tgfoid::regprocedure, tgtype, tgenabled,
-            tgdeferrable, tginitdeferred, tgattr, tgargs, tgqual, tgoldtable, tgnewtable)
+        SELECT ROW('trigger', nspname, relname, tgname, tgfoid::regprocedure, tgtype, tgenabled,
+            tgdeferrable, tginitdeferred, tgattr, tgargs, tgqual, tgoldtable, tgnewtable)::text
         FROM relation JOIN pg_trigger AS t ON tgrelid = relation.oid AND NOT tgisinternal
         UNION ALL
-        SELECT concat_ws(' ', 'rule', nspname, relname, rulename, ev_qual, ev_action)
+        SELECT ROW('rule', nspname, relname, rulename, ev_qual, ev_action)::text
         FROM relation JOIN pg_rewrite ON ev_class = relation.oid
         UNION ALL
-        SELECT concat_ws(' ', 'function', nspname, p.oid::regprocedure, md5(prosrc))
+        SELECT ROW('function', nspname, p.oid::regprocedure, md5(prosrc))::text
         FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
         WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
         UNION ALL
-        SELECT concat_ws(' ', 'label', format_type(enumtypid, NULL), enumsortorder, enumlabel) FROM pg_enum
+        SELECT ROW('label', format_type(enumtypid, NULL), enumsortorder, enumlabel)::text FROM pg_enum
     ) AS found (line)
 """)
 
