@@ -17,7 +17,7 @@ than `max_lag` behind, or a slot keeps more than `max_wal` bytes of WAL, no batc
     drop      no table with the state any more
 
 Scenario: throttle a backfill that takes days, and keep its state in a table
-Instead of: a stored generated column, which rewrites the table while nobody can read or write it
+Instead of: a stored generated column, which rewrites the table while no session can read or write it
 Locks: document_pages AccessExclusiveLock; no rewrite, no scan
 Rollback: loses document_pages.characters, characters_backfill
 Deploy: before the code that writes characters

@@ -4,7 +4,7 @@ The key from which it goes on is committed together with its batch: no row is do
 left out. `SELECT * FROM characters_backfill` tells another session how far it is and what it waits for.
 
 A batch locks the row with the state before it locks any page. So an operator who leaves an UPDATE of the
-state open holds up the backfill, and nobody else. The WAL that slots keep is asked for because a replica or
+state open holds up the backfill, and no code. The WAL that slots keep is asked for because a replica or
 subscriber that is away is not in pg_stat_replication: only its slot tells, and the disk fills.
 
 Scenario: fill a column of a huge table over days, with pauses

@@ -11,7 +11,8 @@ counts, give the rows a position, as expand_review_request_remarks does. A topic
 2,600 bytes long; a longer one is refused.
 
 An UPDATE of the array locks the request first. So should new code, by SELECT … FOR NO KEY UPDATE. If it does
-not, and both write the same topic into the same request at once, one of them is a deadlock's victim.
+not, and both write the same topic into the same request at once, one of them is a deadlock's victim. And
+new code moves no row to another request: it deletes the row, and inserts another.
 
     expand    two tables and two triggers; old code runs
     backfill  every keyword is a topic of its request; old code runs
