@@ -20,7 +20,7 @@ from migrate.alembic_internals import in_callers_transaction, planned, replace_p
 from migrate.run.caller import guarded
 from migrate.run.connection import pause
 from migrate.run.failures import EXPECTED, TRY_AGAIN, advice, first_cause, one_line, sqlstate
-from migrate.run.history import recorded
+from migrate.run.history import Recorder
 from migrate.run.outcome import Outcome
 from migrate.run.progress import Progress
 from migrate.run.runner import Runner, single_runner
@@ -115,7 +115,7 @@ def run_inside(migration: MigrationContext, settings: Settings) -> None:
         migration.autocommit_block = refuse_block  # type: ignore[method-assign]
         event.listen(migration.connection, "commit", refuse_commit)
         try:
-            with recorded(migration, create=False):
+            with Recorder(migration, create=False).recording():
                 run_steps(migration)
         except EXPECTED as error:
             first = first_cause(error)
@@ -215,9 +215,10 @@ class Run:
                 try:
                     for statement in limits(self.settings):
                         self.connection.execute(text(statement))
+                    recorder = Recorder(self.migration)
                     self.connection.commit()
                     self.outcome.clear()
-                    with recorded(self.migration):
+                    with recorder.recording():
                         run_steps(self.migration)
                     return
                 except EXPECTED as error:

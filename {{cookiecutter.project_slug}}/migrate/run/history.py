@@ -18,6 +18,7 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import Script, ScriptDirectory
 from alembic.util import to_tuple
+from psycopg.sql import Literal
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
@@ -54,8 +55,8 @@ GRANTED = text("""
 """)
 INSERT = """
     INSERT INTO {table} (revision, parents, direction, began, took, role, os_user, host, sha256)
-    VALUES (:revision, :parents, :direction, clock_timestamp() - :took, :took, session_user,
-        :os_user, :host, :sha256)
+    VALUES ({revision}, {parents}, {direction}, clock_timestamp() - {took}, {took}, session_user,
+        {os_user}, {host}, {sha256})
 """
 # In the order in which they ended, by the server's clock.
 SELECT = """
@@ -91,49 +92,53 @@ class Entry:
     sha256: str | None
 
 
-@contextmanager
-def recorded(migration: MigrationContext, *, create: bool = True) -> Iterator[None]:
-    """Write a row for each step that a run takes, in the step's own transaction.
+class Recorder:
+    """Writes a row for each step of a run, in the step's own transaction.
 
     If a revision commits as it goes, the row is in the transaction that writes the version. If the
     role may not create or write the table, the run says so and goes on.
-
-    Args:
-        migration: the context that takes the steps.
-        create: create the table if it does not exist. Not in a caller's transaction: the caller has
-            not asked for a table.
     """
-    steps, callbacks = plan(migration), migration.on_version_apply_callbacks
-    recorder = Recorder(create=create)
 
-    def timed(*arguments: Any) -> Iterator[Any]:
-        for step in steps(*arguments):
-            recorder.started = time.monotonic()
-            yield step
+    def __init__(self, migration: MigrationContext, *, create: bool = True) -> None:
+        """Look for the table, before a step has locks for which traffic would wait.
 
-    replace_plan(migration, timed)
-    migration.on_version_apply_callbacks = (*callbacks, recorder.write)
-    try:
-        yield
-    finally:
-        replace_plan(migration, steps)
-        migration.on_version_apply_callbacks = callbacks
-
-
-class Recorder:
-    """Writes the rows of one run."""
-
-    def __init__(self, *, create: bool) -> None:
-        self.started = time.monotonic()
-        self._create = create
+        Args:
+            migration: the context that takes the steps.
+            create: create the table if it does not exist. Not in a caller's transaction: the caller
+                has not asked for a table.
+        """
+        assert migration.connection is not None
+        self._migration, self._create = migration, create
+        table, is_there = _place(migration.connection, version_table(migration))
+        self._table = table if is_there else None
         self._refused = False
+        self._started = time.monotonic()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Write a row for each step that Alembic takes in the block."""
+        migration = self._migration
+        steps, callbacks = plan(migration), migration.on_version_apply_callbacks
+
+        def timed(*arguments: Any) -> Iterator[Any]:
+            for step in steps(*arguments):
+                self._started = time.monotonic()
+                yield step
+
+        replace_plan(migration, timed)
+        migration.on_version_apply_callbacks = (*callbacks, self.write)
+        try:
+            yield
+        finally:
+            replace_plan(migration, steps)
+            migration.on_version_apply_callbacks = callbacks
 
     def write(self, *, ctx: MigrationContext, step: MigrationInfo, **_: Any) -> None:
         """Write the row of a step that was taken: Alembic's `on_version_apply`."""
         assert ctx.connection is not None
         if self._refused:
             return
-        row: dict[str, Any] = {"took": timedelta(seconds=time.monotonic() - self.started)}
+        row: dict[str, Any] = {"took": timedelta(seconds=time.monotonic() - self._started)}
         if step.is_stamp:
             row |= {"revision": ", ".join(step.destination_revision_ids) or "base", "direction": "stamp"}
         else:
@@ -141,15 +146,32 @@ class Recorder:
             assert isinstance(script, Script)
             row |= of(script) | {"direction": "upgrade" if step.is_upgrade else "downgrade"}
         try:
+            if self._table and self._inserted(ctx.connection, self._table, row):
+                return
             # A failure in here rolls back only this savepoint.
             with ctx.connection.begin_nested():
-                add(ctx.connection, row, version_table(ctx), create=self._create)
+                self._table = add(ctx.connection, row, version_table(ctx), create=self._create)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
             self._refused = True
             reason = str(error.orig).splitlines()[0]
             log.warning("%s is not written, and the run goes on without it: %s", TABLE, reason)
+
+    def _inserted(self, connection: Connection, table: str, row: dict[str, Any]) -> bool:
+        """Whether the table is still there, and the row in it.
+
+        All is one message: until it is answered, traffic waits for the locks of the step.
+        """
+        row_and_savepoint = f"SAVEPOINT history; {_insert(connection, table, row)}; RELEASE SAVEPOINT history"
+        try:
+            _execute(connection, row_and_savepoint)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            _execute(connection, "ROLLBACK TO SAVEPOINT history; RELEASE SAVEPOINT history")
+            return False
+        return True
 
 
 def of(script: Script) -> dict[str, str]:
@@ -164,7 +186,7 @@ def add(
     version_table: str = "alembic_version",
     *,
     create: bool = True,
-) -> None:
+) -> str | None:
     """Add a row, and create the table if it does not exist.
 
     Args:
@@ -173,18 +195,21 @@ def add(
         version_table: Alembic's table as SQL; it must exist.
         create: if false and the table does not exist, add no row.
 
+    Returns:
+        The table's name as SQL; None where it does not exist.
+
     Raises:
         DBAPIError: the role may not do that, or the server failed.
     """
     table, is_there = _place(connection, version_table)
     if not (is_there or create):
-        return
+        return None
     if not is_there:
         connection.execute(text(CREATE.format(table=table.replace(":", "\\:"))))
         for role in connection.scalars(GRANTED, {"table": table}).all():
             connection.exec_driver_sql(f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON {table} FROM {role}")
-    always = {"parents": "", "sha256": None, "os_user": _os_user(), "host": socket.gethostname()}
-    connection.execute(text(INSERT.format(table=table.replace(":", "\\:"))), always | row)
+    _execute(connection, _insert(connection, table, row))
+    return table
 
 
 def entries(connection: Connection, version_table: str = "alembic_version") -> list[Entry]:
@@ -250,6 +275,19 @@ def version_table(migration: MigrationContext) -> str:
 def _place(connection: Connection, version_table: str) -> tuple[str, bool]:
     found = connection.execute(PLACE, {"version_table": version_table, "table": TABLE}).first()
     return (found[0], found[1]) if found else (TABLE, False)
+
+
+def _insert(connection: Connection, table: str, row: dict[str, Any]) -> str:
+    """Return the INSERT of a row, with its values in it."""
+    always = {"parents": "", "sha256": None, "os_user": _os_user(), "host": socket.gethostname()}
+    driver: Any = connection.connection.driver_connection
+    values = {name: Literal(value).as_string(driver) for name, value in (always | row).items()}
+    return INSERT.format(table=table, **values)
+
+
+def _execute(connection: Connection, statements: str) -> None:
+    """Execute what has no parameters, in which a percent sign means nothing."""
+    connection.exec_driver_sql(statements, execution_options={"no_parameters": True})
 
 
 def _os_user() -> str | None:
