@@ -30,6 +30,7 @@ from sqlalchemy import URL
 from database import configured_url
 from lab.copies import Copies
 from lab.figures import WAYS
+from lab.traffic.apart import Apart, Ended, migrate
 from lab.traffic.application import Application
 from lab.traffic.chain import Walk
 from lab.traffic.drive import Load, Report, traffic
@@ -130,13 +131,13 @@ class Plan:
 class Track(Walk):
     """A copy on which one run takes place."""
 
-    def run(self, way: str, twin: Twin, revision: Revision, code: Code, limit: float) -> Figures:
+    def run(self, apart: Apart, way: str, twin: Twin, code: Code, limit: float) -> Figures:
         """Have the application work before, beside and after a migration.
 
         Args:
+            apart: where the migration runs.
             way: one of WAYS.
-            twin: the naive way.
-            revision: the right one.
+            twin: the naive way, and which is the right one.
             code: what the application knows.
             limit: seconds, after which the migration is ended.
         """
@@ -150,37 +151,33 @@ class Track(Walk):
             with traffic(self.connect, application, self.load) as report:
                 time.sleep(self.seconds / 2)
                 with _ended_after(limit, connection):
-                    begun = time.monotonic()
-                    if way != "idle":
-                        found.stopped = self.naively(twin) if way == "naive" else self.rightly(revision)
-                    found.seconds = time.monotonic() - begun
+                    ended = Ended(0)
+                    if way == "naive":
+                        ended = apart.run(naively, self.url, twin)
+                    elif way == "right":
+                        ended = apart.run(migrate, self.url, twin.slug, "upgrade")
                 time.sleep(self.seconds / 2)
             more = [after - was for was, after in zip(before, _counted(connection), strict=True)]
             found.wal_bytes, found.growth_bytes, found.rows_written = more
+        found.seconds, found.stopped = ended.seconds, ended.error and (ended.sqlstate or "failed")
         _fill_in(found, report)
         return found
 
-    def naively(self, twin: Twin) -> str:
-        """Go the naive way, as a program without any guard does."""
-        with closing(psycopg.connect(**parameters(self.url), autocommit=twin.autocommit)) as connection:
-            try:
-                for statement in twin.statements:
-                    if not statement.meanwhile:
-                        connection.execute(statement.sql.encode())
-                if not twin.autocommit:
-                    connection.commit()
-            except psycopg.Error as error:
-                return error.sqlstate or "lost"
-        return ""
 
-    def rightly(self, revision: Revision) -> str:
-        """Go the right way."""
+def naively(url: URL, twin: Twin) -> Ended:
+    """Go the naive way, as a program without any guard does."""
+    error = state = ""
+    begun = time.monotonic()
+    with closing(psycopg.connect(**parameters(url), autocommit=twin.autocommit)) as connection:
         try:
-            self.quietly(revision, "upgrade")
-        except CommandError as error:
-            cause = error.__cause__
-            return getattr(getattr(cause, "orig", cause), "sqlstate", None) or "failed"
-        return ""
+            for statement in twin.statements:
+                if not statement.meanwhile:
+                    connection.execute(statement.sql.encode())
+            if not twin.autocommit:
+                connection.commit()
+        except psycopg.Error as caught:
+            error, state = str(caught), caught.sqlstate or "lost"
+    return Ended(time.monotonic() - begun, error, state)
 
 
 def _counted(connection: psycopg.Connection[Any]) -> list[int]:
@@ -229,7 +226,7 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
     for twin in plan.chosen:
         waiting.setdefault(twin.slug, []).append(twin)
     scenarios = []
-    with closing(Copies(server)) as copies:
+    with Apart() as apart, closing(Copies(server)) as copies:
         along = Track(copies.make(), plan.rows, plan.load, plan.seconds)
         empty = Track(copies.make(), 0, plan.load, 0)  # what code has to know is asked of this one
         conditions = _conditions(along, plan)
@@ -241,7 +238,7 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
                 for way in ("idle", *("naive", "right") * plan.runs):
                     said(f"{twin}: {way}", 0)
                     copy = Track(copies.make(along.url), plan.rows, plan.load, plan.seconds)
-                    found[way].append(asdict(copy.run(way, twin, revision, code, plan.limit)))
+                    found[way].append(asdict(copy.run(apart, way, twin, code, plan.limit)))
                     copies.drop(keep=[along.url, empty.url])
                     said(f"{twin}: {way}", 1)
                 scenarios.append(found)
@@ -256,8 +253,8 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
 def _code(empty: Track, twin: Twin, revision: Revision, copies: Copies) -> Code:
     """Return what code knows that runs beside either way."""
     naive, right = (Track(copies.make(empty.url), 0, empty.load, 0) for _ in range(2))
-    naive.naively(twin)
-    right.rightly(revision)
+    naively(naive.url, twin)
+    right.quietly(revision, "upgrade")
     return Code(empty.schema(), right.schema().common(naive.schema()))
 
 

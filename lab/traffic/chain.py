@@ -19,18 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationStep
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, NullPool
 
 from database import configured_url, make_engine
+from lab.traffic.apart import Apart, migrate, step
 from lab.traffic.application import SHARED, Application
 from lab.traffic.drive import Load, Report, traffic
 from lab.traffic.ledger import Ledger
 from lab.traffic.schema import Code, Schema
-from migrate.chain import Revision, project_config, revisions
+from migrate.chain import Revision, revisions
 from migrate.sample import fill
 from models.sample import TABLES
 from postgres import embedded
@@ -78,7 +76,6 @@ class Walk:
     def __init__(self, url: URL, rows: int, load: Load, seconds: float) -> None:
         self.url, self.rows, self.load, self.seconds = url, rows, load, seconds
         self._engine = make_engine(url, poolclass=NullPool)
-        self._scripts = ScriptDirectory.from_config(project_config())
 
     def connect(self, name: str) -> psycopg.Connection[Any]:
         """Open a session, as `database.py` does: it prepares no statement."""
@@ -91,14 +88,7 @@ class Walk:
 
     def quietly(self, revision: Revision, direction: str) -> None:
         """Go one way, while nothing else happens."""
-        config, scripts = project_config(), self._scripts  # which takes longer to read than most steps
-        config.attributes["connection"] = self._engine
-        up = direction == "upgrade"
-        make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
-        steps = [make(scripts.revision_map, revision.script)]  # of this branch alone, where there are two
-        end = revision.id if up else revision.parents[0]
-        with EnvironmentContext(config, scripts, fn=lambda *_: steps, destination_rev=end):
-            scripts.run_env()
+        step(self._engine, revision, direction)
 
     def fill(self) -> None:
         """Put rows into tables that are new."""
@@ -110,26 +100,27 @@ class Walk:
         with self.connect("lab") as connection:
             return Schema.of(connection)
 
-    def under_traffic(self, revision: Revision, direction: str, before: Schema, after: Schema) -> Step:
+    def under_traffic(
+        self, apart: Apart, revision: Revision, direction: str, before: Schema, after: Schema
+    ) -> Step:
         """Go one way while the application works, and ask for what it has committed."""
         code, ledger = Code(before, after), Ledger()
-        step = Step(revision.slug, direction, announced=re.findall(r"\((\w{5})\)", revision.fields["Deploy"]))
+        taken = Step(
+            revision.slug, direction, announced=re.findall(r"\((\w{5})\)", revision.fields["Deploy"])
+        )
         application = Application(code, ledger, self.shared(code), self.load.seed)
         with traffic(self.connect, application, self.load) as report:
             time.sleep(self.seconds / 2)
-            begun = time.monotonic()
-            try:
-                self.quietly(revision, direction)
-            except CommandError as error:
-                refuses = direction == "downgrade" and "refuses" in revision.fields["Rollback"]
-                step.stopped, step.wrong = str(error), [] if refuses else [str(error)]
-            step.seconds = time.monotonic() - begun
+            ended = apart.run(migrate, self.url, revision.slug, direction)
             time.sleep(self.seconds / 2)
-        self._note(step, report)
+        taken.seconds, taken.stopped = ended.seconds, ended.error
+        if ended.error and not (direction == "downgrade" and "refuses" in revision.fields["Rollback"]):
+            taken.wrong = [ended.error]
+        self._note(taken, report)
         with self.connect("lab") as connection:
-            step.asked = len(ledger)
-            step.wrong += ledger.wrong(connection, code)
-        return step
+            taken.asked = len(ledger)
+            taken.wrong += ledger.wrong(connection, code)
+        return taken
 
     def _note(self, step: Step, report: Report) -> None:
         step.transactions, step.failed = report.transactions, dict(report.failed)
@@ -175,7 +166,7 @@ def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: floa
         for revision in chain:
             empty.quietly(revision, "upgrade")
             schemas.append(empty.schema())
-    with scratch_database(server) as url:
+    with Apart() as apart, scratch_database(server) as url:
         along = Walk(url, rows, load, seconds)
         along.quietly(chain[0], "upgrade")  # before it there is no table
         along.fill()
@@ -183,11 +174,11 @@ def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: floa
             if chosen and revision.slug not in chosen:
                 along.quietly(revision, "upgrade")
             else:
-                yield (up := along.under_traffic(revision, "upgrade", before, after))
+                yield (up := along.under_traffic(apart, revision, "upgrade", before, after))
                 if up.stopped:
                     return
                 along.fill()
-                yield (down := along.under_traffic(revision, "downgrade", after, before))
+                yield (down := along.under_traffic(apart, revision, "downgrade", after, before))
                 if not down.stopped:
                     along.quietly(revision, "upgrade")
             along.fill()
