@@ -2,8 +2,8 @@
 
     .venv/bin/python -m lab.figures lab/results/100000.json --readme
 
-writes the chart beside it, a short table into README.md, and prints the whole table. It needs no
-server and no backend.
+writes the chart and the whole table beside it, a short table into README.md, and prints the whole one.
+It needs no server and no backend.
 """
 
 import argparse
@@ -23,6 +23,10 @@ WAYS = ("idle", "naive", "right")
 
 # Two figures differ by chance where they differ by less, and a spread below it is none.
 NOISE = 20
+
+# What the right way is to keep to: milliseconds of the longest stall, and how many times slower than on an
+# idle day the slow reads may be.
+STALL, SLOWER = 100, 2
 
 Result = Mapping[str, Any]
 
@@ -96,6 +100,28 @@ def table(result: Result) -> str:
         cells = [each["twin"], *stalls, f"{times:,.0f}" if times >= 10 else f"{times:.1f}"]
         cells += [*reads, *errors, *seconds]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def goals(result: Result) -> str:
+    """Return as a table of Markdown what of the right way is to be better."""
+    lines = [
+        f"No failed statement, no stall above {STALL} ms, read p99 at most {SLOWER} times the idle one:",
+        "",
+        "| scenario | failed statements | longest stall | read p99, idle | right | missed |",
+        "| --- | --: | --: | --: | --: | --- |",
+    ]
+    for each in _by_stall(result):
+        stall = figure(each, "right", "stall")
+        idle, right = (figure(each, way, "reads_p99").middle for way in ("idle", "right"))
+        missed = {
+            "failed statements": failed(each, "right") != "0",
+            "stall": stall.middle > STALL,
+            # A whole millisecond stands for all until the next one.
+            "read p99": right >= SLOWER * (idle + 1),
+        }
+        cells = [each["twin"], failed(each, "right"), f"{stall} ms", f"{idle:.0f} ms", f"{right:.0f} ms"]
+        lines.append(f"| {' | '.join([*cells, ', '.join(name for name in missed if missed[name])])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -183,7 +209,7 @@ def chart(result: Result) -> str:
 
 
 def main() -> int:
-    """Write the chart of a result beside it, if asked the table of the README, and print the whole one."""
+    """Write chart and table of a result beside it, if asked that of the README, and print the whole one."""
     parser = argparse.ArgumentParser(prog="lab.figures", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("result", type=Path, help="what make lab has written")
     parser.add_argument("--readme", action="store_true", help="write the table of README.md too")
@@ -191,11 +217,12 @@ def main() -> int:
     path: Path = options.result
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        written = f"{conditions(result)}\n\n{table(result)}"
+        written = f"{conditions(result)}\n\n{table(result)}\n{goals(result)}"
+        path.with_suffix(".md").write_text(written, encoding="utf-8")
         path.with_suffix(".svg").write_text(chart(result), encoding="utf-8")
         if options.readme:
             README.write_text(in_readme(README.read_text(encoding="utf-8"), result), encoding="utf-8")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"error: {path} is no result of make lab: {error!r}", file=sys.stderr)
         return 2
     print(written, end="")

@@ -9,7 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.figures import Figure, chart, conditions, figure, in_readme, table
+from lab.curve import KINDS, curves, picture
+from lab.curve import table as table_of_curves
+from lab.figures import Figure, chart, conditions, figure, goals, in_readme, table
 from lab.readme import README
 from tests.conftest import TEMPLATE
 
@@ -64,6 +66,32 @@ def test_the_conditions_say_that_others_worked_on_the_machine() -> None:
     assert conditions({**RESULT, "busy": 7.5}).endswith(
         "medians of 3. Others worked on the machine (load 7.5)."
     )
+
+
+def test_the_goals_name_what_the_right_way_misses() -> None:
+    slow = {"twin": "slow", "idle": [run()], "naive": [run()], "right": [run(stall=101.0, reads_p99=10)]}
+    good = slow | {"twin": "good", "right": [run(stall=100.0, reads_p99=9)]}
+    fails = good | {"twin": "fails", "right": [run(failed={"40P01": 1})]}
+    lines = goals({**RESULT, "scenarios": [slow, good, fails]}).splitlines()[4:]
+    missed = {cells[1]: cells[-2] for line in lines if (cells := [cell.strip() for cell in line.split("|")])}
+    assert missed == {"slow": "stall, read p99", "good": "", "fails": "failed statements"}
+
+
+def test_a_curve_has_a_point_for_each_number_of_rows() -> None:
+    index, column = "index_document_tags", "add_document_priority"
+    results: list[dict[str, Any]] = [
+        {"rows": rows, "scenarios": [{"slug": index, "right": [run(seconds=rows / 1000)]}]}
+        for rows in (100_000, 10_000)
+    ]
+    results[0]["scenarios"] += [
+        {"slug": column, "right": [run(seconds=0.02)]},
+        {"slug": "another", "right": [run()]},
+    ]
+    found = curves(results)
+    assert found == {index: {10_000: 10.0, 100_000: 100.0}, column: {100_000: 0.02}}
+    lines = ElementTree.fromstring(picture(found, "18.6")).findall(".//{*}polyline")
+    assert [str(line.get("points")).count(",") for line in lines] == [2, 1]
+    assert f"| {KINDS[column]} ({column}) |  | 0.02 s |" in table_of_curves(found).splitlines()
 
 
 def test_the_chart_has_a_bar_for_each_way_and_both_colour_schemes() -> None:
