@@ -74,8 +74,8 @@ judges: install  ## score squawk, zdm and the ledger on the naive ways and on th
 		code=$$?; "$$python" -m migrate stop --remove; exit $$code
 	$(BIN)/python -m lab.judges build/judges/ocr_backend build/judges/trials.json
 
-mutants: install  ## leave out or weaken each thing of each revision, and see which test notices (hours)
-	$(BIN)/python -m lab.backend lab.mutants $(SCENARIO)
+mutants: install  ## leave out or weaken each thing of each revision, and see which test notices (hours; SAMPLE=50: some)
+	$(BIN)/python -m lab.backend lab.mutants $(SCENARIO) $(if $(SAMPLE),--sample '$(SAMPLE)')
 
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.md and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'

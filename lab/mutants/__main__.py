@@ -1,10 +1,10 @@
 """Leave out or weaken each thing of each revision, and see whether a test notices.
 
-    python -m lab.backend lab.mutants [SLUG …] [--only REGEX] [--list]
+    python -m lab.backend lab.mutants [SLUG …] [--only REGEX] [--sample N [--seed N]] [--list]
 
 `make mutants` runs it. A mutant that no test notices survives: a test is missing, or what it leaves out
 is not needed, or it comes to the same, which equivalent.toml says with the reason. After a run over the
-whole chain the score and the survivors are in lab/results/mutants.json.
+whole chain, or a sample of it, the score and the survivors are in lab/results/mutants.json.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from rich.console import Console
 from database import ROOT
 from lab.mutants.chosen import RUN, SLUG
 from lab.mutants.made import Mutant, mutants
+from lab.mutants.sample import interval, sampled
 from migrate.chain import Revision, with_ancestors
 from migrate.target import scratch_server
 from postgres.client import parameters
@@ -198,6 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("slugs", metavar="SLUG", nargs="*", help="revisions (all)")
     parser.add_argument("--list", action="store_true", help="print the mutants, and run nothing")
     parser.add_argument("--only", default="", metavar="REGEX", help="those whose change it is found in")
+    parser.add_argument("--sample", type=int, metavar="N", help="only so many of them, by chance")
+    parser.add_argument("--seed", type=int, default=1, help="decides which")
     options = parser.parse_args(arguments)
     if unknown := set(options.slugs) - {revision.slug for revision in REVISIONS}:
         parser.error(f"{min(unknown)}: no revision of the chain is called so")
@@ -211,6 +214,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for each in chosen
     }
     same = equivalents([mutant for found in made.values() for mutant in found])
+    of = sum(mutant not in same for found in made.values() for mutant in found)
+    if options.sample:
+        alive = {each: [mutant for mutant in found if mutant not in same] for each, found in made.items()}
+        try:
+            made, same = sampled(alive, options.sample, options.seed), {}
+        except ValueError:
+            parser.error(f"--sample={options.sample}: there are {of}")
     if options.list:
         for mutant in (mutant for found in made.values() for mutant in found):
             print(mutant, f"(equivalent: {same[mutant]})" if mutant in same else "")
@@ -231,6 +241,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trial.close()
     result = score(outcomes, same)
     print(f"{result['killed']} of {result['mutants']} mutants killed: {result['score']} %")
+    if options.sample:
+        low, high = interval(result["killed"], result["mutants"])
+        result |= {"sampled_of": of, "seed": options.seed, "score_of_all": [low, high]}
+        print(f"a sample of {of}: of all, {low} to {high} %")
     print("killed by", ", ".join(f"{judge}: {count}" for judge, count in result["killed_by"].items()))
     print(f"{result['equivalent']} more come to the same. Survivors:")
     print("\n".join(result["survivors"]) or "none")

@@ -8,6 +8,7 @@ import pytest
 
 from lab.backend import generated
 from lab.mutants.made import mutants
+from lab.mutants.sample import interval, sampled
 from tests.conftest import TEMPLATE
 
 SOURCE = '''
@@ -111,3 +112,12 @@ def test_a_revision_that_is_none_is_refused_by_name() -> None:
     done = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("nonsense: no revision of the chain is called so")
+
+
+def test_a_sample_is_the_same_each_time_and_says_how_much_it_says() -> None:
+    made = {"a": list(range(50)), "b": [50], "c": list(range(51, 100))}
+    assert sampled(made, 20, 1) == sampled(made, 20, 1) != sampled(made, 20, 2)
+    assert sampled(made, 100, 1) == made
+    assert [] not in sampled(made, 2, 1).values()
+    assert interval(95, 100) == (88.8, 97.8)
+    assert interval(20, 20)[1] == 100

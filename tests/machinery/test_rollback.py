@@ -1,5 +1,6 @@
 """The ways back: by downgrades, and from a backup into a new database."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -230,13 +231,17 @@ def broken(kind: str, backup: Path) -> Path:
     path = backup.with_name("other.dump")
     content = backup.read_bytes()
     contents = {"cut off": content[: len(content) * 2 // 3], "text": b"CREATE TABLE t ();\n", "empty": b""}
-    if kind != "missing":
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind != "missing":
         path.write_bytes(contents[kind])
     return path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["cut off", "text", "empty", "missing"])
+@pytest.mark.parametrize("kind", ["cut off", "text", "empty", "missing", "pipe", "folder"])
 def test_what_is_no_backup_is_refused_before_anything(kind: str, done: Site, backup: Path) -> None:
     code, output = rollback(done, "--backup", str(broken(kind, backup)))
     assert code == 1

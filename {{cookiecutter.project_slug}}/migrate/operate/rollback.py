@@ -246,11 +246,13 @@ class Restore(Operation):
         """Check that the file is a complete backup.
 
         Raises:
-            CommandError: the server is out of reach.
+            CommandError: the server is out of reach, or the path is no file.
             ClientError: it is not, or no pg_restore can read it.
             OSError: there is no such file.
         """
         path = self.options.backup
+        if path.exists() and not path.is_file():  # to open a pipe might wait for ever
+            raise CommandError(f"{shown(path)} is no file: --backup takes one, as pg_dump has written it")
         with path.open("rb"):
             pass
         self.server = self._engine_beside()
