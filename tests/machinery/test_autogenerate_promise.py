@@ -45,6 +45,9 @@ FOUND: dict[str, tuple[DrawnTable | None, DrawnTable | None]] = {
     "a default that is two quotes": (table(replace(A, default=7)), table(replace(A, default=0))),
     "IN of a varchar, dropped and brought back": (table(DrawnColumn("a", "plain enum")), table(A)),
     "a serial key becomes an identity": (table(A, key="serial"), table(A, key="always")),
+    "an identity of bigint becomes one of integer": (table(A, key="always"), table(A, key="identity")),
+    "an identity of bigint becomes serial, of integer": (table(A, key="always"), table(A, key="serial")),
+    "a bigserial key becomes an identity of integer": (table(A, key="bigserial"), table(A, key="identity")),
     "a column of a type that SQLAlchemy does not know is dropped": (
         table(DrawnColumn("a", "point", default=0)),
         table(),

@@ -20,6 +20,7 @@ class Rank(IntEnum):
     CREATE_TABLE = auto()
     DROP_CONSTRAINT = auto()
     DROP_GENERATED = auto()
+    SOURCE_OF_NARROWED = auto()  # what its sequence gets must fit the type that it has on either way
     ALTER_COLUMN = auto()
     SOURCE = auto()
     ADD_COLUMN = auto()

@@ -74,15 +74,19 @@ def changes(connection: Connection, place: Place, old: Column, new: Column) -> I
                 "revision, and put it in again in the next"
             )
         return
+    narrowed = LIMITS.get(new.type, LIMITS["bigint"]) < LIMITS.get(old.type, 0)
+    rank = Rank.SOURCE_OF_NARROWED if narrowed else Rank.SOURCE
     if bool(old.identity) == bool(new.identity) and old.serial == new.serial:
-        yield from _options(connection, place, old, new)
+        yield from _options(connection, place, old, new, rank)
         return
     up = [*_left(connection, place, old), *_entered(connection, place, new, made=True)]
     down = [*_left(connection, place, new, made=True), *_entered(connection, place, old)]
-    yield from several(up, down, Rank.SOURCE)
+    yield from several(up, down, rank)
 
 
-def _options(connection: Connection, place: Place, old: Column, new: Column) -> Iterator[Statement]:
+def _options(
+    connection: Connection, place: Place, old: Column, new: Column, rank: Rank
+) -> Iterator[Statement]:
     column = f"ALTER TABLE {place.table} ALTER COLUMN {quoted(connection, None, place.name)}"
     if old.identity and (old.identity, old.options) != (new.identity, new.options):
         same_limits = all(each.options and each.options[3] == LIMITS.get(each.type) for each in (old, new))
@@ -95,12 +99,12 @@ def _options(connection: Connection, place: Place, old: Column, new: Column) -> 
             given = [f"SET {word} {number}" for word, number in zip(OPTIONS, numbers, strict=False)]
             return f"{column} SET GENERATED {mode(each)} {' '.join(given)} SET {'' if cycle else 'NO '}CYCLE"
 
-        yield Statement(said(new), said(old), rank=Rank.SOURCE)
+        yield Statement(said(new), said(old), rank=rank)
     elif old.serial and old.type != new.type and old.sequence_type != new.sequence_type:
         yield Statement(
             f"ALTER SEQUENCE {old.sequence} AS {new.sequence_type}",
             f"ALTER SEQUENCE {old.sequence} AS {old.sequence_type}",
-            rank=Rank.SOURCE,
+            rank=rank,
         )
 
 
