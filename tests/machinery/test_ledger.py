@@ -582,6 +582,7 @@ LOSSES = [
     ("DROP TABLE split_2", "SELECT 1", "loses split (rows of split_2)"),
     ("ALTER TABLE t RENAME a TO w", "ALTER TABLE t RENAME w TO a", "lossless"),
     ("CREATE INDEX i ON t (n)", "DROP INDEX i", "lossless"),
+    ("SELECT 1", "ALTER TABLE t SET UNLOGGED", "lossless; rewrites t"),
     ("ALTER TYPE mood ADD VALUE 'so'", "SELECT 1", "irreversible: PostgreSQL takes no label of an enum back"),
     ("ALTER TYPE mood RENAME VALUE 'up' TO 'on'", "ALTER TYPE mood RENAME VALUE 'on' TO 'up'", "lossless"),
     ("ALTER TABLE t ALTER at1 TYPE date", "ALTER TABLE t ALTER at1 TYPE timestamp", "? t.at1"),

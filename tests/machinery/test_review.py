@@ -102,6 +102,18 @@ def test_a_docstring_that_says_so_is_believed_and_one_that_says_lossless_is_trie
     assert review.review("r2", Config(ini)).verdict == "passes"
 
 
+def test_a_way_back_that_rewrites_a_table_is_to_say_so(chain: Chain) -> None:
+    ini = chain(SETUP, "SELECT 1")
+    path = ini.parent / "versions/r1.py"
+    back = "op.execute('ALTER TABLE t ALTER b TYPE bigint')"
+    path.write_text(path.read_text().replace("    pass", f"    {back}"))
+    document(ini, "r1", Scenario="s", Locks="none", Rollback="lossless", Deploy="at any time")
+    [fault] = review.review("r1", Config(ini)).faults
+    assert fault.what == "the downgrade rewrites t: Rollback: has to say so"
+    path.write_text(path.read_text().replace("lossless", "lossless; rewrites t under AccessExclusiveLock"))
+    assert review.review("r1", Config(ini)).verdict == "passes"
+
+
 def test_what_a_later_revision_finishes_is_not_left(chain: Chain) -> None:
     ini = chain(
         SETUP.replace("NOT VALID", ""),

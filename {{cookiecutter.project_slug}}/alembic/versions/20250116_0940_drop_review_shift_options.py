@@ -6,7 +6,8 @@ its values, and loses its expression at once; on a big table that is a rewrite u
 Scenario: drop the text that has become jsonb
 Instead of: DROP COLUMN alone, which fails because the trigger names the column
 Locks: review_shifts AccessExclusiveLock; no rewrite, no scan
-Rollback: loses review_shifts.options as they were typed: blanks, the order of keys, keys that are there twice
+Rollback: loses review_shifts.options as they were typed: blanks, the order of keys, keys that are there
+    twice; rewrites the table under AccessExclusiveLock
 Deploy: after the code that knows options is gone
 Needs: after backfill_review_shift_settings; code that does not name options
 Adapt: table review_shifts, columns options settings

@@ -7,7 +7,8 @@ is a rewrite under the lock.
 Scenario: drop the text that has become an enum
 Instead of: DROP COLUMN alone, which fails because the trigger names the column
 Locks: review_requests AccessExclusiveLock; no rewrite, no scan
-Rollback: loses review_requests.urgency as it was typed: capitals and blanks
+Rollback: loses review_requests.urgency as it was typed: capitals and blanks; rewrites the table under
+    AccessExclusiveLock
 Deploy: after the code that knows urgency is gone
 Needs: after validate_review_request_urgency; code that does not name urgency
 Adapt: table review_requests, columns urgency level, labels low normal high

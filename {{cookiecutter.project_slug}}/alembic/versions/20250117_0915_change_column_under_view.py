@@ -11,7 +11,8 @@ contracted (expand_user_email); then the view only goes over to the new column, 
 Scenario: change a column that a view depends on
 Instead of: DROP VIEW … CASCADE, which takes along the privileges and every view upon it
 Locks: review_shifts AccessExclusiveLock, users AccessShareLock; no rewrite, no scan
-Rollback: lossless; refuses while a note is longer
+Rollback: lossless; refuses while a note is longer; rewrites the table under AccessExclusiveLock
+    (on a big live one leave the column as it is, and limit it by a CHECK … NOT VALID)
 Deploy: at any time before the code that writes longer notes
 Needs: planned_review_shifts exists; no view upon planned_review_shifts
 Adapt: table review_shifts, columns user_id desk starts_at ends_at note, table users, column username

@@ -1,4 +1,4 @@
-"""What a downgrade loses, as a proposal for `Rollback:`, which a person judges.
+"""What a downgrade loses and costs, as a proposal for `Rollback:`, which a person judges.
 
 The measurement sees what upgrade and downgrade drop; a rename is no loss. If a revision changes
 existing rows, the measurement cannot tell whether the old values come back.
@@ -23,7 +23,8 @@ def rollback(entry: Entry) -> str:
     if not entry.revision.parents and down.before.tables and not down.after.tables:
         return "loses every row"
     lost = dict.fromkeys([*dropped(down), *dropped(up)])
-    return f"loses {', '.join(lost)}" if lost else "lossless"
+    rewrites = f"; rewrites {', '.join(down.rewritten)}" if down.rewritten else ""
+    return (f"loses {', '.join(lost)}" if lost else "lossless") + rewrites
 
 
 def question(entry: Entry) -> str:

@@ -35,6 +35,8 @@ KINDS = {
 MANY = 0.5
 # How `Deploy:` says that code which knows a name is not running any more.
 AFTER = re.compile(r"\b(after|together|while (nothing|no))\b")
+# How `Rollback:` says what a downgrade costs.
+REWRITES = re.compile(r"\brewrit", re.IGNORECASE)
 
 DROP_INDEX = re.compile(r"\bDROP\s+INDEX\b", re.IGNORECASE)
 CASCADE = re.compile(r"\bCASCADE\b", re.IGNORECASE)
@@ -236,13 +238,17 @@ def _naming(run: Run, *names: str) -> str:
 
 
 def _unsaid(entry: Entry) -> Iterator[Finding]:
-    """Say what is gone without a word in the docstring."""
+    """Say what is gone, and what a way back costs, without a word in the docstring."""
     revision, run = entry.revision, entry.upgrade
     names = list(gone(run))
     if names and not AFTER.search(revision.fields.get("Deploy", "")):
         what = f"takes {', '.join(names)} from code that runs: Deploy: has to say after which code"
         yield Finding(revision, what, "Deploy", _naming(run, *names))
     said = revision.fields.get("Rollback", "")
+    rewritten = entry.downgrade.rewritten if entry.downgrade else []
+    if said and rewritten and not REWRITES.search(said):
+        what = f"the downgrade rewrites {', '.join(rewritten)}: Rollback: has to say so"
+        yield Finding(revision, what, "Rollback")
     if said.startswith(("lossless", "irreversible")):
         return  # the first is tried on rows, and the second gives nothing back
     removed: Counter[str] = Counter()
