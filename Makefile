@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges mutants lab curve speed atlas tour tour-svg lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges mutants lab speed atlas tour tour-svg lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -80,14 +80,7 @@ mutants: install  ## leave out or weaken each thing of each revision, and see wh
 lab: install  ## each scenario the naive way and the right one, under traffic: lab/results/ROWS.md and .svg
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
 	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json' $(if $(SCENARIO),,--readme)
-
-curve: install  ## how the right way's time grows with the rows, up to ROWS: lab/results/curve
-	mkdir -p lab/results/curve
-	for rows in 10000 100000 1000000 10000000; do \
-		[ "$$rows" -gt '$(ROWS)' ] || $(BIN)/python -m lab.backend lab.measure "lab/results/curve/$$rows.json" \
-			$$($(BIN)/python -m lab.curve --list) --rows "$$rows" --runs $$(( rows > 1000000 ? 1 : 3 )) || exit; \
-	done
-	$(BIN)/python -m lab.curve lab/results/curve
+	$(BIN)/python -m lab.curve lab/results
 
 speed: install  ## start-up and generation, against plain Alembic and an empty template
 	$(BIN)/python -m lab.backend lab.startup

@@ -1,9 +1,9 @@
 """How long the right way takes, by the number of rows: one picture.
 
-    .venv/bin/python -m lab.curve lab/results/curve
+    .venv/bin/python -m lab.curve lab/results
 
-reads the results that `make curve` has written into the folder, one for each number of rows, writes
-curve.svg there, and prints the figures. It needs no server and no backend.
+reads the results that `make lab` has written there, one for each number of rows, draws curve.svg beside
+them, and prints the figures. It needs no server and no backend.
 """
 
 import argparse
@@ -98,20 +98,14 @@ def main() -> int:
         The exit code: 2 where the folder has no results.
     """
     parser = argparse.ArgumentParser(prog="lab.curve", description=(__doc__ or "").splitlines()[0])
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("folder", type=Path, nargs="?", help="with the results")
-    what.add_argument("--list", action="store_true", help="print the scenarios that are measured for it")
-    options = parser.parse_args()
-    if options.list:
-        print(*KINDS)
-        return 0
-    folder: Path = options.folder
+    parser.add_argument("folder", type=Path, help="with the results")
+    folder: Path = parser.parse_args().folder
     try:
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+        results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9]*.json")]
         found = curves(results)
         drawn, written = picture(found, results[0]["server"]), table(found)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        print(f"error: {folder} has no results of make curve: {error!r}", file=sys.stderr)
+        print(f"error: {folder} has no results of make lab: {error!r}", file=sys.stderr)
         return 2
     (folder / "curve.svg").write_text(drawn, encoding="utf-8")
     print(written, end="")

@@ -49,7 +49,7 @@ SCENARIOS = (
     "add_document_priority",
     "add_document_language",
     "backfill_document_search",
-    "require_user_role",
+    "validate_document_new_file_size",
     "keep_audit_logs_of_deleted_users",
     "expand_document_file_size",
     "contract_document_file_size",
