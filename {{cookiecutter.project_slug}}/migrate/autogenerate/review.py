@@ -194,8 +194,9 @@ class Review:
                     )
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
-                    f"no session can write to {called(op)} while every partition is scanned. Add the key "
-                    "to each partition first, NOT VALID, and validate it: "
+                    f"fails if rows break {op.constraint_name}: repair them in a revision before this one: "
+                    f"{scenario('repair orphans')}. No session can write to {called(op)} while every "
+                    "partition is scanned. Add the key to each partition first, NOT VALID, and validate it: "
                     f"{scenario('add a foreign key to partitions')}."
                 )
 
