@@ -214,8 +214,8 @@ def _fill_in(found: Figures, report: Report) -> None:
     found.waits = sorted((round(w.began, 3), round(w.seconds, 3), f"{w.what} {w.mode}") for w in waits)
 
 
-def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[str, Any]:
-    """Measure all that is planned, and return the result.
+def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> Iterator[dict[str, Any]]:
+    """Measure all that is planned, and after each scenario yield the result until then.
 
     Args:
         server: where, by a database that exists there.
@@ -242,12 +242,12 @@ def measure(server: URL, plan: Plan, said: Callable[[str, int], None]) -> dict[s
                     copies.drop(keep=[along.url, empty.url])
                     said(f"{twin}: {way}", 1)
                 scenarios.append(found)
+                yield {**conditions, "scenarios": scenarios}
             if waiting:
                 said(f"on to {revision.slug}", 0)
                 for walk in (along, empty):
                     walk.quietly(revision, "upgrade")
                 along.fill()
-        return {**conditions, "scenarios": scenarios}
 
 
 def _code(empty: Track, twin: Twin, revision: Revision, copies: Copies) -> Code:
@@ -290,10 +290,10 @@ def chosen(slugs: Sequence[str]) -> list[Twin]:
 
 
 def main() -> int:
-    """Measure, and write the result.
+    """Measure, and write the result, after each scenario anew: what is broken off has that much.
 
     Returns:
-        The exit code: 2 where the lab cannot work.
+        The exit code: 2 where the lab cannot work, 130 where it was stopped.
     """
     parser = argparse.ArgumentParser(prog="lab.measure", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("result", type=Path, metavar="FILE", help="for the result, as JSON")
@@ -319,11 +319,14 @@ def main() -> int:
         if server.host not in LOOPBACK and not str(server.host).startswith("/"):
             raise CommandError(f"the lab works on this machine only, and {server.host} is another one")
         with _bar(len(plan.chosen) * (1 + 2 * plan.runs)) as said:
-            result = measure(server, plan, said)
+            for result in measure(server, plan, said):
+                options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     except (CommandError, TwinError, PostgresError, psycopg.Error) as error:
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
-    options.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    except KeyboardInterrupt:
+        print(f"stopped: {options.result} has the scenarios that were measured until now", file=sys.stderr)
+        return 130
     return 0
 
 
