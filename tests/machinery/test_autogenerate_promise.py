@@ -67,6 +67,14 @@ FOUND: dict[str, tuple[Drawn, Drawn]] = {
         table(A, partitioned=True),
     ),
     "a table with a key to itself goes": (table(A, references=((0, 4),)), ()),
+    "a column with a default goes, and with it what made it unique": (
+        table(replace(A, default=7, nullable=False), uniques=((0, 0),)),
+        table(),
+    ),
+    "a column with a default goes, and with it its unique index": (
+        table(replace(A, default=7, nullable=False), indexes=((0, 4),)),
+        table(),
+    ),
     "a foreign key of a partitioned table gets another target, in which rows have none": (
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((0, 3),))),
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((1, 3),))),

@@ -53,6 +53,10 @@ DEPENDENTS = text("""
 DIALECT = registry.load("postgresql")()
 
 # How to replace a constraint, by its kind.
+# Of what is unique again after a downgrade.
+SAME_VALUES = Remark(
+    "the build fails if rows have the same values by then; a column that comes back has its default in all."
+)
 CHANGED_CONSTRAINT = {
     "check": "change a check",
     "foreignkey": "change a foreign key",
@@ -221,7 +225,10 @@ class Review:
                 "here, or give it a default."
             )
         elif isinstance(op, ops.DropConstraintOp) and self.lives(op):
-            yield Remark("fails if rows break it by then; no session can write during the scan.")
+            if op.constraint_type == "unique":
+                yield SAME_VALUES
+            else:
+                yield Remark("fails if rows break it by then; no session can write during the scan.")
 
     def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
         for other in self.changes:

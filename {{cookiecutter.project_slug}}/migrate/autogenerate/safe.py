@@ -8,7 +8,7 @@ from sqlalchemy.sql.elements import conv
 
 from migrate.autogenerate.operations import AutocommitBlock, Nothing, Rank, Remark, Statement
 from migrate.autogenerate.retype import form
-from migrate.autogenerate.review import Review, table_of
+from migrate.autogenerate.review import SAME_VALUES, Review, table_of
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import quoted
@@ -74,7 +74,9 @@ def build(index: ops.CreateIndexOp) -> AutocommitBlock:
 def dropped_index(index: ops.DropIndexOp, remarks: Operations, review: Review) -> Part:
     part = Part(f"drop_{index.index_name}", (index.schema, str(index.index_name)))
     back = rebuilt(review.connection, index, concurrently=True)
-    part.add([*remarks, AutocommitBlock([drop(index)])], [AutocommitBlock([drop(index), *back])])
+    unique = any("CREATE UNIQUE INDEX" in str(getattr(op, "sql", "")) for op in back)
+    again = [*[SAME_VALUES] * unique, AutocommitBlock([drop(index), *back])]
+    part.add([*remarks, AutocommitBlock([drop(index)])], again)
     return part
 
 
