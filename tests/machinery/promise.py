@@ -374,9 +374,17 @@ def without_labels(schema: str) -> str:
     return re.sub(r"(CREATE TYPE [^\n]+ AS ENUM \().*?\n\)", r"\1)", schema, flags=re.S)
 
 
+def same_lists(schema: str) -> str:
+    """Return a schema with each IN of a varchar in one form: after ALTER … TYPE PostgreSQL prints another."""
+    one_by_one = re.sub(r"\(('(?:[^']|'')*'::character varying)\)::text", r"\1", schema)
+    return re.sub(r"\((ARRAY\['[^\]]*'::character varying\])\)::text\[\]", r"\1", one_by_one)
+
+
 def differences(one: str, other: str) -> str:
     """Return what two schemas differ in, the order of statements and columns aside."""
-    first, second = (sorted(line.rstrip(",") for line in each.splitlines()) for each in (one, other))
+    first, second = (
+        sorted(line.rstrip(",") for line in same_lists(each).splitlines()) for each in (one, other)
+    )
     return "\n".join(difflib.unified_diff(first, second, lineterm="", n=0))
 
 

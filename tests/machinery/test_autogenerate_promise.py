@@ -75,6 +75,14 @@ FOUND: dict[str, tuple[Drawn, Drawn]] = {
         table(replace(A, default=7, nullable=False), indexes=((0, 4),)),
         table(),
     ),
+    "NOT IN of a varchar, whose type becomes another and comes back": (
+        table(DrawnColumn("a", "varchar"), checks=((0, 4),)),
+        table(DrawnColumn("a", "varchar(20)"), checks=((0, 4),)),
+    ),
+    "a unique column is rounded": (
+        table(DrawnColumn("a", "numeric"), uniques=((0, 0),)),
+        table(DrawnColumn("a", "smallint"), uniques=((0, 0),)),
+    ),
     "a foreign key of a partitioned table gets another target, in which rows have none": (
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((0, 3),))),
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((1, 3),))),

@@ -50,6 +50,13 @@ DEPENDENTS = text("""
     ORDER BY 1
 """)
 
+# Whether rows may not have the same values in a column, perhaps together with others.
+UNIQUE = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+        WHERE indrelid = CAST(:table AS regclass) AND indisunique AND attname = :column
+    )
+""")
 DIALECT = registry.load("postgresql")()
 
 # How to replace a constraint, by its kind.
@@ -401,7 +408,7 @@ class Review:
                 "before this line, and create it again after it."
             )
         if how and how.alters:
-            yield self._altered_values(op, type_)
+            yield from self._altered_values(op, type_)
         old, new = op.existing_type, op.modify_type
         if isinstance(old, DateTime) and isinstance(new, DateTime) and old.timezone != new.timezone:
             yield Remark(
@@ -431,18 +438,24 @@ class Review:
             return
         type_ = op.existing_type.compile(self.connection.dialect)
         if how.back_alters:
-            yield self._altered_values(op, type_)
+            yield from self._altered_values(op, type_)
         if self._may_not_fit(op.modify_type, op.existing_type):
             yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_} by then.")
 
     def _may_not_fit(self, old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
         return narrower(old, new) or isinstance(native(new, self.connection.dialect), DOMAIN)
 
-    def _altered_values(self, op: ops.AlterColumnOp, type_: str) -> Remark:
-        return Remark(
+    def _altered_values(self, op: ops.AlterColumnOp, type_: str) -> Iterator[Remark]:
+        yield Remark(
             f"a value of {called(op)}.{op.column_name} that {type_} cannot hold is rounded or cut, without "
             "an error."
         )
+        place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
+        if self.connection.scalar(UNIQUE, place):
+            yield Remark(
+                "the build fails if rows have the same values after that: merge or change them first, in a "
+                f"revision before this one: {scenario('merge rows')}."
+            )
 
     def _needs_a_value(self, op: ops.AddColumnOp) -> bool:
         """Return whether the column cannot be added to a table with rows."""
