@@ -2,8 +2,8 @@
 
     .venv/bin/python -m lab.figures lab/results/100000.json --readme
 
-writes the chart and the whole table beside it, a short table into README.md, and prints the whole one.
-It needs no server and no backend.
+writes the chart beside it, and the table, which it prints too; and a short table into README.md. It needs
+no server and no backend.
 """
 
 import argparse

@@ -21,6 +21,7 @@ from sqlalchemy import URL, Engine, NullPool
 
 from database import make_engine
 from migrate.chain import Revision, project_config, revisions
+from migrate.run.failures import first_cause, sqlstate
 
 P = ParamSpec("P")
 
@@ -44,7 +45,7 @@ class Apart:
     """The process, until the end of a block."""
 
     def __enter__(self) -> Self:
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_prepare)
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         self._pool.submit(_prepare).result()  # not beside the first clients
         return self
 
@@ -78,9 +79,7 @@ def migrate(url: URL, slug: str, direction: str) -> Ended:
     try:
         step(make_engine(url, poolclass=NullPool), revision, direction)
     except CommandError as error:
-        cause = error.__cause__
-        state = getattr(getattr(cause, "orig", cause), "sqlstate", None) or ""
-        return Ended(time.monotonic() - begun, str(error), state)
+        return Ended(time.monotonic() - begun, str(error), sqlstate(first_cause(error)))
     return Ended(time.monotonic() - begun)
 
 

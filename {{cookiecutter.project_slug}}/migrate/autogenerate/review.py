@@ -57,13 +57,15 @@ UNIQUE = text("""
         WHERE indrelid = CAST(:table AS regclass) AND indisunique AND attname = :column
     )
 """)
+
 DIALECT = registry.load("postgresql")()
 
-# How to replace a constraint, by its kind.
 # Of what is unique again after a downgrade.
 SAME_VALUES = Remark(
     "the build fails if rows have the same values by then; a column that comes back has its default in all."
 )
+
+# How to replace a constraint, by its kind.
 CHANGED_CONSTRAINT = {
     "check": "change a check",
     "foreignkey": "change a foreign key",
