@@ -216,6 +216,18 @@ def test_comparing_leaves_nothing_behind(head: Database) -> None:
     assert head.schema() == before
 
 
+def test_comparing_adds_nothing_to_the_models(empty: Database) -> None:
+    empty.execute("CREATE TABLE invoices (n integer, kind varchar(3))")
+    models = MetaData()
+    kind = Enum("a", "b:c", name="kind", native_enum=False, create_constraint=True)
+    table = Table("invoices", models, Column("n", Integer), Column("kind", kind))
+    table.append_constraint(CheckConstraint(table.c.n % 2 == 0, name="even"))
+    constraints = set(table.constraints)
+    added = [item.name for name, item in differences(empty, models=models) if name == "add_constraint"]
+    assert sorted(added) == ["even", "kind"]
+    assert table.constraints == constraints
+
+
 class Backend:
     """A backend whose history is one revision, r0, that leads to the models."""
 

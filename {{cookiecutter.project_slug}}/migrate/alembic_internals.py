@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
 from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, text
-from sqlalchemy.sql.elements import conv
+from sqlalchemy.sql.elements import TextClause, conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
 COLUMN = text("""
@@ -127,10 +127,19 @@ def is_of_type(item: Constraint) -> bool:
     return bool(_is_type_bound(item))
 
 
+def condition(check: CheckConstraint, dialect: Dialect) -> TextClause:
+    """Return the condition of a CHECK as text.
+
+    Of an expression with columns Alembic makes a constraint that joins their table in the models.
+    """
+    options = {"include_table": False, "literal_binds": True}
+    sql = str(check.sqltext.compile(dialect=undoubled(dialect), compile_kwargs=options))
+    return text(sql.replace(":", r"\:"))
+
+
 def untyped(check: CheckConstraint, dialect: Dialect) -> CheckConstraint:
     """Return the CHECK of a type as one of its own, in no table."""
-    name = conv(str(final_name(check, dialect)))
-    return CheckConstraint(check.sqltext, name=name, _autoattach=False)
+    return CheckConstraint(condition(check, dialect), name=conv(str(final_name(check, dialect))))
 
 
 def planned(migration: MigrationContext) -> list[RevisionStep]:

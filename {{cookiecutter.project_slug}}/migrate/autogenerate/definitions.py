@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql.elements import conv
 
-from migrate.alembic_internals import final_name, made
+from migrate.alembic_internals import condition, final_name, made
 from migrate.autogenerate import trial
 from migrate.autogenerate.catalogue import Definition, Key
 from migrate.autogenerate.operations import Rank, Refused, Statement
@@ -156,7 +156,11 @@ def create(
     """Return the operation that adds an index or a constraint."""
     if key.kind == "index":
         return ops.CreateIndexOp.from_index(item)
-    if key.kind in ("check", "unique"):
+    if key.kind == "check":
+        check = ops.CreateCheckConstraintOp.from_constraint(item)
+        check.condition = condition(item, connection.dialect)
+        return check
+    if key.kind == "unique":
         return ops.AddConstraintOp.from_constraint(item)
     return excluded(connection, item, schema, table)
 
