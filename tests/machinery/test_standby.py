@@ -102,9 +102,7 @@ def report(database: Database) -> Iterator[psycopg.Connection]:
 def test_without_feedback_a_long_query_on_the_replica_is_cancelled(replicated: Replicated) -> None:
     replicated.prepare(hot_standby_feedback="off", max_standby_streaming_delay="1s")
     with report(replicated.standby) as query:
-        replicated.backfill()
-        assert query.execute(COUNT).fetchone() == (20_000,)  # new row versions alone disturb nothing
-        replicated.primary.psql("VACUUM users;")
+        replicated.backfill()  # a batch clears a page of the old versions that one before it has left
         with pytest.raises(psycopg.errors.SerializationFailure, match="conflict with recovery") as raised:
             query.execute("SELECT pg_sleep(30)")
     assert raised.value.sqlstate == "40001"

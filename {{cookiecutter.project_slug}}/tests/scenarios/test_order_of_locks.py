@@ -113,8 +113,10 @@ def test_code_that_changes_two_rows_in_the_order_of_their_ids_is_not_deadlocked(
     before: Make, slug: str, table: str, values: dict[str, object]
 ) -> None:
     database = before(slug)
-    first, last = (f"{digit * 8}-0000-0000-0000-000000000000" for digit in "0f")
-    for id_ in (last, first):  # the table has the last one first
+    first, last, *others = (f"{digit * 8}-0000-0000-0000-000000000000" for digit in "0f123456789")
+    # A batch has every tenth row, so as many others come between these two as put them into one.
+    between = others[: 9 - database.value(f"SELECT count(*) % 10 FROM {table}")]
+    for id_ in (last, first, *between):  # the table has the last one before the first
         filled = {
             name: value.format(id_) if isinstance(value, str) else value for name, value in values.items()
         }

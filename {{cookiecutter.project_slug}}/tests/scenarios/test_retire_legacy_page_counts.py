@@ -7,7 +7,7 @@ from tests.support import Make
 
 READ = "SELECT sum(pages) FROM legacy_page_counts"
 WRITES = [
-    "INSERT INTO legacy_page_counts SELECT id, 1 FROM documents LIMIT 1",
+    "INSERT INTO legacy_page_counts SELECT id, 1 FROM documents LIMIT 1 ON CONFLICT DO NOTHING",
     "UPDATE legacy_page_counts SET pages = 0 WHERE false",
     "DELETE FROM legacy_page_counts",
     "TRUNCATE legacy_page_counts",
