@@ -444,6 +444,13 @@ UNTRUE = {
     "another key": ("ALTER TABLE orders ALTER id TYPE text", "orders.id is not bigint"),
     "no column": ("ALTER TABLE orders DROP amount", "there is no orders.amount"),
     "no table": ("DROP TABLE orders", "there is no orders"),
+    "partitions": (
+        """
+        DROP TABLE orders;
+        CREATE TABLE orders (id bigint PRIMARY KEY, amount integer NOT NULL) PARTITION BY HASH (id);
+        """,
+        "orders is not partitioned",
+    ),
     "a trigger that stamps rows": (
         """
         CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS

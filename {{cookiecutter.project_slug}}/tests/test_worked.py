@@ -232,8 +232,9 @@ COPIED = [revision for revision in REVISIONS if "Adapt" in revision.fields]
 # Words of PostgreSQL, SQLAlchemy and Alembic that look like names.
 WORDS = {
     "autosummarize", "autovacuum_analyze_scale_factor", "autovacuum_vacuum_insert_scale_factor",
-    "autovacuum_vacuum_scale_factor", "begins", "brin", "btree_gist", "ccnew", "ccold", "check",
-    "data_exception", "dependencies", "ends", "epoch", "excluded", "false", "fillfactor", "foreignkey",
+    "autovacuum_vacuum_scale_factor", "begins", "block_size", "brin", "btree_gist", "ccnew", "ccold", "check",
+    "ctid", "data_exception", "dependencies", "ends", "epoch", "excluded", "false", "fillfactor",
+    "foreignkey",
     "gin", "gin_trgm_ops", "grantee", "hash", "hex", "interval", "is_called", "jsonb_path_ops",
     "last_value", "lock_timeout", "mcv", "ndistinct", "object", "on", "pages_per_range", "pause",
     "pg_trgm", "plpgsql", "privilege_type", "program_limit_exceeded", "read_only_sql_transaction", "s",
@@ -243,7 +244,7 @@ WORDS = {
 }  # fmt: skip
 TYPES = {
     "bigint", "boolean", "date", "double", "integer", "interval", "jsonb", "precision", "record", "regclass",
-    "regcollation", "regrole", "smallint", "text", "timestamptz", "trigger",
+    "regcollation", "regrole", "smallint", "text", "tid", "timestamptz", "trigger",
 }  # fmt: skip
 CATALOG = re.compile(
     r"(pg_|att|coll|con|ind|inh|ref|rel|replay_|restart_)\w+|dat(name|collversion)|oid|classid"

@@ -15,7 +15,7 @@ Locks: users AccessExclusiveLock; no rewrite, no scan
 Rollback: loses users.full_name as it was typed; it comes back joined from its parts
 Deploy: after the code that knows full_name is gone
 Needs: after backfill_user_name_parts; no index on users.full_name; Alembic 1.16; connections that
-    prepare no statements
+    prepare no statements; users is not partitioned
 Adapt: table users, key uuid, columns full_name first_name last_name
 
 Revision ID: b7aab5a7317f
@@ -79,44 +79,49 @@ def downgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 100;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0
-                );
-                first_id uuid := (SELECT id FROM users ORDER BY id LIMIT 1);
-                ids uuid[];
-                batch uuid[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                batch tid[];
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    ids := ARRAY(
-                        SELECT id FROM users
-                        WHERE id >= first_id ORDER BY id LIMIT 10 * batch_size + 1
-                    );
-                    first_id := ids[10 * batch_size + 1];
-                    -- Ten batches, each of every tenth row: a batch reuses the space of the one before.
-                    FOR part IN 1..10 LOOP
-                        batch := ARRAY(SELECT ids[n] FROM generate_series(part, 10 * batch_size, 10) AS n);
-                        -- An index scan locks the rows in the order of their ids, as code does.
-                        SET LOCAL enable_seqscan = off;
-                        SET LOCAL enable_bitmapscan = off;
-                        UPDATE users SET first_name = first_name
-                        WHERE id = ANY (batch)
-                            AND full_name IS NULL AND coalesce(first_name, last_name) IS NOT NULL;
-                        COMMIT;
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('users') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 16;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        -- Each batch has some rows of each block, and reuses the space of the one before.
+                        FOR part IN 0..15 LOOP
+                            batch := ARRAY(
+                                SELECT ctid FROM users
+                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                    AND full_name IS NULL AND coalesce(first_name, last_name) IS NOT NULL
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE users SET first_name = first_name WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'drop_user_full_name: % of % blocks of users',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    done := done + 10 * batch_size;
-                    RAISE NOTICE 'drop_user_full_name: % users',
-                        concat_ws(' of ', least(done, total), total);
-                    -- A batch has as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.5 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                    EXIT WHEN NOT EXISTS (
+                        SELECT FROM users
+                        WHERE full_name IS NULL AND coalesce(first_name, last_name) IS NOT NULL
+                    );
                 END LOOP;
             END
             $$

@@ -14,7 +14,8 @@ Scenario: allow NULL in a column
 Locks: documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless; an unknown size becomes 0 again
 Deploy: after the code that can read a NULL
-Needs: documents.file_size is NOT NULL; no trigger on documents sets updated_at
+Needs: documents.file_size is NOT NULL; no trigger on documents sets updated_at; documents is not
+    partitioned
 Adapt: table documents, key uuid, column file_size
 
 Revision ID: 274a9aebd602
@@ -39,43 +40,46 @@ def downgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 100;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
-                );
-                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
-                ids uuid[];
-                batch uuid[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                batch tid[];
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    ids := ARRAY(
-                        SELECT id FROM documents
-                        WHERE id >= first_id ORDER BY id LIMIT 10 * batch_size + 1
-                    );
-                    first_id := ids[10 * batch_size + 1];
-                    -- Ten batches, each of every tenth row: a batch reuses the space of the one before.
-                    FOR part IN 1..10 LOOP
-                        batch := ARRAY(SELECT ids[n] FROM generate_series(part, 10 * batch_size, 10) AS n);
-                        -- An index scan locks the rows in the order of their ids, as code does.
-                        SET LOCAL enable_seqscan = off;
-                        SET LOCAL enable_bitmapscan = off;
-                        UPDATE documents SET file_size = 0
-                        WHERE id = ANY (batch) AND file_size IS NULL;
-                        COMMIT;
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('documents') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 16;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        -- Each batch has some rows of each block, and reuses the space of the one before.
+                        FOR part IN 0..15 LOOP
+                            batch := ARRAY(
+                                SELECT ctid FROM documents
+                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                    AND file_size IS NULL
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE documents SET file_size = 0 WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'allow_unknown_file_size: % of % blocks of documents',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    done := done + 10 * batch_size;
-                    RAISE NOTICE 'allow_unknown_file_size: % documents',
-                        concat_ws(' of ', least(done, total), total);
-                    -- A batch has as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.5 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                    EXIT WHEN NOT EXISTS (SELECT FROM documents WHERE file_size IS NULL);
                 END LOOP;
             END
             $$

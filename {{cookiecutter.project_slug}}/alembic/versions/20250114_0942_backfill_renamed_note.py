@@ -8,7 +8,8 @@ Instead of: one UPDATE, which locks every row it has changed until the last one 
 Locks: page_notes ShareUpdateExclusiveLock (for ANALYZE, which stops no write); one batch of rows at a time
 Rollback: loses which page_notes.body were NULL; the copies stay until the column goes
 Deploy: while the old code runs
-Needs: after expand_renamed_note; no trigger on page_notes sets updated_at
+Needs: after expand_renamed_note; no trigger on page_notes sets updated_at; page_notes is not
+    partitioned
 Adapt: table page_notes, key integer, columns note body
 
 Revision ID: 905ad1c5e26a
@@ -29,43 +30,46 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 100;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'page_notes'::regclass AND reltuples > 0
-                );
-                first_id integer := (SELECT id FROM page_notes ORDER BY id LIMIT 1);
-                ids integer[];
-                batch integer[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                batch tid[];
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    ids := ARRAY(
-                        SELECT id FROM page_notes
-                        WHERE id >= first_id ORDER BY id LIMIT 10 * batch_size + 1
-                    );
-                    first_id := ids[10 * batch_size + 1];
-                    -- Ten batches, each of every tenth row: a batch reuses the space of the one before.
-                    FOR part IN 1..10 LOOP
-                        batch := ARRAY(SELECT ids[n] FROM generate_series(part, 10 * batch_size, 10) AS n);
-                        -- An index scan locks the rows in the order of their ids, as code does.
-                        SET LOCAL enable_seqscan = off;
-                        SET LOCAL enable_bitmapscan = off;
-                        UPDATE page_notes SET body = note
-                        WHERE id = ANY (batch) AND body IS DISTINCT FROM note;
-                        COMMIT;
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('page_notes') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 16;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        -- Each batch has some rows of each block, and reuses the space of the one before.
+                        FOR part IN 0..15 LOOP
+                            batch := ARRAY(
+                                SELECT ctid FROM page_notes
+                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                    AND body IS DISTINCT FROM note
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE page_notes SET body = note WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'backfill_renamed_note: % of % blocks of page_notes',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    done := done + 10 * batch_size;
-                    RAISE NOTICE 'backfill_renamed_note: % page_notes',
-                        concat_ws(' of ', least(done, total), total);
-                    -- A batch has as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.5 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                    EXIT WHEN NOT EXISTS (SELECT FROM page_notes WHERE body IS DISTINCT FROM note);
                 END LOOP;
             END
             $$

@@ -8,7 +8,8 @@ Instead of: one UPDATE of all rows with a cast, which the first text that is no 
 Locks: review_requests RowExclusiveLock; one batch of rows at a time
 Rollback: loses which review_requests.level were NULL; they stay until the column goes
 Deploy: after expand_review_request_urgency, at any time
-Needs: after expand_review_request_urgency; no trigger on review_requests sets updated_at
+Needs: after expand_review_request_urgency; no trigger on review_requests sets updated_at;
+    review_requests is not partitioned
 Adapt: table review_requests, key uuid, columns urgency level, labels low normal high
 
 Revision ID: 2a0bc16fdf9f
@@ -29,44 +30,49 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 100;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'review_requests'::regclass AND reltuples > 0
-                );
-                first_id uuid := (SELECT id FROM review_requests ORDER BY id LIMIT 1);
-                ids uuid[];
-                batch uuid[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                batch tid[];
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    ids := ARRAY(
-                        SELECT id FROM review_requests
-                        WHERE id >= first_id ORDER BY id LIMIT 10 * batch_size + 1
-                    );
-                    first_id := ids[10 * batch_size + 1];
-                    -- Ten batches, each of every tenth row: a batch reuses the space of the one before.
-                    FOR part IN 1..10 LOOP
-                        batch := ARRAY(SELECT ids[n] FROM generate_series(part, 10 * batch_size, 10) AS n);
-                        -- An index scan locks the rows in the order of their ids, as code does.
-                        SET LOCAL enable_seqscan = off;
-                        SET LOCAL enable_bitmapscan = off;
-                        UPDATE review_requests SET urgency = urgency
-                        WHERE id = ANY (batch)
-                            AND level IS NULL AND lower(btrim(urgency)) IN ('low', 'normal', 'high');
-                        COMMIT;
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('review_requests') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 16;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        -- Each batch has some rows of each block, and reuses the space of the one before.
+                        FOR part IN 0..15 LOOP
+                            batch := ARRAY(
+                                SELECT ctid FROM review_requests
+                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                    AND level IS NULL AND lower(btrim(urgency)) IN ('low', 'normal', 'high')
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE review_requests SET urgency = urgency WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'backfill_review_request_levels: % of % blocks of review_requests',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    done := done + 10 * batch_size;
-                    RAISE NOTICE 'backfill_review_request_levels: % review_requests',
-                        concat_ws(' of ', least(done, total), total);
-                    -- A batch has as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.5 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                    EXIT WHEN NOT EXISTS (
+                        SELECT FROM review_requests
+                        WHERE level IS NULL AND lower(btrim(urgency)) IN ('low', 'normal', 'high')
+                    );
                 END LOOP;
             END
             $$

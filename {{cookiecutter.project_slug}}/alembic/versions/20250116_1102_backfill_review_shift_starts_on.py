@@ -8,7 +8,8 @@ Instead of: one UPDATE of all rows, which keeps every row locked until its commi
 Locks: review_shifts RowExclusiveLock; one batch of rows at a time
 Rollback: loses which review_shifts.starts_on were NULL; they stay until the column goes
 Deploy: after add_review_shift_starts_on_generated, at any time
-Needs: after add_review_shift_starts_on_generated; no trigger on review_shifts sets updated_at
+Needs: after add_review_shift_starts_on_generated; no trigger on review_shifts sets updated_at;
+    review_shifts is not partitioned
 Adapt: table review_shifts, key uuid, columns starts_at starts_on
 
 Revision ID: ea7599d76b98
@@ -29,43 +30,46 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 100;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'review_shifts'::regclass AND reltuples > 0
-                );
-                first_id uuid := (SELECT id FROM review_shifts ORDER BY id LIMIT 1);
-                ids uuid[];
-                batch uuid[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                batch tid[];
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    ids := ARRAY(
-                        SELECT id FROM review_shifts
-                        WHERE id >= first_id ORDER BY id LIMIT 10 * batch_size + 1
-                    );
-                    first_id := ids[10 * batch_size + 1];
-                    -- Ten batches, each of every tenth row: a batch reuses the space of the one before.
-                    FOR part IN 1..10 LOOP
-                        batch := ARRAY(SELECT ids[n] FROM generate_series(part, 10 * batch_size, 10) AS n);
-                        -- An index scan locks the rows in the order of their ids, as code does.
-                        SET LOCAL enable_seqscan = off;
-                        SET LOCAL enable_bitmapscan = off;
-                        UPDATE review_shifts SET starts_at = starts_at
-                        WHERE id = ANY (batch) AND starts_on IS NULL;
-                        COMMIT;
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('review_shifts') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 16;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        -- Each batch has some rows of each block, and reuses the space of the one before.
+                        FOR part IN 0..15 LOOP
+                            batch := ARRAY(
+                                SELECT ctid FROM review_shifts
+                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                    AND starts_on IS NULL
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE review_shifts SET starts_at = starts_at WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'backfill_review_shift_starts_on: % of % blocks of review_shifts',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    done := done + 10 * batch_size;
-                    RAISE NOTICE 'backfill_review_shift_starts_on: % review_shifts',
-                        concat_ws(' of ', least(done, total), total);
-                    -- A batch has as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.5 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                    EXIT WHEN NOT EXISTS (SELECT FROM review_shifts WHERE starts_on IS NULL);
                 END LOOP;
             END
             $$

@@ -157,6 +157,10 @@ def _partitioned(place: Place, found: re.Match[str]) -> bool:
     return place.holds(query, name=place.relation(found["table"]))
 
 
+def _not_partitioned(place: Place, found: re.Match[str]) -> bool:
+    return place.connection is None or not _partitioned(place, found)
+
+
 def _key(place: Place, found: re.Match[str]) -> bool:
     types = found["types"].split(" or ")
     return {place.renaming.keys.get(each, each) for each in types} <= set(types)
@@ -194,6 +198,7 @@ RULES: Mapping[str, Rule] = {
     r"no other table that refers to (?P<table>\w+)": _no_other,
     r"(?P<name>\w+) exists": _exists,
     r"(?P<table>\w+) is partitioned": _partitioned,
+    r"(?P<table>\w+) is not partitioned": _not_partitioned,
     r"key (?P<types>\w+(?: or \w+)*)(?:,.*)?": _key,
     r"names that need neither quotes nor a schema(?:,.*)?": _plain_names,
     r"PostgreSQL (?P<version>\d+)": _server,

@@ -40,7 +40,7 @@ BEFORE_RELATION = {
     "PARTITION", "PARTITION OF", "SEQUENCE", "SEQUENCE NAME", "DOMAIN", "STATISTICS",
 }  # fmt: skip
 # Functions that take the name of a relation as text.
-TAKES_NAME = {"to_regclass", "pg_get_serial_sequence"}
+TAKES_NAME = {"to_regclass", "pg_get_serial_sequence", "pg_relation_size"}
 # The server's own functions, whatever a column is called.
 FUNCTIONS = {"clock_timestamp", "statement_timestamp", "to_date", "to_timestamp", "transaction_timestamp"}
 # Variables of the backfill loops that are numbers for any type of key.
