@@ -35,7 +35,9 @@ def upgrade() -> None:
                 step bigint;
                 first_ctid tid;
                 next_ctid tid;
+                tids tid[];
                 batch tid[];
+                found_rows bigint;
                 started timestamptz;
                 took double precision;
             BEGIN
@@ -43,17 +45,27 @@ def upgrade() -> None:
                 FOR pass IN 1..3 LOOP
                     blocks := pg_relation_size('documents') / current_setting('block_size')::integer;
                     block := 0;
-                    step := 16;
+                    step := 10;
+                    found_rows := 0;
                     WHILE block < blocks LOOP
                         started := clock_timestamp();
                         first_ctid := format('(%s,0)', block);
                         next_ctid := format('(%s,0)', block + step);
-                        -- Each batch has some rows of each block, and reuses the space of the one before.
-                        FOR part IN 0..15 LOOP
+                        tids := ARRAY(
+                            SELECT ctid FROM documents
+                            WHERE ctid >= first_ctid AND ctid < next_ctid AND new_file_size IS NULL
+                        );
+                        found_rows := found_rows + cardinality(tids);
+                        FOR part IN 1..10 LOOP
+                            -- Some rows of each block. The scan frees the space of the batch before.
+                            PERFORM count(*) FROM documents
+                            WHERE ctid >= first_ctid AND ctid < next_ctid;
+                            batch := ARRAY(
+                                SELECT tids[n] FROM generate_series(part, cardinality(tids), 10) AS n
+                            );
                             batch := ARRAY(
                                 SELECT ctid FROM documents
-                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
-                                    AND new_file_size IS NULL
+                                WHERE ctid = ANY (batch) AND new_file_size IS NULL
                                 ORDER BY id FOR NO KEY UPDATE
                             );
                             UPDATE documents SET new_file_size = file_size WHERE ctid = ANY (batch);
@@ -64,12 +76,12 @@ def upgrade() -> None:
                             least(block, blocks), blocks;
                         -- A batch may take 50 ms. Pause: longer while a replica is behind.
                         took := extract(epoch FROM clock_timestamp() - started);
-                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        step := greatest(1, least(2 * step, 0.5 / took * step));
                         PERFORM pg_sleep(took * CASE WHEN EXISTS (
                             SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
                         ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    EXIT WHEN NOT EXISTS (SELECT FROM documents WHERE new_file_size IS NULL);
+                    EXIT WHEN found_rows = 0;
                 END LOOP;
             END
             $$

@@ -35,7 +35,9 @@ def upgrade() -> None:
                 step bigint;
                 first_ctid tid;
                 next_ctid tid;
+                tids tid[];
                 batch tid[];
+                found_rows bigint;
                 started timestamptz;
                 took double precision;
             BEGIN
@@ -43,16 +45,28 @@ def upgrade() -> None:
                 FOR pass IN 1..3 LOOP
                     blocks := pg_relation_size('review_topics') / current_setting('block_size')::integer;
                     block := 0;
-                    step := 16;
+                    step := 10;
+                    found_rows := 0;
                     WHILE block < blocks LOOP
                         started := clock_timestamp();
                         first_ctid := format('(%s,0)', block);
                         next_ctid := format('(%s,0)', block + step);
-                        -- Each batch has some rows of each block, and reuses the space of the one before.
-                        FOR part IN 0..15 LOOP
+                        tids := ARRAY(
+                            SELECT ctid FROM review_topics
+                            WHERE ctid >= first_ctid AND ctid < next_ctid
+                                AND (char_length(name) > 60 OR weight <> trunc(weight, 2))
+                        );
+                        found_rows := found_rows + cardinality(tids);
+                        FOR part IN 1..10 LOOP
+                            -- Some rows of each block. The scan frees the space of the batch before.
+                            PERFORM count(*) FROM review_topics
+                            WHERE ctid >= first_ctid AND ctid < next_ctid;
+                            batch := ARRAY(
+                                SELECT tids[n] FROM generate_series(part, cardinality(tids), 10) AS n
+                            );
                             batch := ARRAY(
                                 SELECT ctid FROM review_topics
-                                WHERE ctid >= first_ctid AND ctid < next_ctid AND hashtid(ctid) & 15 = part
+                                WHERE ctid = ANY (batch)
                                     AND (char_length(name) > 60 OR weight <> trunc(weight, 2))
                                 ORDER BY id FOR NO KEY UPDATE
                             );
@@ -66,15 +80,12 @@ def upgrade() -> None:
                             least(block, blocks), blocks;
                         -- A batch may take 50 ms. Pause: longer while a replica is behind.
                         took := extract(epoch FROM clock_timestamp() - started);
-                        step := greatest(1, least(2 * step, 16 * 0.05 / took * step));
+                        step := greatest(1, least(2 * step, 0.5 / took * step));
                         PERFORM pg_sleep(took * CASE WHEN EXISTS (
                             SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
                         ) THEN 10 ELSE 0.1 END);
                     END LOOP;
-                    EXIT WHEN NOT EXISTS (
-                        SELECT FROM review_topics
-                        WHERE char_length(name) > 60 OR weight <> trunc(weight, 2)
-                    );
+                    EXIT WHEN found_rows = 0;
                 END LOOP;
             END
             $$
