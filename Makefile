@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_CACHE_DIR = $(CURDIR)/build/ruff
 export MYPY_CACHE_DIR = $(CURDIR)/build/mypy
 
-.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges mutants lab speed atlas tour tour-svg lock
+.PHONY: help install demo traffic test test-all chaos promise lint index baseline judges mutants lab backfill speed atlas tour tour-svg lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -81,6 +81,9 @@ lab: install  ## each scenario the naive way and the right one, under traffic: l
 	$(BIN)/python -m lab.backend lab.measure 'lab/results/$(ROWS).json' $(SCENARIO) --rows '$(ROWS)'
 	$(BIN)/python -m lab.figures 'lab/results/$(ROWS).json' $(if $(SCENARIO),,--readme)
 	$(BIN)/python -m lab.curve lab/results
+
+backfill: install  ## the batches of a backfill beside one UPDATE, speed and growth: lab/results/backfill.md
+	$(BIN)/python -m lab.backend lab.backfill lab/results/backfill.md $(OPTIONS)
 
 speed: install  ## start-up and generation, against plain Alembic and an empty template
 	$(BIN)/python -m lab.backend lab.startup

@@ -1,19 +1,23 @@
 """The batches of a backfill against one UPDATE: how fast, and how far the table grows.
 
-    python -m lab.backend lab.backfill [--rows N]
+    python -m lab.backend lab.backfill FILE [--rows N …] [--keys KEY …]
 
-The block of assign_user_roles runs as it stands, on tables with keys of two types, with and without
-an index on the column that is filled, autovacuum at work.
+`make backfill` runs it. The block of assign_user_roles runs as it stands, on tables with keys of two
+types, with and without an index on the column that is filled, autovacuum at work.
 """
 
 import argparse
 import ast
+import itertools
+import os
 import re
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from sqlalchemy import URL
 
 from database import ROOT, configured_url
 from postgres import embedded
@@ -60,28 +64,40 @@ def measure(
     return [seconds, after / before]
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(prog="lab.backfill", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args().rows
+def lines(server: URL, rows: Sequence[int], keys: Sequence[str]) -> Iterator[str]:
+    """Yield the result as Markdown, line by line as it is measured."""
     batches = block(ROOT, "assign_user_roles")
-    print(f"{rows:,} rows             one UPDATE            batches")
-    with (
-        scratch_database(configured_url(for_migrations=True) or embedded.url()) as url,
-        psycopg.connect(**parameters(url), autocommit=True) as connection,
-    ):
-        for key in KEYS:
+    with scratch_database(server) as url, psycopg.connect(**parameters(url), autocommit=True) as connection:
+        version = connection.info.parameter_status("server_version") or ""
+        yield (
+            "The batches of assign_user_roles beside one UPDATE of all rows, nobody else at work. "
+            f"PostgreSQL {version.split()[0]}, {os.cpu_count()} cores.\n"
+        )
+        yield "| rows | key | one UPDATE | batches | speed | the table grows to, by one UPDATE | by batches |"
+        yield "| --: | --- | --: | --: | --: | --: | --: |"
+        for count, key, index in itertools.product(rows, keys, (False, True)):
             loop = batches if key == "uuid" else re.sub(r"\buuid\b", key, batches)
-            for index in (False, True):
-                one, grown = measure(connection, key, index, rows, UPDATE)
-                seconds, growth = measure(connection, key, index, rows, loop)
-                name = f"{key}{', indexed' if index else ''}"
-                print(
-                    f"{name:<20} {one:6.1f} s, table {grown:5.0%}   {seconds:6.1f} s, table {growth:5.0%}   "
-                    f"{one / seconds:5.0%} as fast",
-                    flush=True,
-                )
+            one, grown = measure(connection, key, index, count, UPDATE)
+            seconds, growth = measure(connection, key, index, count, loop)
+            name = f"{key}{', the column indexed' if index else ''}"
+            yield (
+                f"| {count:,} | {name} | {one:,.1f} s | {seconds:,.1f} s | {one / seconds:.2f} "
+                f"| {grown:.0%} | {growth:.0%} |"
+            )
+
+
+def main() -> None:
+    """Write the figures, and print them as they come."""
+    parser = argparse.ArgumentParser(prog="lab.backfill", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("result", type=Path, metavar="FILE", help="for the result, as Markdown")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000], metavar="N")
+    parser.add_argument("--keys", nargs="+", default=list(KEYS), choices=KEYS)
+    options = parser.parse_args()
+    server = configured_url(for_migrations=True) or embedded.url()
+    with options.result.open("w", encoding="utf-8") as result:
+        for line in lines(server, options.rows, options.keys):
+            print(line, flush=True)
+            print(line, file=result, flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ locked for long, and after a crash the same command goes on where it stopped.
 The table is read block by block, as it lies on the disk. In the order of random ids, each batch
 would change blocks all over a large table, and after each checkpoint all of them would be in the
 WAL again. Ten batches share some blocks: each changes some of the rows of a block, and the next
-one writes where the old versions were. So the table grows by an eighth; if a batch took whole
+one writes where the old versions were. So the table grows by a seventh; if a batch took whole
 blocks, it would double. Only an UPDATE of code moves a row to a block that was done. The trigger
 fills it on the way, and where there is none, the second pass finds it.
 
