@@ -666,7 +666,8 @@ class Session:
                 rewritten.add(oid)
             else:
                 found.built.update(_named(index, is_, before, after) for index in built)
-            if not self._timed and ((scans and is_.rows_read - was.rows_read >= rows) or by_index):
+            # A scan of a range of blocks counts its rows, and no scan.
+            if not self._timed and (((scans or rows) and is_.rows_read - was.rows_read >= rows) or by_index):
                 read.add(oid)
                 if oid not in rewritten and (scans > len(built) or by_index):
                     scanned.add(oid)
