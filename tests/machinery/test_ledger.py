@@ -298,6 +298,12 @@ NAIVE = [
         "scan t",
     ),
     (
+        "ALTER TABLE p ADD COLUMN z integer; UPDATE t SET a = 0 WHERE ctid < '(1000,0)' AND a = 1",
+        f"p {AX}, t {RX}",
+        f"reads all of t under {AX} on p",
+        "scan t",
+    ),
+    (
         "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID",
         f"t {AX}",
         "leaves c unvalidated at head",
@@ -324,7 +330,7 @@ NAIVE = [
 ]
 
 
-@pytest.mark.parametrize(("sql", "locks", "act", "permission"), NAIVE, ids=[case[2] for case in NAIVE])
+@pytest.mark.parametrize(("sql", "locks", "act", "permission"), NAIVE, ids=[case[0] for case in NAIVE])
 def test_the_policy_finds_and_an_allow_line_allows(
     chain: Chain, sql: str, locks: str, act: str, permission: str
 ) -> None:

@@ -658,16 +658,17 @@ class Session:
             was, is_ = before[oid], after[oid]
             indexes = [relation for relation in after.values() if relation.table == oid]
             built = [index for index in indexes if index.kind == "i" and index.file not in files]
-            scans, rows = is_.scans - was.scans, self._rows_of.get(oid, 0)
+            rows, read_rows = self._rows_of.get(oid, 0), is_.rows_read - was.rows_read
             self._rows_of[oid] = rows + is_.rows_added - was.rows_added
             rows = min(rows, self._rows_of[oid])
+            # A scan of a range of blocks counts its rows, and no scan.
+            scans = is_.scans - was.scans or int(read_rows >= rows > 0)
             by_index = any(all_read(before[i.oid], i, rows) for i in indexes if i.oid in before)
             if is_.file != was.file:
                 rewritten.add(oid)
             else:
                 found.built.update(_named(index, is_, before, after) for index in built)
-            # A scan of a range of blocks counts its rows, and no scan.
-            if not self._timed and (((scans or rows) and is_.rows_read - was.rows_read >= rows) or by_index):
+            if not self._timed and ((scans and read_rows >= rows) or by_index):
                 read.add(oid)
                 if oid not in rewritten and (scans > len(built) or by_index):
                     scanned.add(oid)

@@ -120,19 +120,18 @@ def is_the_loop(loop: str, block: str, slug: str) -> bool:
 
 
 def test_all_backfills_are_one_of_two_loops() -> None:
-    found: dict[str, list[str]] = {"fills": [], "decides": [], "others": []}
+    fills, decides, others = [], [], []
     for revision in REVISIONS:
         source = revision.path.read_text(encoding="utf-8")
         for block in re.findall(r"DO \$\$.*?END\s*\$\$", source, re.DOTALL):
-            if "batch" in block:
-                kinds = [
-                    kind
-                    for kind, loop in (("fills", FILLS), ("decides", DECIDES))
-                    if is_the_loop(loop, block, revision.slug)
-                ]
-                found[(*kinds, "others")[0]].append(revision.slug)
+            if is_the_loop(FILLS, block, revision.slug):
+                fills.append(revision.slug)
+            elif is_the_loop(DECIDES, block, revision.slug):
+                decides.append(revision.slug)
+            elif "batch" in block:
+                others.append(revision.slug)
     # Two look anew after every batch for what is left to be done, one keeps its place in a table.
-    assert found["others"] == [
+    assert others == [
         "merge_duplicate_users", "merge_duplicate_categories", "backfill_document_page_characters",
     ]  # fmt: skip
-    assert (len(found["fills"]), len(found["decides"])) == (22, 11)
+    assert (len(fills), len(decides)) == (22, 11)
