@@ -72,7 +72,7 @@ def upgrade() -> None:
                         FOR part IN 1..10 LOOP
                             -- Some rows of each block. The scan frees the space of the batch before.
                             PERFORM count(*) FROM users
-                            WHERE ctid >= first_ctid AND ctid < next_ctid;
+                            WHERE ctid >= first_ctid AND ctid < next_ctid AND cardinality(tids) > 0;
                             batch := ARRAY(
                                 SELECT tids[n] FROM generate_series(part, cardinality(tids), 10) AS n
                             );
@@ -89,7 +89,7 @@ def upgrade() -> None:
                             least(block, blocks), blocks;
                         -- A batch may take 50 ms. Pause: longer while a replica is behind.
                         took := extract(epoch FROM clock_timestamp() - started);
-                        step := greatest(1, least(2 * step, 0.5 / took * step));
+                        step := greatest(1, least(2 * step, 4000, 0.5 / took * step));
                         PERFORM pg_sleep(took * CASE WHEN EXISTS (
                             SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
                         ) THEN 10 ELSE 0.1 END);

@@ -1,7 +1,7 @@
 """Set documents.category_id to NULL where there is no such category.
 
 The foreign key already refuses new orphans, so none appears behind the batches. The documents
-stay; they lose only a number that refers to no category.
+stay; they lose only a number that refers to no category. Batches as in backfill_user_name_parts.
 
 Scenario: clean orphans out of a big live table
 Instead of: DELETE FROM documents WHERE category_id NOT IN (…), or one UPDATE of all of them
@@ -9,7 +9,7 @@ Locks: documents RowExclusiveLock, categories AccessShareLock; one batch of rows
 Rollback: loses documents.category_id where it led nowhere
 Deploy: after add_document_category_fk, at any time
 Needs: after add_document_category_fk; documents.category_id is nullable; no trigger on documents sets
-    updated_at
+    updated_at; documents is not partitioned
 Adapt: table documents, key uuid, column category_id, table categories, key integer
 
 Revision ID: ad2169ecadb0
@@ -30,41 +30,62 @@ def upgrade() -> None:
         op.execute("""
             DO $$
             DECLARE
-                batch_size integer := 1000;
-                total CONSTANT bigint := (
-                    SELECT reltuples FROM pg_class WHERE oid = 'documents'::regclass AND reltuples > 0
-                );
-                first_id uuid := (SELECT id FROM documents ORDER BY id LIMIT 1);
-                next_id uuid;
-                batch uuid[];
-                done bigint := 0;
+                blocks bigint;
+                block bigint;
+                step bigint;
+                first_ctid tid;
+                next_ctid tid;
+                tids tid[];
+                batch tid[];
+                found_rows bigint;
                 started timestamptz;
                 took double precision;
             BEGIN
-                WHILE first_id IS NOT NULL LOOP
-                    started := clock_timestamp();
-                    next_id := (
-                        SELECT id FROM documents WHERE id >= first_id ORDER BY id OFFSET batch_size LIMIT 1
-                    );
-                    batch := ARRAY(
-                        SELECT id FROM documents AS d
-                        WHERE id >= first_id AND (next_id IS NULL OR id < next_id)
-                            AND category_id IS NOT NULL
-                            AND NOT EXISTS (SELECT FROM categories WHERE id = d.category_id)
-                        ORDER BY id FOR NO KEY UPDATE
-                    );
-                    UPDATE documents SET category_id = NULL WHERE id = ANY (batch);
-                    COMMIT;
-                    done := done + batch_size;
-                    RAISE NOTICE 'clean_document_categories: % documents',
-                        concat_ws(' of ', least(done, total), total);
-                    first_id := next_id;
-                    -- Next batch: as many rows as 50 ms allow. Pause: longer while a replica is behind.
-                    took := extract(epoch FROM clock_timestamp() - started);
-                    batch_size := least(2 * batch_size, greatest(100, 0.05 / took * batch_size));
-                    PERFORM pg_sleep(took * CASE WHEN EXISTS (
-                        SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
-                    ) THEN 10 ELSE 0.1 END);
+                -- Again, if running code has moved a row to a block that was done.
+                FOR pass IN 1..3 LOOP
+                    blocks := pg_relation_size('documents') / current_setting('block_size')::integer;
+                    block := 0;
+                    step := 10;
+                    found_rows := 0;
+                    WHILE block < blocks LOOP
+                        started := clock_timestamp();
+                        first_ctid := format('(%s,0)', block);
+                        next_ctid := format('(%s,0)', block + step);
+                        tids := ARRAY(
+                            SELECT ctid FROM documents
+                            WHERE ctid >= first_ctid AND ctid < next_ctid
+                                AND category_id IS NOT NULL
+                                AND NOT EXISTS (SELECT FROM categories WHERE id = documents.category_id)
+                        );
+                        found_rows := found_rows + cardinality(tids);
+                        FOR part IN 1..10 LOOP
+                            -- Some rows of each block. The scan frees the space of the batch before.
+                            PERFORM count(*) FROM documents
+                            WHERE ctid >= first_ctid AND ctid < next_ctid AND cardinality(tids) > 0;
+                            batch := ARRAY(
+                                SELECT tids[n] FROM generate_series(part, cardinality(tids), 10) AS n
+                            );
+                            batch := ARRAY(
+                                SELECT ctid FROM documents
+                                WHERE ctid = ANY (batch)
+                                    AND category_id IS NOT NULL
+                                    AND NOT EXISTS (SELECT FROM categories WHERE id = documents.category_id)
+                                ORDER BY id FOR NO KEY UPDATE
+                            );
+                            UPDATE documents SET category_id = NULL WHERE ctid = ANY (batch);
+                            COMMIT;
+                        END LOOP;
+                        block := block + step;
+                        RAISE NOTICE 'clean_document_categories: % of % blocks of documents',
+                            least(block, blocks), blocks;
+                        -- A batch may take 50 ms. Pause: longer while a replica is behind.
+                        took := extract(epoch FROM clock_timestamp() - started);
+                        step := greatest(1, least(2 * step, 4000, 0.5 / took * step));
+                        PERFORM pg_sleep(took * CASE WHEN EXISTS (
+                            SELECT FROM pg_stat_replication WHERE replay_lag > interval '5 s'
+                        ) THEN 10 ELSE 0.1 END);
+                    END LOOP;
+                    EXIT WHEN found_rows = 0;
                 END LOOP;
             END
             $$
