@@ -179,6 +179,12 @@ def test_quotes_that_are_part_of_a_default_stay(backend: Backend) -> None:
     assert backend.database.value("SELECT quoted FROM t") == "'it''s'"
 
 
+def test_a_tab_stays_one_in_sql_too(backend: Backend) -> None:
+    code = lambda: Column("code", Text, server_default="a\tb", comment="\tx")  # noqa: E731
+    backend.say(table("t", code, lambda: CheckConstraint("code <> '\t'", name="c")))
+    backend.there_and_back()
+
+
 @pytest.mark.parametrize("message", [r"drop C:\users", 'say "hello"', 'end with """', "a\nb", "{{x}}%s"])
 def test_a_message_may_hold_anything(message: str, backend: Backend) -> None:
     backend.say(table("t"))

@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
 from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, text
+from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.elements import TextClause, conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
@@ -55,10 +56,22 @@ class StatementHooks(PostgresqlImpl):
         """Execute a statement without the hooks."""
         super()._exec(statement)
 
-    def _exec(self, construct: Any, *args: Any, **options: Any) -> Any:
+    def _exec(self, construct: Any, *args: Any, **parameters: Any) -> Any:
         statement = construct if isinstance(construct, str) else str(construct.compile(dialect=self.dialect))
         with self.around(statement):
-            return super()._exec(construct, *args, **options)
+            if self.as_sql and not parameters:
+                return self.write(construct)
+            return super()._exec(construct, *args, **parameters)
+
+    def write(self, construct: Any) -> None:
+        """Write a statement to the script of `--sql`.
+
+        Alembic itself writes four blanks for a tab, even in a literal or in the body of a function.
+        """
+        construct = text(construct) if isinstance(construct, str) else construct
+        binds = {"literal_binds": self.literal_binds and not isinstance(construct, ExecutableDDLElement)}
+        compiled = construct.compile(dialect=self.dialect, compile_kwargs=binds)
+        self.static_output(str(compiled).strip() + self.command_terminator)
 
     def autogen_column_reflect(self, inspector: Any, table: Any, column_info: Any) -> None:
         """Correct a reflected column, so that it is as the server knows it.
