@@ -185,6 +185,16 @@ def test_a_tab_stays_one_in_sql_too(backend: Backend) -> None:
     backend.there_and_back()
 
 
+def test_a_name_may_hold_quotes_colons_and_percent_signs(backend: Backend) -> None:
+    name = """a%b :c 'd' "e" {f} \\g"""
+    backend.say(table(name, lambda: Column(name, Text)))
+    backend.there_and_back()
+    backend.say(table(name, lambda: Column(name, Text, nullable=False, comment="x"), comment="y"))
+    backend.there_and_back()
+    backend.say(table(name, lambda: Column(name, Text, nullable=False)))
+    backend.there_and_back()
+
+
 @pytest.mark.parametrize("message", [r"drop C:\users", 'say "hello"', 'end with """', "a\nb", "{{x}}%s"])
 def test_a_message_may_hold_anything(message: str, backend: Backend) -> None:
     backend.say(table("t"))

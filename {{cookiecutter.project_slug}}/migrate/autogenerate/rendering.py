@@ -7,6 +7,8 @@ from copy import copy
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
+from alembic.operations import ops
 from sqlalchemy import ARRAY, PrimaryKeyConstraint
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.schema import DefaultClause
@@ -85,3 +87,18 @@ def primary_key(key: PrimaryKeyConstraint) -> str | Literal[False]:
     arguments = [*(repr(str(column.name)) for column in key.columns), f"name=op.f({str(key.name)!r})"]
     arguments += [f"{name}={value!r}" for name, value in given.items()]
     return f"sa.PrimaryKeyConstraint({', '.join(arguments)})"
+
+
+# Alembic itself writes the names of these two between quotes as they are, even one that has a quote.
+
+
+@renderers.dispatch_for(ops.CreateTableCommentOp, replace=True)
+def _create_table_comment(_context: AutogenContext, op: ops.CreateTableCommentOp) -> str:
+    more = f"existing_comment={op.existing_comment!r}, schema={op.schema!r}"
+    return f"op.create_table_comment({op.table_name!r}, {op.comment!r}, {more})"
+
+
+@renderers.dispatch_for(ops.DropTableCommentOp, replace=True)
+def _drop_table_comment(_context: AutogenContext, op: ops.DropTableCommentOp) -> str:
+    more = f"existing_comment={op.existing_comment!r}, schema={op.schema!r}"
+    return f"op.drop_table_comment({op.table_name!r}, {more})"

@@ -11,7 +11,7 @@ from migrate.autogenerate.retype import form
 from migrate.autogenerate.review import SAME_VALUES, Review, table_of
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
-from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.trial import plain, quoted
 from migrate.autogenerate.undo import rebuilt, undo
 
 Operations = list[ops.MigrateOperation]
@@ -176,7 +176,11 @@ def not_null(change: ops.AlterColumnOp, rest: Part, validate: Part, require: Par
     column = quoted(review.connection, None, change.column_name)
     name = conv(f"ck_{change.table_name}_{change.column_name}_not_null"[:63])
     check = ops.CreateCheckConstraintOp(
-        name, change.table_name, f"{column} IS NOT NULL", schema=change.schema, postgresql_not_valid=True
+        name,
+        change.table_name,
+        plain(f"{column} IS NOT NULL"),
+        schema=change.schema,
+        postgresql_not_valid=True,
     )
     uncheck = ops.DropConstraintOp(name, change.table_name, "check", schema=change.schema)
     required = ops.AlterColumnOp(
