@@ -214,7 +214,7 @@ def test_a_domain_comes_before_its_table_with_the_extension_that_it_needs(backen
 
 
 def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
-    """An operator class by default, one in an expression, a function: the server is asked what has it."""
+    """An operator class, a function, what the CHECK of a domain has: the server is asked what has it."""
     backend.say(
         table(
             "stays",
@@ -224,10 +224,11 @@ def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
             lambda: ExcludeConstraint(("room", "="), ("during", "&&"), name="one_at_a_time", using="gist"),
             lambda: Index("by_name", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
             lambda: CheckConstraint("soundex(name) <> 'N100'", name="not_nobody"),
-        )
+        ),
+        table("guests", lambda: Column("room", DOMAIN("key", Text(), check="VALUE::ltree <> 'a'"))),
     )
     written = backend.there_and_back()
-    created = [f"CREATE EXTENSION {name}" for name in ("btree_gist", "fuzzystrmatch", "pg_trgm")]
+    created = [f"CREATE EXTENSION {name}" for name in ("btree_gist", "fuzzystrmatch", "ltree", "pg_trgm")]
     assert sorted(re.findall(r"CREATE EXTENSION \w+", written)) == created
 
 

@@ -13,7 +13,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, Connection, Sequence, Table, text
+from sqlalchemy import CheckConstraint, Column, Connection, Dialect, Sequence, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, ExcludeConstraint
 from sqlalchemy.schema import CreateSequence, DefaultClause
 from sqlalchemy.sql.functions import next_value
@@ -72,7 +72,9 @@ def _find_missing(context: AutogenContext) -> list[Statement]:
         present |= {(kind, schema, name), (kind, None, name)} if visible else {(kind, schema, name)}
     created = {thing: sql for thing, sql in needed(context, connection) if thing not in present}
     hopeless: set[str] = set()
-    for table in filter(has_more_than_columns, compared(context)):
+    for table in compared(context):
+        if not has_more_than_columns(table, connection.dialect):
+            continue
         for name in lacking(connection, table, dict(_in_order(created)).values(), hopeless):
             created["EXTENSION", None, name] = f"CREATE EXTENSION {quoted(connection, None, name)}"
     return [
@@ -85,8 +87,11 @@ def _in_order(created: Mapping[Thing, str]) -> list[tuple[Thing, str]]:
     return sorted(created.items(), key=lambda each: KINDS.index(each[0][0]))
 
 
-def has_more_than_columns(table: Table) -> bool:
+def has_more_than_columns(table: Table, dialect: Dialect) -> bool:
     """Whether a table has what may name functions or operator classes of an extension."""
+    types = (each for column in table.columns for each in named_types(column.type, dialect))
+    if any(isinstance(each, DOMAIN) for each in types):
+        return True
     expressions = any(column.computed or column.server_default is not None for column in table.columns)
     rules = any(isinstance(item, CheckConstraint | ExcludeConstraint) for item in table.constraints)
     return expressions or rules or bool(table.indexes)

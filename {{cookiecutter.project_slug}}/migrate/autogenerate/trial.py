@@ -220,11 +220,9 @@ def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeles
     table, name = _temporary(model), quoted(connection, SCHEMA, model.name)
     found: list[str] = []
     with undone(connection):
-        for statement in needed:
-            run(connection, statement)
         create(connection, f"CREATE TEMPORARY TABLE {name} ()")
         columns = [add(name, [_specified(connection, column)]) for column in table.columns]
-        for statement in [*columns, *_defined(connection, table)]:
+        for statement in [*needed, *columns, *_defined(connection, table)]:
             while complaint := _unknown(refusal(connection, statement)):
                 extension = None if complaint in hopeless else _remedy(connection, statement, complaint)
                 if not extension:
