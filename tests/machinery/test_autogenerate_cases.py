@@ -241,6 +241,16 @@ def test_a_schema_and_a_sequence_come_before_their_table(backend: Backend) -> No
     backend.there_and_back()
 
 
+def test_a_sequence_that_no_column_has_is_created(backend: Backend) -> None:
+    def say(models: MetaData) -> None:
+        Sequence("tickets", metadata=models, start=7, schema="numbers")
+        key = Column("id", Integer, primary_key=True, server_default=text("nextval('numbers.tickets')"))
+        Table("t", models, key)
+
+    backend.say(say)
+    backend.there_and_back()
+
+
 def test_an_enum_that_no_column_has_is_left_to_what_uses_it(backend: Backend) -> None:
     backend.database.psql("""
         CREATE TYPE mood AS ENUM ('sad', 'ok');

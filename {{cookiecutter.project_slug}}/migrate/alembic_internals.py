@@ -16,7 +16,7 @@ from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
-from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, text
+from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, MetaData, Sequence, text
 from sqlalchemy.schema import ExecutableDDLElement
 from sqlalchemy.sql.elements import TextClause, conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
@@ -122,6 +122,11 @@ def undoubled(dialect: Dialect) -> Dialect:
         plain.default_schema_name = dialect.default_schema_name
         _undoubled[dialect] = plain
     return _undoubled[dialect]
+
+
+def sequences_of(metadata: MetaData) -> list[Sequence]:
+    """Return the sequences of models that no column has."""
+    return [each for each in metadata._sequences.values() if each.column is None]
 
 
 def final_name(item: Constraint | Index, dialect: Dialect) -> str | None:

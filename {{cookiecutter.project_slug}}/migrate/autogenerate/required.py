@@ -18,8 +18,10 @@ from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, Exclu
 from sqlalchemy.schema import CreateSequence, DefaultClause
 from sqlalchemy.sql.functions import next_value
 
+from migrate.alembic_internals import sequences_of
 from migrate.autogenerate.enums import compared, create, named_types
 from migrate.autogenerate.operations import Statement
+from migrate.autogenerate.scope import collections
 from migrate.autogenerate.trial import lacking, quoted, sql
 
 log = logging.getLogger(__name__)
@@ -105,12 +107,16 @@ def remark(kind: str, name: str) -> str:
 
 
 def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Thing, str]]:
-    """Yield the objects that the models' tables need, with the statements that create them."""
+    """Yield the objects that the models' tables need, with the statements that create them.
+
+    A sequence of the models is one of them even if no column has it: the application may ask for it.
+    """
 
     def schema(name: str | None) -> Iterator[tuple[Thing, str]]:
         if name:
             yield ("SCHEMA", None, name), f"CREATE SCHEMA {quoted(connection, None, name)}"
 
+    wanted = [each for metadata in collections(context.metadata) for each in sequences_of(metadata)]
     for table in compared(context):
         yield from schema(table.schema)
         for extension in extensions(table, connection):
@@ -125,9 +131,10 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
                 if isinstance(type_, ENUM):
                     name = quoted(connection, type_.schema, str(type_.name))
                     yield ("TYPE", type_.schema, str(type_.name)), create(name, list(type_.enums))
-            for sequence in sequences(column):
-                yield from schema(sequence.schema)
-                yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
+            wanted += sequences(column)
+    for sequence in wanted:
+        yield from schema(sequence.schema)
+        yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
 
 
 # Queries for the extension of a type, an operator class or a function.

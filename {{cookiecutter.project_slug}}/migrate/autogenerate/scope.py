@@ -177,9 +177,14 @@ class Scope:
         )
 
 
+def collections(metadata: MetaData | Sequence[MetaData] | None) -> Sequence[MetaData]:
+    """Return Alembic's `target_metadata`, one or several, as several."""
+    return [metadata] if isinstance(metadata, MetaData) else metadata or []
+
+
 def each_table(metadata: MetaData | Sequence[MetaData] | None) -> Iterator[Table]:
     """Yield the tables of Alembic's `target_metadata`."""
-    for each in [metadata] if isinstance(metadata, MetaData) else metadata or []:
+    for each in collections(metadata):
         yield from each.tables.values()
 
 
