@@ -213,6 +213,24 @@ def test_a_domain_comes_before_its_table_with_the_extension_that_it_needs(backen
     assert "REVIEW: creates the extension citext" in written
 
 
+def test_a_changed_domain_is_refused_in_a_line(backend: Backend) -> None:
+    def say(check: str, type_: Any = Text, **more: Any) -> Say:
+        return table("t", lambda: Column("state", DOMAIN("state", type_(), check=check, **more)))
+
+    backend.say(say("VALUE IN ('a', 'b:c')", String))
+    backend.there_and_back()
+    backend.database.psql("""
+        ALTER DOMAIN state DROP CONSTRAINT state_check;
+        ALTER DOMAIN state ADD CHECK (VALUE::text = ANY (ARRAY['a'::varchar::text, 'b:c'::varchar::text]))
+    """)
+    command.check(backend.config)
+    for changed in (say("VALUE IN ('a')", String), say("VALUE IN ('a', 'b:c')", not_null=True)):
+        backend.say(changed)
+        for ask in (backend.revise, lambda: command.check(backend.config)):
+            with pytest.raises(CommandError, match=r"domain state: the database has it as character varying"):
+                ask()
+
+
 def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
     """An operator class, a function, what the CHECK of a domain has: the server is asked what has it."""
     backend.say(
