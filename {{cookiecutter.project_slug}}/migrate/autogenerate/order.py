@@ -9,6 +9,7 @@ from migrate.autogenerate.definitions import excluded
 from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.review import Review, table_of
 from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.undo import STATISTICS
 
 Operations = list[ops.MigrateOperation]
 
@@ -109,22 +110,12 @@ def cycles(review: Review) -> Operations:
     return found
 
 
-# Extended statistics are dropped with any of their columns.
-STATISTICS = text("""
-    SELECT DISTINCT s.oid::bigint, format('%I.%I', nspname, stxname), pg_get_statisticsobjdef(s.oid)
-    FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = stxnamespace
-    JOIN pg_depend ON classid = 'pg_statistic_ext'::regclass AND objid = s.oid
-    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
-    WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass) AND attname = :column
-""")
-
-
 def statistics(changes: Operations, review: Review) -> Operations:
     """Return the statements that drop the extended statistics of dropped columns."""
     found = {}
     for change in changes:
         if isinstance(change, ops.DropColumnOp):
             place = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
-            for oid, name, definition in review.connection.execute(STATISTICS, place):
-                found[oid] = Statement(f"DROP STATISTICS {name}", definition, rank=Rank.DROP_CONSTRAINT)
+            for name, definition in review.connection.execute(STATISTICS, place):
+                found[name] = Statement(f"DROP STATISTICS {name}", *definition, rank=Rank.DROP_CONSTRAINT)
     return list(found.values())

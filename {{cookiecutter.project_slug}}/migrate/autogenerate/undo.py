@@ -27,6 +27,7 @@ COLUMNS = text("""
             CASE
                 WHEN attgenerated = 's' THEN format('GENERATED ALWAYS AS (%s) STORED', value)
                 WHEN attgenerated = 'v' THEN format('GENERATED ALWAYS AS (%s) VIRTUAL', value)
+                WHEN relispartition AND attidentity <> '' THEN NULL  -- comes of the parent
                 WHEN attidentity <> '' THEN format('GENERATED %s AS IDENTITY (SEQUENCE NAME %s %s)',
                     CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, seqrelid::regclass,
                     options)
@@ -42,6 +43,8 @@ COLUMNS = text("""
                 END,
             format('COMMENT ON COLUMN %s.%I IS ', attrelid::regclass, attname)
                 || quote_literal(col_description(attrelid, attnum)),
+            format('COMMENT ON SEQUENCE %s IS ', seqrelid::regclass)
+                || quote_literal(obj_description(seqrelid, 'pg_class')),
             CASE WHEN attstorage <> typstorage THEN format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s',
                 attrelid::regclass, attname, CASE attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
                     WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END,
@@ -67,12 +70,13 @@ COLUMNS = text("""
         LIMIT 1
     ) AS owned ON true
     WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
-        AND (CAST(:column AS text) IS NULL OR attname = :column)
+        AND CASE WHEN CAST(:column AS text) IS NULL THEN attislocal OR relispartition
+            ELSE attname = :column END
     ORDER BY attnum
 """)
 
 # A table's own constraints: name, whether it may be in CREATE TABLE, definition, and the table that it
-# refers to.
+# refers to. A partition must have those of its parent, except foreign keys, before it is attached.
 CONSTRAINTS = text("""
     SELECT conname::text, convalidated, pg_get_constraintdef(c.oid), confrelid::bigint, (
             contype = 'n' AND conname = left(format('%s_%s_not_null', relname, (
@@ -82,7 +86,7 @@ CONSTRAINTS = text("""
             || quote_literal(obj_description(c.oid, 'pg_constraint'))
     FROM pg_constraint AS c JOIN pg_class ON pg_class.oid = conrelid
     WHERE conrelid = CAST(:table AS regclass) AND contype IN ('c', 'f', 'n', 'p', 'u', 'x')
-        AND conparentid = 0 AND conislocal
+        AND (conparentid = 0 AND conislocal OR relispartition AND contype <> 'f')
     ORDER BY array_position('{n,p,u,x,c,f}', contype::text), conname
 """)
 
@@ -101,54 +105,51 @@ TABLE = text("""
     WHERE c.oid = CAST(:table AS regclass)
 """)
 
-# The statements after CREATE TABLE, in their order.
+# The statements after CREATE TABLE, in their order. A partition has its indexes before it is attached.
 AFTERWARDS = text(r"""
-    WITH of AS (
-        SELECT coalesce(relid, CAST(:table AS regclass)) AS oid, coalesce(level, 0) AS level
-        FROM (SELECT 1) AS one LEFT JOIN pg_partition_tree(CAST(:table AS regclass)) ON true
-    )
-    SELECT level * 10, format('CREATE TABLE %s PARTITION OF %s %s%s', of.oid::regclass, inhparent::regclass,
-        pg_get_expr(relpartbound, of.oid), ' PARTITION BY ' || pg_get_partkeydef(of.oid))
-    FROM of JOIN pg_class USING (oid) JOIN pg_inherits ON inhrelid = of.oid WHERE level > 0
-    UNION ALL
-    SELECT level * 10 + 1, format('ALTER TABLE %s ADD CONSTRAINT %I %s', of.oid::regclass, conname,
-        pg_get_constraintdef(c.oid))
-    FROM of JOIN pg_constraint AS c ON conrelid = of.oid
-    WHERE level > 0 AND conparentid = 0 AND conislocal AND contype IN ('c', 'f', 'p', 'u', 'x')
-    UNION ALL
-    SELECT level * 10 + 2, pg_get_indexdef(indexrelid)
+    WITH of AS (SELECT * FROM pg_class WHERE oid = CAST(:table AS regclass))
+    SELECT 1, pg_get_indexdef(indexrelid)
     FROM of JOIN pg_index ON indrelid = of.oid JOIN pg_class AS i ON i.oid = indexrelid
-    WHERE NOT relispartition AND (indisvalid OR relkind = 'I')
+    WHERE (indisvalid OR i.relkind = 'I')
         AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
     UNION ALL
-    SELECT 1000, format('COMMENT ON INDEX %s IS ', indexrelid::regclass)
-        || quote_literal(obj_description(indexrelid, 'pg_class'))
-    FROM of JOIN pg_index ON indrelid = of.oid
+    SELECT 2, format('ALTER TABLE %s ATTACH PARTITION %s %s', inhparent::regclass, of.oid::regclass,
+        pg_get_expr(relpartbound, of.oid))
+    FROM of JOIN pg_inherits ON inhrelid = of.oid WHERE relispartition
     UNION ALL
-    SELECT 1000, format('COMMENT ON TABLE %s IS ', of.oid::regclass)
+    SELECT 3, format('COMMENT ON TABLE %s IS ', of.oid::regclass)
         || quote_literal(obj_description(of.oid, 'pg_class'))
     FROM of
     UNION ALL
-    SELECT 1000, CASE WHEN indisclustered THEN
-        format('ALTER TABLE %s CLUSTER ON %I', indrelid::regclass, relname) END
-    FROM of JOIN pg_index ON indrelid = of.oid JOIN pg_class ON pg_class.oid = indexrelid
-    UNION ALL
-    SELECT 1000, CASE WHEN indisreplident AND r.relreplident = 'i' THEN
-        format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', indrelid::regclass, i.relname) END
-    FROM of JOIN pg_class AS r USING (oid) JOIN pg_index ON indrelid = of.oid
-    JOIN pg_class AS i ON i.oid = indexrelid
-    UNION ALL
-    SELECT 1000, format('ALTER TABLE %s REPLICA IDENTITY ', of.oid::regclass)
+    SELECT 3, format('ALTER TABLE %s REPLICA IDENTITY ', of.oid::regclass)
         || CASE relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' END
-    FROM of JOIN pg_class USING (oid)
+    FROM of
     UNION ALL
-    SELECT 1000, pg_get_triggerdef(pg_trigger.oid, true)
+    SELECT 3, pg_get_triggerdef(pg_trigger.oid, true)
     FROM of JOIN pg_trigger ON tgrelid = of.oid WHERE NOT tgisinternal AND tgparentid = 0
     UNION ALL
-    SELECT 1000, pg_get_statisticsobjdef(pg_statistic_ext.oid)
-    FROM of JOIN pg_statistic_ext ON stxrelid = of.oid
+    SELECT 4, format('ALTER TABLE %s %s TRIGGER %I', of.oid::regclass, state, tgname)
+    FROM of JOIN pg_trigger ON tgrelid = of.oid
+    JOIN (VALUES ('D', 'DISABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA')) AS states (enabled, state)
+        ON enabled = tgenabled::text
+    WHERE NOT tgisinternal
     UNION ALL
-    SELECT 1000, format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, of.oid::regclass,
+    SELECT 4, format('COMMENT ON TRIGGER %I ON %s IS %L', tgname, of.oid::regclass, description)
+    FROM of JOIN pg_trigger AS t ON tgrelid = of.oid JOIN pg_description ON objoid = t.oid
+    WHERE classoid = 'pg_trigger'::regclass
+    UNION ALL
+    SELECT 3, pg_get_ruledef(pg_rewrite.oid, true) FROM of JOIN pg_rewrite ON ev_class = of.oid
+    UNION ALL
+    SELECT 4, format('ALTER TABLE %s %s RULE %I', of.oid::regclass, state, rulename)
+    FROM of JOIN pg_rewrite ON ev_class = of.oid
+    JOIN (VALUES ('D', 'DISABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA')) AS states (enabled, state)
+        ON enabled = ev_enabled::text
+    UNION ALL
+    SELECT 4, format('COMMENT ON RULE %I ON %s IS %L', rulename, of.oid::regclass, description)
+    FROM of JOIN pg_rewrite AS r ON ev_class = of.oid JOIN pg_description ON objoid = r.oid
+    WHERE classoid = 'pg_rewrite'::regclass
+    UNION ALL
+    SELECT 3, format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', polname, of.oid::regclass,
         CASE WHEN polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
         CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
             WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
@@ -158,10 +159,60 @@ AFTERWARDS = text(r"""
         ' WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')')
     FROM of JOIN pg_policy ON polrelid = of.oid
     UNION ALL
-    SELECT 1000, format('ALTER TABLE %s %s ROW LEVEL SECURITY', of.oid::regclass, action)
-    FROM of JOIN pg_class USING (oid), (VALUES ('ENABLE'), ('FORCE')) AS change (action)
+    SELECT 4, format('COMMENT ON POLICY %I ON %s IS %L', polname, of.oid::regclass, description)
+    FROM of JOIN pg_policy AS p ON polrelid = of.oid JOIN pg_description ON objoid = p.oid
+    WHERE classoid = 'pg_policy'::regclass
+    UNION ALL
+    SELECT 3, format('ALTER TABLE %s %s ROW LEVEL SECURITY', of.oid::regclass, action)
+    FROM of, (VALUES ('ENABLE'), ('FORCE')) AS change (action)
     WHERE CASE action WHEN 'FORCE' THEN relforcerowsecurity ELSE relrowsecurity END
     ORDER BY 1, 2
+""")
+
+PARTITIONS = text("""
+    SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
+    WHERE inhparent = CAST(:table AS regclass) AND relispartition ORDER BY 1
+""")
+
+# What an index, also one of a constraint, has besides its definition.
+OF_INDEXES = text("""
+    SELECT unnest(ARRAY[
+        format('COMMENT ON INDEX %s IS ', i.oid::regclass)
+            || quote_literal(obj_description(i.oid, 'pg_class')),
+        format('ALTER INDEX %s SET TABLESPACE ', i.oid::regclass) || quote_ident(spcname),
+        CASE WHEN contype IN ('p', 'u') THEN
+            format('ALTER INDEX %s SET (', i.oid::regclass) || array_to_string(i.reloptions, ', ') || ')' END,
+        CASE WHEN indisclustered THEN
+            format('ALTER TABLE %s CLUSTER ON %I', indrelid::regclass, i.relname) END,
+        CASE WHEN indisreplident AND r.relreplident = 'i' THEN
+            format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', indrelid::regclass, i.relname) END
+    ] || ARRAY(
+        SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS ', attrelid::regclass, attnum)
+            || attstattarget
+        FROM pg_attribute WHERE attrelid = i.oid AND attstattarget >= 0 ORDER BY attnum
+    ))
+    FROM pg_index JOIN pg_class AS i ON i.oid = indexrelid JOIN pg_class AS r ON r.oid = indrelid
+    LEFT JOIN pg_tablespace AS t ON t.oid = i.reltablespace
+    LEFT JOIN pg_constraint ON conindid = i.oid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
+    WHERE indrelid = CAST(:table AS regclass) AND (CAST(:name AS text) IS NULL OR i.relname = :name)
+    ORDER BY i.relname
+""")
+
+# Extended statistics, each with the statements that create it; they are dropped with any of their columns.
+STATISTICS = text("""
+    SELECT DISTINCT format('%I.%I', nspname, stxname) AS name, array_remove(ARRAY[
+        pg_get_statisticsobjdef(s.oid),
+        CASE WHEN stxstattarget >= 0 THEN
+            format('ALTER STATISTICS %I.%I SET STATISTICS %s', nspname, stxname, stxstattarget) END,
+        format('COMMENT ON STATISTICS %I.%I IS ', nspname, stxname)
+            || quote_literal(obj_description(s.oid, 'pg_statistic_ext'))
+    ], NULL)
+    FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = stxnamespace
+    JOIN pg_depend ON classid = 'pg_statistic_ext'::regclass AND objid = s.oid
+    JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid
+    WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:table AS regclass)
+        AND (CAST(:column AS text) IS NULL OR attname = :column)
+    ORDER BY name
 """)
 
 CONSTRAINT = text("""
@@ -171,11 +222,7 @@ CONSTRAINT = text("""
     FROM pg_constraint WHERE conrelid = CAST(:table AS regclass) AND conname = :name
 """)
 
-INDEX = text("""
-    SELECT pg_get_indexdef(oid),
-        format('COMMENT ON INDEX %s IS ', oid::regclass) || quote_literal(description)
-    FROM CAST(CAST(:index AS regclass) AS oid) AS oid, obj_description(oid, 'pg_class') AS description
-""")
+INDEX = text("SELECT pg_get_indexdef(CAST(:index AS regclass))")
 
 TYPE = text("""
     SELECT format_type(atttypid, atttypmod) || coalesce(
@@ -246,6 +293,11 @@ def table(connection: Connection, name: str, without: set[str]) -> Iterable[str 
         yield from after
     for _, statement in connection.execute(AFTERWARDS, there):
         yield statement
+    yield from connection.scalars(OF_INDEXES, {**there, "name": None})
+    for _, definition in connection.execute(STATISTICS, {**there, "column": None}):
+        yield from definition
+    for partition in connection.scalars(PARTITIONS, there).all():
+        yield from table(connection, partition, without)
 
 
 def column(connection: Connection, table: str, name: str) -> Iterable[str | None]:
@@ -266,15 +318,17 @@ def constraint(connection: Connection, table: str, name: str) -> Iterable[str | 
     definition, comment = connection.execute(CONSTRAINT, {"table": table, "name": name}).one()
     yield f"ALTER TABLE {table} ADD CONSTRAINT {quoted(connection, None, name)} {definition}"
     yield comment
+    yield from connection.scalars(OF_INDEXES, {"table": table, "name": name})
 
 
 def rebuilt(connection: Connection, op: ops.DropIndexOp, *, concurrently: bool = False) -> Operations:
     """Return the operations that build an index as it is now."""
     name = quoted(connection, op.schema, str(op.index_name))
-    definition, comment = connection.execute(INDEX, {"index": name}).one()
+    definition = connection.scalars(INDEX, {"index": name}).one()
     if concurrently:
         definition = definition.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-    return statements([definition, comment])
+    there = {"table": quoted(connection, op.schema, str(op.table_name)), "name": op.index_name}
+    return statements([definition, *connection.scalars(OF_INDEXES, there)])
 
 
 def altered(connection: Connection, op: ops.AlterColumnOp) -> Operations:
