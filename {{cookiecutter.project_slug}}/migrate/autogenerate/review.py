@@ -50,6 +50,27 @@ DEPENDENTS = text("""
     ORDER BY 1
 """)
 
+# What a dropped table or column has and its downgrade does not restore: rights, but for those that a new
+# table gets by ALTER DEFAULT PRIVILEGES, and publications.
+NOT_RESTORED = text("""
+    WITH of AS (SELECT * FROM pg_class WHERE oid = CAST(:table AS regclass)), rights AS (
+        (SELECT grantee, privilege_type FROM of, aclexplode(relacl)
+            WHERE grantee <> relowner AND CAST(:column AS text) IS NULL
+        EXCEPT SELECT d.grantee, d.privilege_type
+            FROM of JOIN pg_default_acl ON defaclrole = relowner, aclexplode(defaclacl) AS d
+            WHERE defaclobjtype = 'r' AND defaclnamespace IN (0, relnamespace))
+        UNION SELECT grantee, privilege_type
+            FROM of JOIN pg_attribute ON attrelid = oid, aclexplode(attacl)
+            WHERE grantee <> relowner AND (CAST(:column AS text) IS NULL OR attname = :column)
+    )
+    SELECT DISTINCT 'the rights of ' || CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END
+    FROM rights
+    UNION SELECT 'the publication ' || quote_ident(pubname)
+    FROM of JOIN pg_publication_rel ON prrelid = of.oid JOIN pg_publication AS p ON p.oid = prpubid
+    WHERE CAST(:column AS text) IS NULL
+    ORDER BY 1
+""")
+
 # Whether rows may not have the same values in a column, perhaps together with others.
 UNIQUE = text("""
     SELECT EXISTS (
@@ -228,6 +249,8 @@ class Review:
                     and op.table_name != other.table_name
                 ):
                     yield self._renamed_table(op, other, back=True)
+        if isinstance(op, ops.DropTableOp | ops.DropColumnOp):
+            yield from self._not_restored(op)
         if isinstance(op, ops.DropColumnOp) and self._needs_a_value(op.reverse()):
             yield Remark(
                 f"fails if {called(op)} has rows, because the values are gone: let the column be NULL "
@@ -238,6 +261,15 @@ class Review:
                 yield SAME_VALUES
             else:
                 yield Remark("fails if rows break it by then; no session can write during the scan.")
+
+    def _not_restored(self, op: ops.DropTableOp | ops.DropColumnOp) -> Iterator[Remark]:
+        column = getattr(op, "column_name", None)
+        place = {"table": trial.quoted(self.connection, *table_of(op)), "column": column}
+        if lost := self.connection.scalars(NOT_RESTORED, place).all():
+            yield Remark(
+                f"restores {'.'.join(filter(None, (called(op), column)))} without {', '.join(lost)}: add "
+                "GRANT or ALTER PUBLICATION, as far as they shall come back."
+            )
 
     def _dropped_table(self, op: ops.DropTableOp) -> Iterator[Remark]:
         for other in self.changes:
