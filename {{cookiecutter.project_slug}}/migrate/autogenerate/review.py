@@ -71,6 +71,22 @@ NOT_RESTORED = text("""
     ORDER BY 1
 """)
 
+# Defaults that take their values from a sequence which a column of another table owns: the table of the
+# default, the owner, its column, and what to call the default.
+BORROWED = text("""
+    SELECT DISTINCT d.adrelid::bigint, owned.refobjid::bigint, owner.attname::text,
+        format('default of %I in %s', a.attname, d.adrelid::regclass)
+    FROM pg_depend AS owned
+    JOIN pg_depend AS used ON used.refclassid = 'pg_class'::regclass AND used.refobjid = owned.objid
+    JOIN pg_attribute AS owner ON owner.attrelid = owned.refobjid AND owner.attnum = owned.refobjsubid
+    JOIN pg_attrdef AS d ON used.classid = 'pg_attrdef'::regclass AND d.oid = used.objid
+    JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+    WHERE owned.classid = 'pg_class'::regclass AND owned.refclassid = 'pg_class'::regclass
+        AND owned.deptype IN ('a', 'i') AND owned.refobjid = ANY (CAST(:tables AS oid[]))
+        AND d.adrelid <> owned.refobjid
+    ORDER BY 4
+""")
+
 # Whether rows may not have the same values in a column, perhaps together with others.
 UNIQUE = text("""
     SELECT EXISTS (
@@ -159,13 +175,9 @@ class Review:
 
     @cached_property
     def _dropping(self) -> tuple[list[Key], list[tuple[Key, str, str]]]:
-        oid = text("SELECT CAST(CAST(:table AS regclass) AS bigint)")
-        names = {
-            self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}): key
-            for key in sorted(self.dropped, key=str)
-        }
+        names = {self._oid(key): key for key in sorted(self.dropped, key=str)}
         changed = {
-            self.connection.scalar(oid, {"table": trial.quoted(self.connection, *table_of(op))})
+            self._oid(table_of(op))
             for op in self.changes
             if isinstance(op, ops.DropConstraintOp | ops.DropColumnOp | ops.DropIndexOp) and self.lives(op)
         }
@@ -173,10 +185,11 @@ class Review:
         references = self.connection.execute(REFERENCES, known).all()
         left = dict(names)
         order: list[Key] = []
+        borrowed = {(row[0], row[1]) for row in self.connection.execute(BORROWED, {"tables": list(names)})}
         held = [(names[child], *key) for child, parent, *key in references if parent in changed]
         cut: set[tuple[int, int]] = set()
         while left:
-            pairs = {(child, parent) for child, parent, *_ in references} - cut
+            pairs = {(child, parent) for child, parent, *_ in references} - cut | borrowed
             free = [table for table in left if not any((child, table) in pairs for child in left)]
             if not free:  # a cycle: drop the foreign keys of one table first
                 table = next(iter(left))
@@ -282,7 +295,7 @@ class Review:
         }
         dependents = [
             each for each, name in self.connection.execute(DEPENDENTS, names) if not name or name not in gone
-        ]
+        ] + self._borrowed(op)
         if dependents:
             yield Remark(
                 f"fails as it stands: PostgreSQL drops no table that {', '.join(dependents)} uses. Drop that "
@@ -292,6 +305,21 @@ class Review:
             f"drops the table {called(op)} and what it holds{self._rows(op)}. For when and how, "
             f"{scenario('drop a table')}."
         )
+
+    def _borrowed(self, op: ops.MigrateOperation, column: str | None = None) -> list[str]:
+        """Return the defaults in other tables that use a sequence of a dropped table or column."""
+        tables = {"tables": [self._oid(table_of(op))]}
+        dropped = {self._oid(key) for key in self.dropped}
+        return [
+            default
+            for table, _, owner, default in self.connection.execute(BORROWED, tables)
+            if table not in dropped and column in (None, owner)
+        ]
+
+    def _oid(self, key: Key) -> int:
+        """Return the number that the server has for a table."""
+        oid = text("SELECT CAST(CAST(:table AS regclass) AS bigint)")
+        return int(self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}) or 0)
 
     def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp, *, back: bool = False) -> Remark:
         if op.table_name == new.table_name:
@@ -330,7 +358,8 @@ class Review:
             if isinstance(other, ops.DropColumnOp) and self.same_table(op, other)
         }
         place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
-        if dependents := [each for each in self.connection.scalars(IN_THE_WAY, place) if each not in gone]:
+        dependents = [each for each in self.connection.scalars(IN_THE_WAY, place) if each not in gone]
+        if dependents := dependents + self._borrowed(op, op.column_name):
             yield Remark(
                 f"fails as it stands: PostgreSQL drops no column that {', '.join(dependents)} uses. Drop "
                 "that before, or change it to do without."
