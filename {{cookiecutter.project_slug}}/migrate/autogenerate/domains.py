@@ -54,7 +54,8 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
             Refused(
                 f"domain {name}: the database has it as {present}, the models have it as {wanted}. "
                 "Autogenerate changes no domain: write the revision by hand, with ALTER DOMAIN; add a CHECK "
-                "as NOT VALID, and validate it in the next revision"
+                "as NOT VALID, and validate it in the next revision. A domain that is not the models' "
+                "business has create_type=False in them"
             )
         )
     return PriorityDispatchResult.CONTINUE
