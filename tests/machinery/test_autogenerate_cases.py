@@ -361,6 +361,28 @@ def test_a_changed_primary_key_is_refused_in_a_line(backend: Backend) -> None:
     assert backend.files == []
 
 
+def test_a_new_primary_key_makes_its_columns_not_null(backend: Backend) -> None:
+    backend.database.psql("CREATE TABLE t (a int, b int)")
+
+    def t(models: MetaData) -> None:
+        first = Column("a", Integer, primary_key=True, autoincrement=False)
+        Table("t", models, first, Column("b", BigInteger, primary_key=True))
+
+    backend.say(t)
+    backend.there_and_back()
+
+
+def test_a_serial_column_is_added_with_its_sequence(backend: Backend) -> None:
+    backend.database.psql("CREATE TABLE t (n int); INSERT INTO t VALUES (1), (2)")
+
+    def t(models: MetaData) -> None:
+        Table("t", models, Column("id", Integer, primary_key=True, comment="it's"), Column("n", Integer))
+
+    backend.say(t)
+    assert "REVIEW: no session can read or write t" in backend.there_and_back()
+    assert backend.database.value("INSERT INTO t (n) VALUES (3) RETURNING id") == 3
+
+
 # Types
 
 

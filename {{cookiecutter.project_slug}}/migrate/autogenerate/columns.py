@@ -102,6 +102,13 @@ def compare_sources(
         if found:
             log.info("Detected changed source of the values of '%s.%s'", name, column)
         changes.ops += found
+    for op in [op for op in changes.ops if isinstance(op, ops.AddColumnOp)]:
+        added = after.columns.get(op.column.name)
+        if added and added.serial:
+            assert context.connection is not None
+            place = sources.Place(quoted(context.connection, schema, name), (schema, name), op.column.name)
+            number = changes.ops.index(op)
+            changes.ops[number : number + 1] = sources.added(context.connection, place, op.column)
     return PriorityDispatchResult.CONTINUE
 
 

@@ -58,7 +58,7 @@ def compare(
     if present is None or model is None:  # the indexes and constraints come or go with the table
         return PriorityDispatchResult.STOP
     before, after = (states.definitions for states in tables(context).states(schema, name, model))
-    changes.ops += primary_key(connection, schema, model, before, after)
+    changes.ops += primary_key(connection, schema, model, before, after, changes)
     items = named(model, connection)
     dropped: list[ops.MigrateOperation] = []
     added: list[ops.MigrateOperation] = []
@@ -99,7 +99,12 @@ def named(table: Table, connection: Connection) -> dict[Key, Any]:
 
 
 def primary_key(
-    connection: Connection, schema: str | None, model: Table, before: Definitions, after: Definitions
+    connection: Connection,
+    schema: str | None,
+    model: Table,
+    before: Definitions,
+    after: Definitions,
+    changes: ops.ModifyTableOps,
 ) -> Iterator[ops.MigrateOperation]:
     """Yield the change of a primary key, or a refusal; its name does not count."""
     old, new = (
@@ -114,6 +119,10 @@ def primary_key(
         yield Statement(
             f"ALTER TABLE {place} ADD CONSTRAINT {new_name} {new[1]}",
             f"ALTER TABLE {place} DROP CONSTRAINT {new_name}",
+            *(
+                f"ALTER TABLE {place} ALTER COLUMN {trial.quoted(connection, None, column)} DROP NOT NULL"
+                for column in required(model, changes)
+            ),
             remark=f"fails if rows of {place} break {new[1]}; no session can use it during the scan.",
             rank=Rank.ADD_CONSTRAINT,
         )
@@ -124,6 +133,24 @@ def primary_key(
         "ALTER TABLE … RENAME COLUMN; for another key, build a unique index concurrently, then ALTER TABLE "
         "… ADD PRIMARY KEY USING INDEX"
     )
+
+
+def required(model: Table, changes: ops.ModifyTableOps) -> list[str]:
+    """Return the columns that a new primary key makes NOT NULL, and take that out of the changes.
+
+    In a revision of its own it would come after the key, and its downgrade before that of the key, for
+    which PostgreSQL needs it.
+    """
+    found = []
+    for change in list(changes.ops):
+        if isinstance(change, ops.AlterColumnOp) and change.modify_nullable is False:
+            if change.column_name not in [column.name for column in model.primary_key]:
+                continue
+            change.modify_nullable = None
+            found.append(change.column_name)
+            if not change.has_changes():
+                changes.ops.remove(change)
+    return found
 
 
 def drop(

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Column as ModelColumn
 from sqlalchemy import Connection
-from sqlalchemy.schema import DefaultClause
+from sqlalchemy.schema import DefaultClause, SetColumnComment
 
 from migrate.autogenerate.catalogue import Column
 from migrate.autogenerate.operations import Rank, Refused, Statement, several
 from migrate.autogenerate.scope import Key
-from migrate.autogenerate.trial import literal, quoted
+from migrate.autogenerate.trial import literal, quoted, specification, sql
 
 OPTIONS = ("START WITH", "INCREMENT BY", "MINVALUE", "MAXVALUE", "CACHE", "CYCLE")
 
@@ -82,6 +82,18 @@ def changes(connection: Connection, place: Place, old: Column, new: Column) -> I
     up = [*_left(connection, place, old), *_entered(connection, place, new, made=True)]
     down = [*_left(connection, place, new, made=True), *_entered(connection, place, old)]
     yield from several(up, down, rank)
+
+
+def added(connection: Connection, place: Place, model: ModelColumn[Any]) -> Iterator[Statement]:
+    """Yield the statements that add a serial column. Alembic would add it without its sequence."""
+    yield Statement(
+        f"ALTER TABLE {place.table} ADD COLUMN {specification(connection, model)}",
+        f"ALTER TABLE {place.table} DROP COLUMN {quoted(connection, None, place.name)}",
+        remark=f"no session can read or write {place.table} while each row gets its {place.name}.",
+        rank=Rank.ADD_COLUMN,
+    )
+    if model.comment:
+        yield Statement(sql(connection, SetColumnComment(model)), rank=Rank.ADD_COLUMN)
 
 
 def _options(

@@ -192,7 +192,7 @@ def modelled(
         for statement in needed:
             run(connection, statement)
         create(connection, f"CREATE TEMPORARY TABLE {name} ()")
-        columns = [_specified(connection, column) for column in table.columns]
+        columns = [specification(connection, column) for column in table.columns]
         if not run(connection, add(name, columns)):
             for column, specified in zip(table.columns, columns, strict=True):
                 if not run(connection, add(name, [specified])):
@@ -221,7 +221,7 @@ def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeles
     found: list[str] = []
     with undone(connection):
         create(connection, f"CREATE TEMPORARY TABLE {name} ()")
-        columns = [add(name, [_specified(connection, column)]) for column in table.columns]
+        columns = [add(name, [specification(connection, column)]) for column in table.columns]
         for statement in [*needed, *columns, *_defined(connection, table)]:
             while complaint := _unknown(refusal(connection, statement)):
                 extension = None if complaint in hopeless else _remedy(connection, statement, complaint)
@@ -278,7 +278,8 @@ def add(table: str, columns: list[str]) -> str:
     return f"ALTER TABLE {table} {', '.join(f'ADD COLUMN {column}' for column in columns)}"
 
 
-def _specified(connection: Connection, column: Column[object]) -> str:
+def specification(connection: Connection, column: Column[object]) -> str:
+    """Return a column of a model as in CREATE TABLE."""
     dialect = undoubled(connection.dialect)
     compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
     return compiler.get_column_specification(column)
