@@ -383,6 +383,19 @@ def test_a_serial_column_is_added_with_its_sequence(backend: Backend) -> None:
     assert backend.database.value("INSERT INTO t (n) VALUES (3) RETURNING id") == 3
 
 
+def test_a_foreign_key_that_differs_only_in_its_match_or_is_not_enforced_is_changed(backend: Backend) -> None:
+    for match in ("SIMPLE", "FULL", None):
+        backend.say(table("p"), table("c", lambda match=match: Column("p", ForeignKey("p.id", match=match))))
+        backend.there_and_back()
+        assert ("MATCH FULL" in backend.database.schema()) == (match == "FULL")
+    backend.database.psql("""
+        ALTER TABLE c DROP CONSTRAINT fk_c_p,
+            ADD CONSTRAINT fk_c_p FOREIGN KEY (p) REFERENCES p NOT ENFORCED
+    """)
+    backend.there_and_back()
+    assert "NOT ENFORCED" not in backend.database.schema()
+
+
 # Types
 
 

@@ -1,4 +1,7 @@
-"""Compare indexes and constraints by name, and by their definitions as the server prints them."""
+"""Compare indexes and constraints by name, and by their definitions as the server prints them.
+
+Alembic compares foreign keys, but for two facts.
+"""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -11,10 +14,12 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     CheckConstraint,
     Connection,
+    ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.schema import AddConstraint
@@ -80,6 +85,48 @@ def compare(
             added.append(create(connection, key, schema, name, items[key]))
     changes.ops += [*dropped, *added]
     return PriorityDispatchResult.STOP
+
+
+# What Alembic does not compare of a foreign key.
+FOREIGN_KEYS = text("""
+    SELECT conname::text, confmatchtype = 'f', pg_get_constraintdef(oid) NOT LIKE '%NOT ENFORCED'
+    FROM pg_constraint WHERE contype = 'f' AND conrelid = CAST(:table AS regclass)
+""")
+
+
+def compare_foreign_keys(
+    context: AutogenContext,
+    changes: ops.ModifyTableOps,
+    schema: str | None,
+    name: str,
+    present: Table | None,
+    model: Table | None,
+) -> PriorityDispatchResult:
+    """Add to a table's changes the foreign keys that differ in nothing but MATCH or NOT ENFORCED."""
+    if present is None or model is None:
+        return PriorityDispatchResult.CONTINUE
+    assert context.connection is not None
+    place = {"table": trial.quoted(context.connection, schema, name)}
+    facts = {key: tuple(said) for key, *said in context.connection.execute(FOREIGN_KEYS, place)}
+    keys = {meant(key): key for key in model.foreign_key_constraints}
+    gone = {op.constraint_name for op in changes.ops if isinstance(op, ops.DropConstraintOp)}
+    reflected = {str(key.name): key for key in present.foreign_key_constraints}  # Alembic adds each again
+    for known, old in sorted(reflected.items()):
+        new = keys.get(meant(old))
+        parents: Any = {"table_name": name, "schema_name": schema}
+        compared = context.run_name_filters(known, "foreign_key_constraint", parents)
+        if new is None or not compared or known in gone:
+            continue
+        if facts[known] != ((new.match or "").upper() == "FULL", True):
+            log.info("Detected changed foreign key %r on %r", known, name)
+            changes.ops.append(ops.DropConstraintOp.from_constraint(old))
+            changes.ops.append(ops.CreateForeignKeyOp.from_constraint(new))
+    return PriorityDispatchResult.CONTINUE
+
+
+def meant(key: ForeignKeyConstraint) -> tuple[tuple[str, ...], str]:
+    """Return the columns of a foreign key, and the table that it refers to, without its schema."""
+    return tuple(column.name for column in key.columns), key.elements[0].target_fullname.split(".")[-2]
 
 
 def by_name(items: Iterable[Any]) -> list[Any]:
@@ -204,7 +251,10 @@ def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None
 
 
 def setup(plugin: Plugin) -> None:
-    """Register the comparator, instead of Alembic's own."""
+    """Register the comparators: one instead of Alembic's own, one after it."""
     plugin.add_autogenerate_comparator(
         compare, "table", "indexes", qualifier="postgresql", priority=DispatchPriority.FIRST
+    )
+    plugin.add_autogenerate_comparator(
+        compare_foreign_keys, "table", "matches", qualifier="postgresql", priority=DispatchPriority.LAST
     )
