@@ -35,6 +35,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     cast,
     column,
     text,
@@ -678,6 +679,16 @@ def test_an_index_of_a_partitioned_table_is_not_built_concurrently(backend: Back
     written = backend.there_and_back()
     assert "REVIEW: no session can write to events" in written
     assert "REVIEW: the build fails if rows have the same values" in written
+
+
+def test_the_index_of_another_table_that_is_not_compared_is_not_dropped(backend: Backend) -> None:
+    backend.say(table("t", lambda: Column("n", Integer)))
+    backend.there_and_back()
+    backend.database.execute("CREATE TABLE temp_notes (n int); CREATE INDEX i ON temp_notes (n)")
+    for item in (lambda: Index("i", "n"), lambda: UniqueConstraint("n", name="i")):
+        backend.say(table("t", lambda: Column("n", Integer), item))
+        with pytest.raises(CommandError, match=r"^the table temp_notes has an index of the name i, "):
+            backend.revise()
 
 
 def test_a_unique_index_says_that_rows_may_have_the_same_values(backend: Backend) -> None:

@@ -87,6 +87,12 @@ BORROWED = text("""
     ORDER BY 4
 """)
 
+TAKEN = text("""
+    SELECT indrelid::regclass::text FROM pg_index
+    WHERE indexrelid = to_regclass(:index) AND indrelid <> CAST(:table AS regclass)
+        AND indrelid <> ALL (CAST(CAST(:dropped AS text[]) AS regclass[]))
+""")
+
 # Whether rows may not have the same values in a column, perhaps together with others.
 UNIQUE = text("""
     SELECT EXISTS (
@@ -164,6 +170,25 @@ class Review:
     def children_first(self) -> list[Key]:
         """Return the dropped tables, each before the tables that its foreign keys refer to."""
         return self._dropping[0]
+
+    def taken(self, op: ops.MigrateOperation) -> str | None:
+        """Return the table that has, and keeps, an index of the name of a new one."""
+        if not isinstance(op, ops.CreateIndexOp | ops.CreateUniqueConstraintOp) or not self.lives(op):
+            return None
+        name = op.index_name if isinstance(op, ops.CreateIndexOp) else op.constraint_name
+        if any(
+            isinstance(other, ops.DropIndexOp | ops.DropConstraintOp)
+            and name in (getattr(other, "index_name", None), getattr(other, "constraint_name", None))
+            for other in self.changes
+        ):
+            return None
+        names = {
+            "index": trial.quoted(self.connection, op.schema, str(name)),
+            "table": trial.quoted(self.connection, *table_of(op)),
+            "dropped": [trial.quoted(self.connection, *key) for key in self.dropped],
+        }
+        table: str | None = self.connection.scalar(TAKEN, names)
+        return table
 
     @property
     def held(self) -> list[tuple[Key, str, str]]:

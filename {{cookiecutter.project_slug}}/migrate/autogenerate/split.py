@@ -55,7 +55,15 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
     for change in changes:
         if isinstance(change, Refused):
             raise CommandError(str(change))
-    parts = split(changes, Review(migration.connection, changes))
+    review = Review(migration.connection, changes)
+    for change in changes:
+        if table := review.taken(change):
+            name = getattr(change, "index_name", None) or getattr(change, "constraint_name", None)
+            raise CommandError(
+                f"the table {table} has an index of the name {name}, and the models do not drop it: give the "
+                "models' index another name"
+            )
+    parts = split(changes, review)
     assert migration.environment_context is not None
     # A longer name would be cut before the part that distinguishes the files.
     longest = migration.environment_context.script.truncate_slug_length - len("_10_")
