@@ -746,6 +746,18 @@ def test_what_uses_a_column_or_a_table_that_goes_is_named(backend: Backend) -> N
     assert "PostgreSQL drops no table that foreign key c_u_fkey of other.c, view of_u uses" in written
 
 
+def test_the_options_of_an_index_name_columns_that_have_keys(backend: Backend) -> None:
+    def of(*items: Any) -> Say:
+        number = lambda: Column("number of it", Integer, key="n")  # noqa: E731
+        return table("t", number, lambda: Column("the word", Text, key="w"), *items)
+
+    options: dict[str, Any] = {"postgresql_include": ["n"], "postgresql_ops": {"w": "text_pattern_ops"}}
+    index = lambda: Index("i", "w", **options)  # noqa: E731
+    for models in (of(index), of(), of(index)):
+        backend.say(models)
+        backend.there_and_back()
+
+
 def test_ten_parts_and_more_sort_in_their_order(backend: Backend) -> None:
     indexes = [lambda n=n: Index(f"i{n}", "id", postgresql_where=text(f"id > {n}")) for n in range(10)]
     backend.say(table("t"))

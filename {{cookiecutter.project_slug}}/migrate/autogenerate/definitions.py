@@ -59,7 +59,7 @@ def compare(
     connection = context.connection
     assert connection is not None
     if present is None and model is not None:
-        changes.ops += [ops.CreateIndexOp.from_index(index) for index in by_name(model.indexes)]
+        changes.ops += [built(index) for index in by_name(model.indexes)]
     if present is None or model is None:  # the indexes and constraints come or go with the table
         return PriorityDispatchResult.STOP
     before, after = (states.definitions for states in tables(context).states(schema, name, model))
@@ -229,7 +229,7 @@ def create(
 ) -> ops.MigrateOperation:
     """Return the operation that adds an index or a constraint."""
     if key.kind == "index":
-        return ops.CreateIndexOp.from_index(item)
+        return built(item)
     if key.kind == "check":
         check = ops.CreateCheckConstraintOp.from_constraint(item)
         check.condition = condition(item, connection.dialect)
@@ -237,6 +237,22 @@ def create(
     if key.kind == "unique":
         return ops.AddConstraintOp.from_constraint(item)
     return excluded(connection, item, schema, table)
+
+
+def built(index: Index) -> ops.CreateIndexOp:
+    """Return the operation that builds an index; its options name columns, which in models may have keys."""
+    op = ops.CreateIndexOp.from_index(index)
+    assert index.table is not None
+    columns = index.table.columns
+    if include := op.kw.get("postgresql_include"):
+        op.kw["postgresql_include"] = [
+            (columns[each] if isinstance(each, str) else each).name for each in include
+        ]
+    if given := op.kw.get("postgresql_ops"):
+        op.kw["postgresql_ops"] = {
+            columns[key].name if key in columns else key: operators for key, operators in given.items()
+        }
+    return op
 
 
 def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None, table: str) -> Statement:
