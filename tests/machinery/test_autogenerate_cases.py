@@ -758,6 +758,14 @@ def test_the_options_of_an_index_name_columns_that_have_keys(backend: Backend) -
         backend.there_and_back()
 
 
+def test_a_convention_may_make_names_of_the_schema(backend: Backend) -> None:
+    def convention(models: MetaData) -> None:
+        models.naming_convention = {**NAMING_CONVENTION, "ix": "ix_%(column_0_label)s"}
+
+    backend.say(convention, table("t", lambda: Column("n", Integer, index=True), schema="x"))
+    assert "ix_x_t_n" in backend.there_and_back()
+
+
 def test_ten_parts_and_more_sort_in_their_order(backend: Backend) -> None:
     indexes = [lambda n=n: Index(f"i{n}", "id", postgresql_where=text(f"id > {n}")) for n in range(10)]
     backend.say(table("t"))

@@ -255,7 +255,8 @@ def _remedy(connection: Connection, statement: str, complaint: str) -> str | Non
 def _temporary(model: Table) -> Table:
     """Return a model's table as a temporary one."""
     naming = MetaData(naming_convention=model.metadata.naming_convention)
-    table = model.to_metadata(naming, schema=SCHEMA)
+    table = model.to_metadata(naming)
+    table.schema = SCHEMA  # now, because a convention may make names of the schema
     for column in table.columns:  # a type must not be copied into the schema of the table
         column.type = model.columns[column.key].type
     for index in table.indexes:
