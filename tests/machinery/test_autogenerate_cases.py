@@ -38,6 +38,7 @@ from sqlalchemy import (
     UniqueConstraint,
     cast,
     column,
+    null,
     text,
 )
 from sqlalchemy.dialects.postgresql import (
@@ -352,6 +353,14 @@ def test_a_default_of_a_type_without_equality_is_compared(backend: Backend) -> N
     backend.there_and_back()
     backend.say(say("[]"))
     assert backend.there_and_back().count("op.alter_column") == 1
+
+
+def test_a_default_of_null_is_none(backend: Backend) -> None:
+    for default in (null(), text("NULL"), "NULL", None):
+        backend.say(table("t", lambda default=default: Column("a", Text, server_default=default)))
+        backend.there_and_back()
+    backend.database.execute("INSERT INTO t DEFAULT VALUES")
+    assert backend.database.value("SELECT a FROM t") is None
 
 
 def test_a_changed_primary_key_is_refused_in_a_line(backend: Backend) -> None:

@@ -4,6 +4,7 @@ Alembic's own way to add an identity fails on a column that has a default. It al
 at 1, even if there are rows.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,11 @@ class Place:
 
 
 def has_default(model: ModelColumn[Any]) -> bool:
-    """Return whether a model gives its column a server default."""
-    return isinstance(model.server_default, DefaultClause)
+    """Return whether a model gives its column a server default, other than NULL."""
+    default = model.server_default
+    if not isinstance(default, DefaultClause):
+        return False
+    return isinstance(default.arg, str) or not re.match(r"null\b", str(default.arg), re.IGNORECASE)
 
 
 def changes(connection: Connection, place: Place, old: Column, new: Column) -> Iterator[Statement | Refused]:
