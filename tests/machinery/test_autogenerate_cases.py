@@ -20,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Date,
     DateTime,
     Double,
@@ -443,6 +444,23 @@ def test_a_text_with_a_default_becomes_an_enum(backend: Backend) -> None:
     written = backend.there_and_back()
     assert "REVIEW: fails if a value of jobs.state does not fit job_state" in written
     assert backend.database.value("SELECT state FROM jobs") == "new"
+
+
+def test_what_prevents_the_change_of_a_type_is_named_and_nothing_else_is_said(backend: Backend) -> None:
+    def say(key: Any, number: Any) -> list[Say]:
+        return [
+            table("p", lambda: Column("k", key, unique=True)),
+            table("c", lambda: Column("k", ForeignKey("p.k"))),
+            table("g", lambda: Column("n", number), lambda: Column("d", Integer, Computed("n + 1"))),
+        ]
+
+    backend.say(*say(Integer(), Integer()))
+    backend.there_and_back()
+    backend.say(*say(Text(), BigInteger()))
+    written = " ".join(backend.revise().split())
+    assert written.count("with TEXT, PostgreSQL does not keep foreign key fk_c_k of c.") == 1
+    assert "PostgreSQL changes no type that generated column d uses" in written
+    assert "does not know how to make" not in written
 
 
 def test_a_narrower_type_says_that_longer_values_fail(backend: Backend) -> None:

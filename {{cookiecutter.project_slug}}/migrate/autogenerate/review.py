@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from alembic.ddl.base import AddColumn
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.schema import Table
 from sqlalchemy.types import TypeEngine
 
+from migrate.alembic_internals import undoubled
 from migrate.autogenerate import renames, trial
 from migrate.autogenerate.enums import native
 from migrate.autogenerate.operations import Remark, Statement
@@ -99,6 +101,22 @@ UNIQUE = text("""
         SELECT FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
         WHERE indrelid = CAST(:table AS regclass) AND indisunique AND attname = :column
     )
+""")
+
+# The foreign keys from or to a column: whether it is the one that refers, and the column at the other end.
+LINKED = text("""
+    SELECT conname::text, conrelid::regclass::text, own.refers, format_type(atttypid, atttypmod),
+        nullif(nspname, current_schema()), relname::text, attname::text
+    FROM pg_constraint,
+    LATERAL (VALUES (true, conrelid, conkey, confrelid, confkey),
+        (false, confrelid, confkey, conrelid, conkey)) AS own (refers, relid, key, other, other_key),
+    LATERAL unnest(key, other_key) AS pair (one, another)
+    JOIN pg_attribute AS a ON true JOIN pg_class AS c ON c.oid = a.attrelid
+    JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE contype = 'f' AND conparentid = 0 AND own.relid = CAST(:table AS regclass)
+        AND a.attrelid = own.other AND a.attnum = another
+        AND one = (SELECT attnum FROM pg_attribute WHERE attrelid = own.relid AND attname = :column)
+    ORDER BY conname
 """)
 
 DIALECT = registry.load("postgresql")()
@@ -490,6 +508,11 @@ class Review:
         assert op.modify_type is not None
         type_ = op.modify_type.compile(self.connection.dialect)
         place = {"table": trial.quoted(self.connection, *table_of(op)), "column": op.column_name}
+        if keys := list(self._linked(op, place["table"])):
+            yield Remark(
+                f"fails as it stands: with {type_}, PostgreSQL does not keep {', '.join(keys)}. Drop it "
+                "before this line, and create it again when the columns of both tables have their new types."
+            )
         if dependents := self.connection.scalars(IN_THE_WAY, place).all():
             yield Remark(
                 f"fails as it stands: PostgreSQL changes no type that {', '.join(dependents)} uses. Drop it "
@@ -504,6 +527,8 @@ class Review:
                 f"{scenario('add a time zone')}."
             )
             return
+        if how is None and dependents:
+            return  # the server was asked with what is in the way
         if how is None:
             yield Remark(
                 f"fails as it stands: PostgreSQL does not know how to make {type_} of {op.column_name}. "
@@ -518,6 +543,26 @@ class Review:
                 f"no session can read or write {called(op)} during the rewrite{self._rows(op)}. To "
                 f"change the type beside the traffic, {scenario('change a type')}."
             )
+
+    def _linked(self, op: ops.AlterColumnOp, table: str) -> Iterator[str]:
+        """Yield the foreign keys that a column cannot have with its new type."""
+
+        def new(change: ops.AlterColumnOp) -> str:
+            assert change.modify_type is not None
+            return str(change.modify_type.compile(undoubled(self.connection.dialect)))
+
+        def place(change: ops.AlterColumnOp) -> tuple[str | None, ...]:
+            return *table_of(change), change.column_name
+
+        altered = [each for each in self.changes if isinstance(each, ops.AlterColumnOp) and each.modify_type]
+        earlier = takewhile(lambda each: place(each) != place(op), altered)
+        before = {place(each): new(each) for each in earlier}
+        gone = {each.constraint_name for each in self.changes if isinstance(each, ops.DropConstraintOp)}
+        names = {"table": table, "column": op.column_name}
+        for name, of, refers, type_, *other in self.connection.execute(LINKED, names):
+            types = new(op), before.get(tuple(other), type_)
+            if name not in gone and not trial.linked(self.connection, *(types if refers else types[::-1])):
+                yield f"foreign key {name} of {of}"
 
     def restored_type(self, op: ops.AlterColumnOp, how: Form) -> Iterator[Remark]:
         """Yield the remarks on the downgrade of a change of type."""

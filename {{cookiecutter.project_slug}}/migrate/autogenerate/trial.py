@@ -298,3 +298,12 @@ def rewrites(connection: Connection, copy: str, statement: str) -> bool | None:
     if not run(connection, statement):
         return None
     return bool(connection.scalar(filenode, {"copy": copy}) != before)
+
+
+def linked(connection: Connection, child: str, parent: str) -> bool:
+    """Return whether a column of one type may refer to a column of another."""
+    names = [quoted(connection, SCHEMA, name) for name in ("child", "parent")]
+    with undone(connection):
+        return run(connection, f"CREATE TEMPORARY TABLE {names[1]} (n {parent} UNIQUE)") and run(
+            connection, f"CREATE TEMPORARY TABLE {names[0]} (n {child} REFERENCES {names[1]} (n))"
+        )
