@@ -858,6 +858,23 @@ def test_the_lines_that_are_offered_rename_what_is_named_after_a_table_or_a_colu
     assert backend.database.value("SELECT count(*) FROM new") == 2
 
 
+def test_the_lines_that_are_offered_move_a_table_to_another_schema_and_back(backend: Backend) -> None:
+    def say(schema: str | None) -> Say:
+        return table("t", lambda: Column("n", Integer, index=True), schema=schema)
+
+    backend.say(say(None), table("other", schema="x"))
+    backend.there_and_back()
+    before = backend.database.schema()
+    backend.say(say("x"), table("other", schema="x"))
+    backend.revise("move")
+    [file] = [each for each in backend.files if each.stem.endswith("move")]
+    file.write_text(renamed(file.read_text()))
+    command.upgrade(backend.config, "head")
+    command.check(backend.config)
+    command.downgrade(backend.config, "-1")
+    assert backend.database.schema() == before
+
+
 # Models that no revision can be written for
 
 

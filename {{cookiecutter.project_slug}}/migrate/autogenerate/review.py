@@ -299,11 +299,7 @@ class Review:
             )
         if isinstance(op, ops.DropTableOp):
             for other in self.changes:
-                if (
-                    isinstance(other, ops.CreateTableOp)
-                    and alike(op, other)
-                    and op.table_name != other.table_name
-                ):
+                if isinstance(other, ops.CreateTableOp) and alike(op, other):
                     yield self._renamed_table(op, other, back=True)
         if isinstance(op, ops.DropTableOp | ops.DropColumnOp):
             yield from self._not_restored(op)
@@ -366,8 +362,14 @@ class Review:
 
     def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp, *, back: bool = False) -> Remark:
         if op.table_name == new.table_name:
-            move = f"ALTER TABLE {trial.quoted(self.connection, *table_of(op))} SET SCHEMA "
-            move += trial.quoted(self.connection, None, new.schema or self.default)
+            here, there = (table_of(new), op.schema) if back else (table_of(op), new.schema)
+            move = f"ALTER TABLE {trial.quoted(self.connection, *here)} SET SCHEMA "
+            move += trial.quoted(self.connection, None, there or self.default)
+            if back:
+                return Remark(
+                    "a move? Then this line undoes it: use it instead of the two.",
+                    f"op.execute({quoted(move)})",
+                )
             return Remark(
                 f"a move? If {called(new)} is what {called(op)} was, use this line instead of the two. It "
                 "breaks the running code.",
