@@ -6,6 +6,7 @@ Each test has two states of models of its own, or a database that holds what the
 import io
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
     ARRAY,
@@ -204,6 +206,23 @@ def test_a_message_may_hold_anything(message: str, backend: Backend) -> None:
     backend.revise(message)
     command.upgrade(backend.config, "head")
     command.check(backend.config)
+
+
+def test_a_name_that_was_given_this_minute_writes_over_no_revision(backend: Backend) -> None:
+    backend.say(table("t"))
+    backend.revise("same")
+    command.upgrade(backend.config, "head")
+    [file] = backend.files
+    before = file.read_text()
+    backend.patch.setattr(
+        ScriptDirectory,
+        "_generate_create_date",
+        lambda _: datetime.strptime(file.name[:13], "%Y%m%d_%H%M").replace(tzinfo=UTC),
+    )
+    backend.say(table("t"), table("u"))
+    with pytest.raises(CommandError, match=rf"^the file {file.name} is there already: "):
+        backend.revise("same")
+    assert file.read_text() == before
 
 
 # What is beneath tables

@@ -729,6 +729,7 @@ PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_upgrade_revs": (ScriptDirectory, 2),
     "_downgrade_revs": (ScriptDirectory, 2),
     "_rev_path": (ScriptDirectory, 4),
+    "_generate_create_date": (ScriptDirectory, 0),
     # No functions: the next test looks at them.
     "_in_external_transaction": (MigrationContext, None),
     "_migrations_fn": (MigrationContext, None),

@@ -223,6 +223,11 @@ def revision_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str
     return Path(scripts._rev_path(str(folder), id_, message, created))
 
 
+def new_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str) -> Path:
+    """Return the path that `alembic revision` would give to a revision now."""
+    return revision_path(scripts, folder, id_, message, scripts._generate_create_date())
+
+
 def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
     """Return a type as code of a revision."""
     return _repr_type(type_, context)

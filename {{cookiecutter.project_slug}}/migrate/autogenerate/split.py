@@ -5,12 +5,14 @@ many revisions as needed, in an order in which they can run, up and down.
 """
 
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, rev_id
 
+from migrate.alembic_internals import new_path
 from migrate.autogenerate.enums import AddedLabel, flat
 from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
@@ -70,6 +72,12 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
     if len(parts) > 1 and len(script.message) > longest:
         raise CommandError(f"{script.message}: the name is too long, {longest} characters are possible here")
     directives[:] = scripts(script, parts)
+    known = migration.environment_context.script
+    files = {Path(each.path).name for each in known.walk_revisions()}
+    for each in directives:
+        name = new_path(known, Path(), str(each.rev_id), str(each.message)).name
+        if name in files:  # Alembic would write over it
+            raise CommandError(f"the file {name} is there already: give the revision another name")
     if len(parts) > 1:
         migration.config.print_stdout(
             f"written as {len(parts)} revisions: each is either one transaction or all outside of one"
