@@ -44,6 +44,7 @@ from sqlalchemy import (
     null,
     text,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.dialects.postgresql import (
     CIDR,
     CITEXT,
@@ -913,6 +914,31 @@ FAULTS: dict[str, tuple[Say, str]] = {
         table("t", lambda: Index("i", "id"), lambda: Index("i", text("id DESC"))),
         "the models have 2 indexes of the name i",
     ),
+    "a column without a type": (table("t", lambda: Column("n")), r"t\.n: .* forget to specify a type"),
+    "a type of another database": (
+        table("t", lambda: Column("n", LONGTEXT())),
+        r"t\.n has the type LONGTEXT, which PostgreSQL does not have",
+    ),
+    "an enum without a name": (
+        table("t", lambda: Column("n", Enum("a"))),
+        r"t\.n: PostgreSQL Enum type requires a name",
+    ),
+    "an enum whose name is cut": (
+        table("t", lambda: Column("n", Enum("a", name=LONG))),
+        f"the name {LONG} has more than 63 bytes",
+    ),
+    "an enum of different labels": (
+        table("t", lambda: Column("n", Enum("a", name="e")), lambda: Column("m", Enum("b", name="e"))),
+        "the models give the enum e the labels a and elsewhere b",
+    ),
+    "a name that becomes another": (
+        table("t", lambda: Column("N", Integer, quote=False)),
+        "the name N has quote=False, and PostgreSQL makes it n",
+    ),
+    "an index that includes nothing": (
+        table("t", lambda: Index("i", "id", postgresql_include=["n"])),
+        "the index i of t includes n, which is no column of it",
+    ),
     "a bound value": (
         table("t", lambda: Column("a", Text), lambda: CheckConstraint("a <> ':name'", name="c")),
         r"the constraint ck_t_c of t has :name in its text, .*: write \\:name",
@@ -954,6 +980,7 @@ Table("twice", Base.metadata, Column("n", Integer))
     ("source", "says"),
     [
         ("import no_such_module\n", "line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("import sys\nsys.exit(0)\n", "line 2: SystemExit: 0"),
         ("x = (\n", r"line 1: SyntaxError: '\(' was never closed"),
         (
             TWICE,

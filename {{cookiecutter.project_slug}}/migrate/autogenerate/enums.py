@@ -7,7 +7,7 @@ from typing import Any
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import DispatchPriority, PriorityDispatchResult
+from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import ARRAY, Connection, Dialect, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -66,7 +66,11 @@ class AddedLabel(Statement):
 def compare(
     context: AutogenContext, changes: ops.UpgradeOps, schemas: set[str | None]
 ) -> PriorityDispatchResult:
-    """Add the changes that give the enums the models' labels, and drop enums that are not used."""
+    """Add the changes that give the enums the models' labels, and drop enums that are not used.
+
+    Raises:
+        CommandError: two columns give one enum different labels.
+    """
     assert context.connection is not None
     present: dict[Key, list[str]] = {}
     ours: set[Key] = set()
@@ -76,7 +80,14 @@ def compare(
             present[None, type_] = labels
         if schema in schemas and not of_extension:
             ours.add((schema, type_))
-    wanted = dict(of_models(context))
+    wanted: dict[Key, list[str]] = {}
+    for key, labels in of_models(context):
+        if wanted.setdefault(key, labels) != labels:
+            raise CommandError(
+                f"the models give the enum {quoted(context.connection, *key)} the labels "
+                f"{', '.join(wanted[key])} and elsewhere {', '.join(labels)}: let them be the same, or give "
+                "one another name"
+            )
     changes.ops[:0] = [
         op
         for key, labels in sorted(wanted.items(), key=str)

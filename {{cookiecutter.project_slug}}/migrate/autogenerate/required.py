@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import DispatchPriority, PriorityDispatchResult
+from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Column, Connection, Dialect, Sequence, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, ExcludeConstraint
 from sqlalchemy.schema import CreateSequence, DefaultClause
@@ -22,6 +22,7 @@ from migrate.alembic_internals import sequences_of
 from migrate.autogenerate.enums import compared, create, named_types
 from migrate.autogenerate.operations import Statement
 from migrate.autogenerate.scope import collections
+from migrate.autogenerate.sound import cut
 from migrate.autogenerate.trial import lacking, quoted, sql
 
 log = logging.getLogger(__name__)
@@ -66,13 +67,19 @@ def missing(context: AutogenContext) -> list[Statement]:
 
 
 def _find_missing(context: AutogenContext) -> list[Statement]:
-    """Return the statements that create the objects that the models' tables need and that are missing."""
+    """Return the statements that create the objects that the models' tables need and that are missing.
+
+    Raises:
+        CommandError: PostgreSQL would cut the name of one.
+    """
     connection = context.connection
     assert connection is not None
     present: set[Thing] = set()
     for kind, schema, name, visible in connection.execute(PRESENT):
         present |= {(kind, schema, name), (kind, None, name)} if visible else {(kind, schema, name)}
     created = {thing: sql for thing, sql in needed(context, connection) if thing not in present}
+    for fault in (fault for _, _, name in created for fault in cut(name)):
+        raise CommandError(fault)
     hopeless: set[str] = set()
     for table in compared(context):
         if not has_more_than_columns(table, connection.dialect):

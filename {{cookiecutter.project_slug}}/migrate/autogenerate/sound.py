@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Constraint, Dialect, Index, PrimaryKeyConstraint, Table, TextClause
+from sqlalchemy import Column, Constraint, Dialect, Index, PrimaryKeyConstraint, Table, TextClause
 from sqlalchemy.exc import (
+    CompileError,
     IdentifierError,
     InvalidRequestError,
     NoReferencedColumnError,
     NoReferencedTableError,
+    UnsupportedCompilationError,
 )
 from sqlalchemy.sql.visitors import iterate
 
@@ -34,7 +36,7 @@ def load() -> None:
     """
     try:
         importlib.import_module(MODELS)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = [
             frame
             for frame in traceback.extract_tb(error.__traceback__)
@@ -87,6 +89,10 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
                 f"{key.target_fullname}, which no model has: correct it, or import its model in "
                 "models/__init__.py"
             )
+    for column in table.columns:
+        yield from untyped(column, dialect)
+    for index in table.indexes:
+        yield from unincluded(index, table)
     items: list[Constraint | Index] = [*table.constraints, *table.indexes]
     for item in items:
         if not isinstance(item, PrimaryKeyConstraint):
@@ -101,9 +107,30 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
 
 
 def cut(name: str) -> Iterator[str]:
-    """Yield a fault if PostgreSQL would cut off a part of a name."""
+    """Yield a fault if PostgreSQL would cut off a part of a name, or write it in lower case."""
+    if getattr(name, "quote", None) is False and name != name.lower():
+        yield f"the name {name} has quote=False, and PostgreSQL makes it {name.lower()}: write it so"
     if len(name.encode()) > LONGEST:
         yield f"the name {name} has more than {LONGEST} bytes, and PostgreSQL would cut it: choose a shorter"
+
+
+def untyped(column: Column[Any], dialect: Dialect) -> Iterator[str]:
+    """Yield a fault if a column has no type, or none of PostgreSQL."""
+    place = f"{column.table.fullname}.{column.name}"
+    try:
+        column.type.compile(dialect)
+    except UnsupportedCompilationError:
+        name = type(column.type).__name__
+        yield f"{place} has the type {name}, which PostgreSQL does not have: choose another"
+    except CompileError as error:
+        yield f"{place}: {str(error).splitlines()[0]}"
+
+
+def unincluded(index: Index, table: Table) -> Iterator[str]:
+    """Yield a fault for each name in the INCLUDE of an index that is no column's."""
+    for each in index.dialect_options["postgresql"]["include"] or ():
+        if isinstance(each, str) and each not in table.columns:
+            yield f"the index {index.name} of {table.fullname} includes {each}, which is no column of it"
 
 
 def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterator[str]:
