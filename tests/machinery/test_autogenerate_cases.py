@@ -980,6 +980,7 @@ Table("twice", Base.metadata, Column("n", Integer))
     ("source", "says"),
     [
         ("import no_such_module\n", "line 1: ModuleNotFoundError: No module named 'no_such_module'"),
+        (r"raise ValueError('\n  wrong\n')", "line 1: ValueError: wrong"),
         ("import sys\nsys.exit(0)\n", "line 2: SystemExit: 0"),
         ("x = (\n", r"line 1: SyntaxError: '\(' was never closed"),
         (

@@ -46,7 +46,7 @@ def load() -> None:
         if isinstance(error, SyntaxError) and error.filename:
             path, line = error.filename, error.lineno
         place = Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path
-        said = str(error).splitlines()[0] if str(error) else ""
+        said = next(iter(str(error).strip().splitlines()), "")
         raise CommandError(
             f"the models cannot be imported: {place}, line {line}: {type(error).__name__}: {said}"
         ) from error
