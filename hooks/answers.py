@@ -7,11 +7,12 @@ It also prints only the refusal; for a hook that fails it would add a traceback.
 
 import json
 import keyword
+import os
 import re
 import sys
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from jinja2 import Environment
 from jinja2.ext import Extension
 
 TEMPLATE = Path(__file__).resolve().parents[1]
+BACKEND = TEMPLATE / "{{cookiecutter.project_slug}}"
+
+# Caches and data that a working copy of the template may have.
+LEFT_OVER = {"__pycache__", ".mypy_cache", ".postgres", ".postgres.lock", ".pytest_cache", ".ruff_cache"}
 
 # The packages that the backend imports, and its own folders: a project of such a name would hide them.
 IN_USE = {
@@ -118,8 +123,9 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
     """Return the changes of the backend's files for these answers, besides `choices/`.
 
     Returns:
-        `remove`: the paths to remove. `replace`: for each path, the words to replace, each with its
-        replacement.
+        `remove`: the paths to remove. They are files of the template, not folders: into a project that
+        exists (`--overwrite-if-exists`), its user has put others. `replace`: for each path, the words
+        to replace, each with its replacement.
     """
     table = manifest()
     python, words = table.pop("oldest_python"), table.pop("words")
@@ -134,7 +140,22 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
     for question, choices in words.items():
         for path, others in choices.get(answers[question], {}).items():
             replace.setdefault(path, {}).update(others)
-    return {"remove": sorted(brought[False] - brought[True]), "replace": replace}
+    remove = [file for path in brought[False] - brought[True] for file in _files(path)]
+    return {"remove": sorted([*remove, *_left_over()]), "replace": replace}
+
+
+def _files(path: str) -> Iterator[str]:
+    """Yield the files of the template in a folder of the backend, or the one file."""
+    for each in [BACKEND / path, *(BACKEND / path).rglob("*")]:
+        if each.is_file():
+            yield each.relative_to(BACKEND).as_posix()
+
+
+def _left_over() -> Iterator[str]:
+    for folder, folders, files in os.walk(BACKEND):
+        for name in LEFT_OVER.intersection(folders + files):
+            yield Path(folder, name).relative_to(BACKEND).as_posix()
+        folders[:] = set(folders) - LEFT_OVER
 
 
 def _for_python(words: str, version: str) -> str:

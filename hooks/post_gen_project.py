@@ -1,18 +1,16 @@
 """Remove the files that were not chosen, and print what to do next."""
 
 import json
-import os
 import shlex
 import shutil
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from tempfile import gettempdir
 
 # Data, never code: tojson writes ' and < as escapes, so no answer ends the string.
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 consequences = json.loads(r"""{{ cookiecutter | consequences | tojson }}""")
-
-# Caches and data that a working copy of the template may have.
-LEFT_OVER = {"__pycache__", ".mypy_cache", ".postgres", ".postgres.lock", ".pytest_cache", ".ruff_cache"}
 
 
 def remove(path: Path) -> None:
@@ -26,11 +24,6 @@ def remove(path: Path) -> None:
             break
         parent.rmdir()
 
-
-for folder, folders, files in os.walk("."):
-    for name in LEFT_OVER.intersection(folders + files):
-        remove(Path(folder, name))
-    folders[:] = set(folders) - LEFT_OVER
 
 for name in consequences["remove"]:
     remove(Path(name))
@@ -52,6 +45,9 @@ for name, words in consequences["replace"].items():
 to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())
 
 if not to_compare:
+    # The project's name or folder may have characters that the output's encoding lacks.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     print(
         f"""
 {" ".join(answers["project_name"].split())} is in {Path.cwd()}. Next:

@@ -43,7 +43,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The template less what is copied as it stands, which no answer can touch."""
     template = copy_template(tmp_path_factory.mktemp("rendered") / "template")
     for name in QUESTIONS["_copy_without_render"]:
-        path = template / BACKEND.name / name
+        path = template / BACKEND.name / name.removesuffix("/*.*")
         if path.is_dir():
             shutil.rmtree(path)
     return template

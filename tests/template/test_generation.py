@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cookiecutter.main import cookiecutter
 
 from tests.conftest import (
     BACKEND,
@@ -167,6 +168,31 @@ def test_a_project_that_exists_is_not_touched(tmp_path: Path) -> None:
     assert generation.code == 1
     assert "already exists" in generation.output + generation.errors
     assert project.read("README.md") == "mine"
+
+
+def test_overwriting_a_project_leaves_what_its_user_has_put_into_it(tmp_path: Path) -> None:
+    # cookiecutter.json names what is copied as models/*.*: a folder is replaced with all that is in it.
+    project = generate(tmp_path, history="empty").project
+    added = [".postgres/data", "alembic/versions/mine.py", "models/mine.py", "docs/kubernetes/mine.yaml"]
+    for name in added:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("mine")
+    cookiecutter(
+        str(TEMPLATE), no_input=True, overwrite_if_exists=True, config_file=str(config(tmp_path)),
+        output_dir=str(tmp_path), extra_context={"history": "empty", "containers": "no"},
+    )  # fmt: skip
+    assert project.files() >= set(added)
+    assert not project.has("Dockerfile")
+    assert not project.has("models/documents.py")
+
+
+def test_a_name_that_the_outputs_encoding_lacks_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    generation = generate(tmp_path, project_name="Größe")
+    assert_sound(generation)
+    assert r"Gr\xf6\xdfe is in" in generation.output
 
 
 def test_caches_of_a_working_copy_are_not_copied(tmp_path: Path, default: Project) -> None:
