@@ -60,6 +60,8 @@ from sqlalchemy.types import UserDefinedType
 
 from database import NAMING_CONVENTION, ROOT, Base
 from migrate.autogenerate import load, sound
+from migrate.run.connection import connect
+from migrate.run.history import entries
 from tests.machinery.support import Chain, Database, Server
 
 Say = Callable[[MetaData], Any]
@@ -133,6 +135,37 @@ def table(name: str, *items: Any, **options: Any) -> Say:
         Table(name, models, key, *(item() if callable(item) else item for item in items), **options)
 
     return say
+
+
+# The database's settings
+
+
+def test_what_is_written_means_the_same_in_a_database_of_other_styles(backend: Backend) -> None:
+    database = backend.database
+    styles = {
+        "DateStyle": "'SQL, DMY'", "IntervalStyle": "sql_standard",
+        "bytea_output": "escape", "extra_float_digits": "-3",
+    }  # fmt: skip
+    database.execute(
+        "CREATE TABLE gone (d date DEFAULT '2020-02-03', i interval DEFAULT '1 day -2 hours',"
+        r" b bytea DEFAULT '\x01ff', f double precision DEFAULT 0.1234567890123456)"
+    )
+    before = database.schema()
+    for name, style in styles.items():
+        database.execute(f'ALTER DATABASE "{database.url.database}" SET {name} = {style}')
+    assert "'2020-02-03'" in backend.revise()
+    command.upgrade(backend.config, "head")
+    with connect(database.engine) as connection:
+        assert entries(connection)
+    database.execute(f'ALTER DATABASE "{database.url.database}" RESET ALL')
+    command.downgrade(backend.config, "r0")
+    assert database.schema() == before
+
+
+def test_an_empty_search_path_gets_one_line_that_says_what_to_do(backend: Backend) -> None:
+    backend.database.execute(f"ALTER DATABASE \"{backend.database.url.database}\" SET search_path = ''")
+    with pytest.raises(CommandError, match=r"no schema has been selected .*SET search_path\)$"):
+        command.check(backend.config)
 
 
 # Text in expressions

@@ -32,15 +32,17 @@ ADVICE = (
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
-# Limits that may be set on the role or the database, and the values that our sessions need
-# instead: they wait for locks, pause between tries, and may build an index for hours.
+# Settings that the role or the database may have, and the values that our sessions need instead: they
+# wait for locks, pause between tries, and may build an index for hours. The server prints values as
+# every database reads them, and intervals as psycopg does: '02/03/2020' is another day elsewhere.
 # An older server does not know transaction_timeout, and would refuse to set it.
 UNLIMITED = (
     "DO $$ BEGIN PERFORM set_config(name, value, false) FROM pg_settings JOIN (VALUES "
     "('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0'), "
     "('idle_in_transaction_session_timeout', '0'), ('default_transaction_read_only', 'off'), "
     "('default_transaction_deferrable', 'off'), ('default_transaction_isolation', 'read committed'), "
-    "('quote_all_identifiers', 'off'), ('client_encoding', 'UTF8')"
+    "('quote_all_identifiers', 'off'), ('client_encoding', 'UTF8'), ('DateStyle', 'ISO'), "
+    "('IntervalStyle', 'postgres'), ('bytea_output', 'hex'), ('extra_float_digits', '1')"
     ") AS wanted (name, value) USING (name); END $$"
 )
 
@@ -79,7 +81,7 @@ def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection
 
 
 def free(connection: Connection) -> None:
-    """Remove from a session the limits that are set on its role or database."""
+    """Remove from a session what is set on its role or database and is in the way."""
     connection.execute(text(UNLIMITED))
     connection.commit()
 

@@ -19,6 +19,7 @@ ADVICE = {
     "57P": "run again when the server is back",
     "08": "run again when the server is back",
     "55P03": "end the session that holds the lock, or run again when it has ended",
+    "3F000": "create the schema, or set a search_path that has one (ALTER DATABASE … SET search_path)",
     "42501": "grant it to the role, or run as the owner (MIGRATION_DATABASE_URL)",
 }
 
