@@ -17,8 +17,8 @@ from sqlalchemy.dialects import postgresql
 
 from database import ROOT
 from migrate.squash import SquashError, files, proof, squash
-from migrate.squash.dump import split, statements
-from migrate.squash.write import BIND, source
+from migrate.squash.dump import Dump, split, statements
+from migrate.squash.write import BIND, source, tidy
 from postgres import client
 from postgres.schema import WITHOUT_BOOKS
 from tests.machinery.support import Database, Server, closed_port, process
@@ -217,6 +217,19 @@ def test_without_git_the_old_files_are_put_aside(project: Project) -> None:
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == old
     assert str(aside) in "\n".join(said)
     assert project.names() == ["20240301_0901_baseline.py"]
+
+
+def test_a_sequence_is_named_without_the_schema_public() -> None:
+    written = [
+        "SELECT pg_catalog.setval('public.t_id_seq', 3, true)",
+        "ALTER TABLE ONLY public.t ALTER COLUMN id SET DEFAULT nextval('public.t_id_seq'::regclass)",
+        "COMMENT ON TABLE public.t IS 'public.t_id_seq'",
+    ]
+    assert tidy(Dump(written, [])).create == [
+        "SELECT setval('t_id_seq', 3, true)",
+        "ALTER TABLE ONLY t ALTER COLUMN id SET DEFAULT nextval('t_id_seq'::regclass)",
+        "COMMENT ON TABLE t IS 'public.t_id_seq'",
+    ]
 
 
 @pytest.mark.slow

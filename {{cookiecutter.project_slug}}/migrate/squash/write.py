@@ -46,6 +46,10 @@ FOREIGN_KEY = re.compile(
 )
 OWNED = re.compile(r"ALTER SEQUENCE (\S+) OWNED BY .*", re.DOTALL)
 DEFAULT_SEQUENCE = r"\n    START WITH 1\n    INCREMENT BY 1\n    NO MINVALUE\n    NO MAXVALUE\n    CACHE 1\b"
+# A sequence of the schema public, in the string constant of a statement that pg_dump writes.
+IN_CONSTANT = re.compile(
+    r"^(SELECT pg_catalog\.setval\('|ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET DEFAULT nextval\(')public\."
+)
 # Statements that are not needed: the object is dropped with its table or view.
 IMPLIED = re.compile(r"ALTER |CREATE OR REPLACE VIEW |DROP (INDEX|TRIGGER|RULE|POLICY|STATISTICS) ")
 TIE = re.compile(r"DROP (TRIGGER|RULE|POLICY) ")
@@ -122,6 +126,7 @@ def source(dump: Dump, *, doc: str, revision: str, branch_labels: tuple[str, ...
 
 
 def _short(statement: str) -> str:
+    statement = IN_CONSTANT.sub(r"\1", statement)  # `edit` changes no constant
     return edit(r'(?<![\w".])(?:public|pg_catalog)\.(?=\S)', "", edit(DEFAULT_SEQUENCE, "", statement))
 
 

@@ -332,7 +332,7 @@ def upgrade() -> None:
             (2, 'user'),
             (3, 'reviewer')
     """)
-    op.execute("SELECT setval('public.roles_id_seq', 3, true)")
+    op.execute("SELECT setval('roles_id_seq', 3, true)")
 
     # Indexes
     op.execute("CREATE INDEX idx_audit_logs_ip_address ON ONLY audit_logs USING spgist (ip_address)")
