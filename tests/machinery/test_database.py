@@ -98,8 +98,20 @@ def test_the_file_is_read_as_editors_and_shells_save_it(content: bytes, tmp_path
         (codecs.BOM_UTF16_LE + b"odd", "save it as UTF-8"),
         (b"NAME=1\n\nDATABASE_URL='postgresql://ada:secret@file/ocr\n", "line 3: not NAME=value"),
         (b"DATABASE_URL postgresql://ada:secret@file/ocr\n", "line 1: not NAME=value"),
+        (b"$env:DATABASE_URL='postgresql://ada:secret@file/ocr'\n", "line 1: not NAME=value"),
+        (b'my.name=1\n"DATABASE_URL"=postgresql://ada:secret@file/ocr\n', "line 2: not NAME=value"),
     ],
-    ids=["Latin-1", "no mark", "UTF-32", "two in one", "half a character", "open quote", "no ="],
+    ids=[
+        "Latin-1",
+        "no mark",
+        "UTF-32",
+        "two in one",
+        "half a character",
+        "open quote",
+        "no =",
+        "PowerShell",
+        "JSON",
+    ],
 )
 def test_a_file_that_cannot_be_read_is_not_passed_over(
     content: bytes, complaint: str, tmp_path: Path

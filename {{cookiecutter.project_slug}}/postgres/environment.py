@@ -16,6 +16,9 @@ from postgres.errors import SettingsError
 # The variables of libpq and the server: PGSSLMODE, PGSERVICE, PGTZ and others, also of later versions.
 LIBPQ = re.compile("PG[A-Z]")
 
+# A name in a `.env`, also of other programs. What is none, such as $env:NAME, is a line of another language.
+NAME = re.compile(r"[\w.-]+")
+
 _connecting = RLock()
 
 
@@ -54,7 +57,7 @@ def read(path: Path) -> dict[str, str | None]:
         raise SettingsError(f"{path} is neither UTF-8 nor UTF-16 with a byte order mark: save it as UTF-8")
     settings: dict[str, str | None] = {}
     for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
+        if binding.error or (binding.key is not None and not NAME.fullmatch(binding.key)):
             written = binding.original.string
             blank = written[: -len(written.lstrip())].count("\n")
             raise SettingsError(
