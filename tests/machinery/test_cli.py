@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL
 
 from database import ROOT
@@ -132,6 +135,19 @@ def test_a_new_revision_is_dated_formatted_and_reminds_its_writer(head: Database
         capture_output=True,
     )
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_docstring_of_a_revision_holds_any_text(tmp_path: Path) -> None:
+    (tmp_path / "versions").mkdir()
+    shutil.copy(ROOT / "alembic/script.py.mako", tmp_path)
+    config = Config()
+    config.set_main_option("script_location", str(tmp_path))
+    for text in ('\\users """', '\\nowhere "'):
+        command.revision(config, text, rev_id=text)
+    found = ScriptDirectory.from_config(config).get_revision("head")
+    assert found
+    assert found.doc == '\\nowhere ".'
+    assert 'Revision ID: \\nowhere "\nRevises: \\users """\n' in found.longdoc
 
 
 @pytest.mark.parametrize("rows", ["0", "-1", "many", "1.5", "1000000000000"])

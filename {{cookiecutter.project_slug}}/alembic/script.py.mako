@@ -1,5 +1,10 @@
+<%!
+def docstring(text):
+    """Return a text as it stands in a docstring."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+%>\
 <% words = " ".join(message.replace("_", " ").split()).capitalize() %>\
-"""${words.replace("\\", "\\\\").replace('"', '\\"')}.
+"""${words | docstring}.
 
 Scenario: ? what it does, as the end of "I want to ..."
 Instead of: ? the naive way, and what it costs; where there is none, delete this line
@@ -7,8 +12,8 @@ Locks: ? which tables are locked, and how long traffic waits (make ledger measur
 Rollback: ? lossless, loses TABLE.COLUMN, or irreversible: why (make ledger proposes it)
 Deploy: ? before or after which code; which code is running meanwhile; in how many deploys
 
-Revision ID: ${up_revision}
-Revises: ${down_revision | comma,n}
+Revision ID: ${up_revision | docstring}
+Revises: ${down_revision | comma,docstring,n}
 Create Date: ${create_date}
 """
 
