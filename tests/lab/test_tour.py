@@ -162,7 +162,7 @@ def test_each_key_does_what_it_says(place: Path) -> None:
         tour.press("n")  # on, before its end
         tour.wait_for("next", "again")
         tour.press("n")
-        tour.wait_for("The right way is running", " of 150,010 users")
+        tour.wait_for("The right way is running", " blocks of users")
         tour.press("k")
         tour.wait_for("terminating connection due to administrator command")
         tour.wait_for("It was killed. The next key runs the same command again.")
