@@ -42,6 +42,7 @@ from sqlalchemy import (
     cast,
     column,
     null,
+    select,
     text,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
@@ -56,6 +57,7 @@ from sqlalchemy.dialects.postgresql import (
     ExcludeConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.schema import CreateView
 from sqlalchemy.types import UserDefinedType
 
 from database import NAMING_CONVENTION, ROOT, Base
@@ -285,6 +287,28 @@ def test_a_changed_domain_is_refused_in_a_line(backend: Backend) -> None:
         for ask in (backend.revise, lambda: command.check(backend.config)):
             with pytest.raises(CommandError, match=r"domain state: the database has it as character varying"):
                 ask()
+
+
+def test_a_view_of_the_models_comes_after_what_it_selects_from_and_is_no_table(backend: Backend) -> None:
+    def say(*names: str) -> Say:
+        def of(models: MetaData) -> None:
+            t = Table("t", models, Column("id", Integer, primary_key=True), *map(Column, names, [Text] * 2))
+            if "word" in names:
+                chosen = select(t.c.id, t.c.word).where(t.c.word != ":a", t.c.word.like("100%"))
+                first = CreateView(chosen, "chosen", metadata=models, schema="x", materialized=True)
+                CreateView(select(first.table), "all of them", metadata=models)
+
+        return of
+
+    backend.say(say())
+    backend.there_and_back()
+    backend.say(say("word", "other"))
+    written = backend.there_and_back()
+    assert "op.create_table" not in written
+    backend.say(say())
+    written = " ".join(backend.revise().split())
+    assert "DROP VIEW" not in written
+    assert "PostgreSQL drops no column that materialized view x.chosen uses" in written
 
 
 def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:

@@ -16,8 +16,8 @@ from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
-from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, MetaData, Sequence, text
-from sqlalchemy.schema import ExecutableDDLElement
+from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, MetaData, Sequence, Table, text
+from sqlalchemy.schema import CreateView, ExecutableDDLElement
 from sqlalchemy.sql.elements import TextClause, conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
@@ -127,6 +127,13 @@ def undoubled(dialect: Dialect) -> Dialect:
 def sequences_of(metadata: MetaData) -> list[Sequence]:
     """Return the sequences of models that no column has."""
     return [each for each in metadata._sequences.values() if each.column is None]
+
+
+def views(tables: Iterable[Table]) -> Iterator[CreateView]:
+    """Yield what creates the views among the tables of models, but for temporary ones."""
+    for table in tables:
+        if isinstance(table._creator_ddl, CreateView) and not table._creator_ddl.temporary:
+            yield table._creator_ddl
 
 
 def final_name(item: Constraint | Index, dialect: Dialect) -> str | None:

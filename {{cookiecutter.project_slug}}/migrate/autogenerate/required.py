@@ -1,4 +1,4 @@
-"""Create what the models' tables need: schemas, extensions, types, domains, sequences.
+"""Create what the models' tables need: schemas, extensions, types, domains, sequences; and their views.
 
 Alembic creates none of them. This module never changes them, and only the downgrade of the revision
 that creates an object drops it: later, other tables may use it.
@@ -18,9 +18,9 @@ from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, Exclu
 from sqlalchemy.schema import CreateSequence, DefaultClause
 from sqlalchemy.sql.functions import next_value
 
-from migrate.alembic_internals import sequences_of
+from migrate.alembic_internals import sequences_of, views
 from migrate.autogenerate.enums import compared, create, named_types
-from migrate.autogenerate.operations import Statement
+from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.scope import collections
 from migrate.autogenerate.sound import cut
 from migrate.autogenerate.trial import lacking, quoted, sql
@@ -40,11 +40,16 @@ PRESENT = text("""
     SELECT 'TYPE', nspname, typname, pg_type_is_visible(t.oid)
     FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = typnamespace WHERE typtype = 'e'
     UNION ALL
+    SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, nspname, relname,
+        pg_table_is_visible(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relkind IN ('v', 'm')
+    UNION ALL
     SELECT 'EXTENSION', NULL, extname, false FROM pg_extension
 """)
 
 Thing = tuple[str, str | None, str]  # kind, schema, name
 KINDS = ["SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE"]  # each kind may need the kinds before it
+VIEWS = ["VIEW", "MATERIALIZED VIEW"]  # either may need the other, and the tables
 
 
 def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatchResult:
@@ -87,13 +92,18 @@ def _find_missing(context: AutogenContext) -> list[Statement]:
         for name in lacking(connection, table, dict(_in_order(created)).values(), hopeless):
             created["EXTENSION", None, name] = f"CREATE EXTENSION {quoted(connection, None, name)}"
     return [
-        Statement(sql, f"DROP {kind} {quoted(connection, schema, name)}", remark=remark(kind, name))
+        Statement(
+            sql,
+            f"DROP {kind} {quoted(connection, schema, name)}",
+            remark=remark(kind, name),
+            rank=Rank.ADD_CONSTRAINT if kind in VIEWS else Rank.PREPARE,
+        )
         for (kind, schema, name), sql in _in_order(created)
     ]
 
 
 def _in_order(created: Mapping[Thing, str]) -> list[tuple[Thing, str]]:
-    return sorted(created.items(), key=lambda each: KINDS.index(each[0][0]))
+    return sorted(created.items(), key=lambda each: [*KINDS, each[0][0]].index(each[0][0]))
 
 
 def has_more_than_columns(table: Table, dialect: Dialect) -> bool:
@@ -142,6 +152,9 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
     for sequence in wanted:
         yield from schema(sequence.schema)
         yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
+    for view in views(context.sorted_tables):
+        yield from schema(view.table.schema)
+        yield (VIEWS[view.materialized], view.table.schema, view.table.name), sql(connection, view)
 
 
 # Queries for the extension of a type, an operator class or a function.

@@ -159,7 +159,7 @@ class Scope:
     ) -> bool:
         """Return whether a difference counts: Alembic's `include_object`."""
         table = item if isinstance(item, Table) else getattr(item, "table", None)
-        if table is not None and self.left_alone(table.schema, table.name):
+        if table is not None and (table.is_view or self.left_alone(table.schema, table.name)):
             return False
         if isinstance(item, ForeignKeyConstraint) and isinstance(other, ForeignKeyConstraint):
             return self._meaning(item) != self._meaning(other)
