@@ -862,6 +862,18 @@ def test_the_options_of_an_index_name_columns_that_have_keys(backend: Backend) -
         backend.there_and_back()
 
 
+def test_the_include_of_a_key_names_columns_that_have_keys(backend: Backend) -> None:
+    def of(*items: Any) -> Say:
+        number = lambda: Column("number of it", Integer, key="n")  # noqa: E731
+        return table("t", number, lambda: Column("word", Text, key="w"), *items)
+
+    key = lambda: UniqueConstraint("w", postgresql_include=["n"])  # noqa: E731
+    for models in (of(key), of(), of(key)):
+        backend.say(models)
+        backend.there_and_back()
+    assert 'INCLUDE ("number of it")' in backend.database.schema()
+
+
 def test_a_convention_may_make_names_of_the_schema(backend: Backend) -> None:
     def convention(models: MetaData) -> None:
         models.naming_convention = {**NAMING_CONVENTION, "ix": "ix_%(column_0_label)s"}
@@ -995,6 +1007,10 @@ FAULTS: dict[str, tuple[Say, str]] = {
     "an index that includes nothing": (
         table("t", lambda: Index("i", "id", postgresql_include=["n"])),
         "the index i of t includes n, which is no column of it",
+    ),
+    "a key that includes nothing": (
+        table("t", lambda: UniqueConstraint("id", name="u", postgresql_include=["n"])),
+        "the constraint u of t includes n, which is no column of it",
     ),
     "a bound value": (
         table("t", lambda: Column("a", Text), lambda: CheckConstraint("a <> ':name'", name="c")),

@@ -235,7 +235,10 @@ def create(
         check.condition = condition(item, connection.dialect)
         return check
     if key.kind == "unique":
-        return ops.AddConstraintOp.from_constraint(item)
+        unique = ops.CreateUniqueConstraintOp.from_constraint(item)
+        if unique.kw.get("postgresql_include"):
+            unique.kw["postgresql_include"] = included(item)
+        return unique
     return excluded(connection, item, schema, table)
 
 
@@ -244,15 +247,20 @@ def built(index: Index) -> ops.CreateIndexOp:
     op = ops.CreateIndexOp.from_index(index)
     assert index.table is not None
     columns = index.table.columns
-    if include := op.kw.get("postgresql_include"):
-        op.kw["postgresql_include"] = [
-            (columns[each] if isinstance(each, str) else each).name for each in include
-        ]
+    if op.kw.get("postgresql_include"):
+        op.kw["postgresql_include"] = included(index)
     if given := op.kw.get("postgresql_ops"):
         op.kw["postgresql_ops"] = {
             columns[key].name if key in columns else key: operators for key, operators in given.items()
         }
     return op
+
+
+def included(item: Index | UniqueConstraint | PrimaryKeyConstraint) -> list[str]:
+    """Return the names of the columns that an index, or that of a key, has besides its own."""
+    assert item.table is not None
+    include = item.dialect_options["postgresql"]["include"] or ()
+    return [(item.table.columns[each] if isinstance(each, str) else each).name for each in include]
 
 
 def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None, table: str) -> Statement:

@@ -9,12 +9,14 @@ from typing import Any, Literal
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations import ops
-from sqlalchemy import ARRAY, PrimaryKeyConstraint
+from sqlalchemy import ARRAY, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.schema import DefaultClause
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeDecorator
 
 from migrate.alembic_internals import render_type
+from migrate.autogenerate.definitions import included
 from migrate.autogenerate.enums import native
 
 # A type that SQLAlchemy does not know. Alembic sorts the lines, so the imports come first.
@@ -46,8 +48,8 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     """
     if kind == "server_default" and isinstance(item, DefaultClause) and isinstance(item.arg, str):
         return repr(item.arg)  # Alembic would remove quotes that are a part of it
-    if kind == "primary_key":
-        return primary_key(item)
+    if kind in ("primary_key", "unique"):
+        return key(item)
     if kind != "type" or isinstance(item, ARRAY):
         return False
     if getattr(item, "create_constraint", False):  # its CHECK stands in the revision by itself
@@ -78,15 +80,18 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
     return False
 
 
-def primary_key(key: PrimaryKeyConstraint) -> str | Literal[False]:
-    """Write a primary key that has parts that Alembic leaves out; return False for any other."""
-    options = {name: getattr(key, name) for name in ("deferrable", "initially")} | dict(key.dialect_kwargs)
+def key(item: PrimaryKeyConstraint | UniqueConstraint) -> str | Literal[False]:
+    """Write a key that has parts that Alembic leaves out, or names by another key; False for any other."""
+    options = {name: getattr(item, name) for name in ("deferrable", "initially")} | dict(item.dialect_kwargs)
+    options["postgresql_include"] = included(item)
     given = {name: value for name, value in options.items() if value}
-    if not given or not key.name:
+    plain = isinstance(item, UniqueConstraint) and "postgresql_include" not in given
+    if not given or not item.name or plain:
         return False
-    arguments = [*(repr(str(column.name)) for column in key.columns), f"name=op.f({str(key.name)!r})"]
+    name = f"op.f({str(item.name)!r})" if isinstance(item.name, conv) else repr(str(item.name))
+    arguments = [*(repr(str(column.name)) for column in item.columns), f"name={name}"]
     arguments += [f"{name}={value!r}" for name, value in given.items()]
-    return f"sa.PrimaryKeyConstraint({', '.join(arguments)})"
+    return f"sa.{type(item).__name__}({', '.join(arguments)})"
 
 
 # Alembic itself writes the names of these two between quotes as they are, even one that has a quote.

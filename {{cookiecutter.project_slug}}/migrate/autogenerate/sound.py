@@ -91,10 +91,9 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
             )
     for column in table.columns:
         yield from untyped(column, dialect)
-    for index in table.indexes:
-        yield from unincluded(index, table)
     items: list[Constraint | Index] = [*table.constraints, *table.indexes]
     for item in items:
+        yield from unincluded(item, table)
         if not isinstance(item, PrimaryKeyConstraint):
             yield from unnamed(item, table, dialect)
     for expression, place in expressions(table):
@@ -126,11 +125,12 @@ def untyped(column: Column[Any], dialect: Dialect) -> Iterator[str]:
         yield f"{place}: {str(error).splitlines()[0]}"
 
 
-def unincluded(index: Index, table: Table) -> Iterator[str]:
-    """Yield a fault for each name in the INCLUDE of an index that is no column's."""
-    for each in index.dialect_options["postgresql"]["include"] or ():
+def unincluded(item: Constraint | Index, table: Table) -> Iterator[str]:
+    """Yield a fault for each name in the INCLUDE of an index or a key that is no column's."""
+    what = "index" if isinstance(item, Index) else "constraint"
+    for each in item.dialect_options["postgresql"].get("include") or ():
         if isinstance(each, str) and each not in table.columns:
-            yield f"the index {index.name} of {table.fullname} includes {each}, which is no column of it"
+            yield f"the {what} {item.name} of {table.fullname} includes {each}, which is no column of it"
 
 
 def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterator[str]:
