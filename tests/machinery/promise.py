@@ -56,6 +56,7 @@ FAILS = {
     "23503": "fails if rows break",
     "23505": "the build fails if rows have the same values",
     "23514": "fails if (rows break|a value)",
+    "42601": "fails if a value",  # of a text that is no hstore
 }
 NEVER = "(?!)"
 ROWS = 4
