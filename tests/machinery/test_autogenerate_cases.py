@@ -28,6 +28,7 @@ from sqlalchemy import (
     Double,
     Enum,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -482,6 +483,19 @@ def test_a_foreign_key_that_differs_only_in_its_match_or_is_not_enforced_is_chan
     """)
     backend.there_and_back()
     assert "NOT ENFORCED" not in backend.database.schema()
+
+
+@pytest.mark.parametrize("columns", ["c,b", 'C, "b"', "b , c"])
+def test_the_columns_that_a_foreign_key_sets_to_null_are_found_in_any_form(
+    columns: str, backend: Backend
+) -> None:
+    def p(models: MetaData) -> None:
+        key = [Column(name, Integer, primary_key=True, autoincrement=False) for name in "abc"]
+        Table("p", models, *key)
+
+    key = lambda: ForeignKeyConstraint([*"abc"], ["p.a", "p.b", "p.c"], ondelete=f"SET NULL ({columns})")  # noqa: E731
+    backend.say(p, table("t", *(lambda name=name: Column(name, Integer) for name in "abc"), key))
+    backend.there_and_back()
 
 
 # Types

@@ -3,6 +3,7 @@
 The catalogue shows the tables that are not the models': partitions, and objects of extensions.
 """
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -172,10 +173,17 @@ class Scope:
             [column.name for column in key.columns],
             self.place(columns[0].table.schema, columns[0].table.name),
             [column.name for column in columns],
-            [(action or "NO ACTION").upper() for action in (key.onupdate, key.ondelete)],
+            [meant(action or "NO ACTION") for action in (key.onupdate, key.ondelete)],
             bool(key.deferrable or key.initially == "DEFERRED"),
             (key.initially or "IMMEDIATE").upper(),
         )
+
+
+def meant(action: str) -> tuple[str, set[str]]:
+    """Return what a foreign key does, and the columns of its SET NULL or SET DEFAULT, if it names some."""
+    what, _, columns = action.partition("(")
+    names = re.findall(r'"((?:[^"]|"")+)"|([^\s,")]+)', columns)
+    return what.strip().upper(), {exact.replace('""', '"') or word.lower() for exact, word in names}
 
 
 def collections(metadata: MetaData | Sequence[MetaData] | None) -> Sequence[MetaData]:
