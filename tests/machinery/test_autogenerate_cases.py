@@ -42,6 +42,7 @@ from sqlalchemy import (
     UniqueConstraint,
     cast,
     column,
+    func,
     null,
     select,
     text,
@@ -873,6 +874,21 @@ def test_the_options_of_an_index_name_columns_that_have_keys(backend: Backend) -
     index = lambda: Index("i", "w", **options)  # noqa: E731
     for models in (of(index), of(), of(index)):
         backend.say(models)
+        backend.there_and_back()
+
+
+def test_the_expressions_of_an_index_name_columns_that_have_keys(backend: Backend) -> None:
+    def say(*, indexed: bool) -> Say:
+        def of(models: MetaData) -> None:
+            n = Column("number of it", Integer, key="n")
+            t = Table("t", models, Column("id", Integer, primary_key=True), n)
+            if indexed:
+                Index("i", func.coalesce(t.c.n, -t.c.n), t.c.n.desc())
+
+        return of
+
+    for indexed in (True, False, True):
+        backend.say(say(indexed=indexed))
         backend.there_and_back()
 
 

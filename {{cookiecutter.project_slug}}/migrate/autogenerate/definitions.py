@@ -13,17 +13,20 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy import (
     CheckConstraint,
+    Column,
     Connection,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
+    column,
     text,
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.schema import AddConstraint
 from sqlalchemy.sql.elements import conv
+from sqlalchemy.sql.visitors import replacement_traverse
 
 from migrate.alembic_internals import condition, final_name, made
 from migrate.autogenerate import trial
@@ -246,6 +249,7 @@ def built(index: Index) -> ops.CreateIndexOp:
     """Return the operation that builds an index; its options name columns, which in models may have keys."""
     op = ops.CreateIndexOp.from_index(index)
     assert index.table is not None
+    op.columns = [each if isinstance(each, Column) else unkeyed(each) for each in op.columns]
     columns = index.table.columns
     if op.kw.get("postgresql_include"):
         op.kw["postgresql_include"] = included(index)
@@ -254,6 +258,15 @@ def built(index: Index) -> ops.CreateIndexOp:
             columns[key].name if key in columns else key: operators for key, operators in given.items()
         }
     return op
+
+
+def unkeyed(expression: Any) -> Any:
+    """Return an expression with its columns by name: Alembic adds one that has a key twice to a table."""
+
+    def named(element: Any, **_: Any) -> Any:
+        return column(element.name, element.type) if isinstance(element, Column) else None
+
+    return replacement_traverse(expression, {}, named)
 
 
 def included(item: Index | UniqueConstraint | PrimaryKeyConstraint) -> list[str]:
