@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import Connection, Error, sql
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy import Connection as SQLAlchemyConnection
-from sqlalchemy import MetaData
 from sqlalchemy.dialects import registry
 
 from tests.machinery.support import Database
@@ -57,7 +58,7 @@ def untouched(before: MetaData, after: MetaData) -> set[Place]:
     def type_(models: MetaData, place: Place) -> str:
         schema, table, column = place
         key = table if schema == "public" else f"{schema}.{table}"
-        return models.tables[key].columns[column].type.compile(DIALECT)
+        return columns(models.tables[key])[column].type.compile(DIALECT)
 
     return {place for place in staying(before, after) if type_(before, place) == type_(after, place)}
 
@@ -102,8 +103,13 @@ def staying(before: MetaData, after: MetaData) -> set[Place]:
         for key, table in after.tables.items()
         if key in before.tables
         for column in table.columns
-        if column.name in before.tables[key].columns
+        if column.name in columns(before.tables[key])
     }
+
+
+def columns(table: Table) -> dict[str, Column[Any]]:
+    """Return the columns of a table by what the database calls them."""
+    return {column.name: column for column in table.columns}
 
 
 def left(database: Database, before: Rows) -> Left:
@@ -125,7 +131,8 @@ def left(database: Database, before: Rows) -> Left:
                         f"{'.'.join(place)} of row {key}, {old}, then {new}: {value!r} is {is_now}"
                     )
                 # A text may say a value of another type in more than one way.
-                if not same(back, value, old) and not (old in TEXTS and new not in TEXTS):
+                said_otherwise = old in TEXTS and new not in TEXTS
+                if not same(back, value, old) and back != "none" and not said_otherwise:
                     found.altered.add(place)
                 found.back.values[place][key] = back
     return found
@@ -138,16 +145,20 @@ def cast(driver: Connection, value: str | None, old: str, new: str) -> tuple[str
     """
     [[known]] = driver.execute("SELECT to_regtype(%s) IS NOT NULL", [old]).fetchall()
     before = old if known else "text"
+    there = _cast(driver, value, before, new)
+    return there, "none" if there == "none" else _cast(driver, there, new, before)
+
+
+def _cast(driver: Connection, value: str | None, old: str, new: str) -> str | None:
     for by in ("{}", "CAST({} AS text)"):
-        there = f"CAST({by.format(f'CAST(%(value)s AS {before})')} AS {new})"
-        back = f"CAST({by.format(there)} AS {before})"
+        query = f"SELECT CAST({by.format(f'CAST(%(value)s AS {old})')} AS {new})::text"
         try:
             with driver.transaction():
-                [found] = driver.execute(f"SELECT {there}::text, {back}::text", {"value": value}).fetchall()
-            return found
+                [[found]] = driver.execute(query, {"value": value}).fetchall()
         except Error:
             continue
-    return "none", "none"
+        return str(found) if found is not None else None
+    return "none"
 
 
 def same(one: str | None, other: str | None, type_: str) -> bool:

@@ -87,6 +87,11 @@ FOUND: dict[str, tuple[Drawn, Drawn]] = {
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((0, 3),))),
         (TARGET, table(A, name="parts", key="bigserial", partitioned=True, references=((1, 3),))),
     ),
+    "a text that is no hstore": (table(A), table(DrawnColumn("a", "hstore"))),
+    "a range becomes a multirange, which no cast makes a range again": (
+        table(DrawnColumn("a", "int4range", nullable=False)),
+        table(DrawnColumn("a", "int4multirange", nullable=False)),
+    ),
 }
 
 

@@ -71,6 +71,7 @@ class Form:
         back: the SQL after the name of the table that restores the old type.
         back_alters: whether that rounds or cuts values.
         using: the expression that makes the new values, if one is needed.
+        back_using: the expression that makes the old values again, if one is needed.
     """
 
     actions: str
@@ -79,6 +80,7 @@ class Form:
     back: str
     back_alters: bool
     using: str = ""
+    back_using: str = ""
 
 
 def form(
@@ -108,15 +110,20 @@ def form(
                 now = set_default(name, new_default(connection, change))
                 trial.run(connection, f"{alter} {now}")
                 back = [
-                    (f"{actions}, {set_default(name, default)}" if "DEFAULT" not in actions else actions)
-                    if change.modify_server_default is not False
-                    else actions
-                    for actions, _ in forms(name, old, new_default(connection, change), default)
+                    (
+                        f"{actions}, {set_default(name, default)}"
+                        if "DEFAULT" not in actions and change.modify_server_default is not False
+                        else actions,
+                        using,
+                    )
+                    for actions, using in forms(name, old, new_default(connection, change), default)
                 ]
-                taken = next((each for each in back if trial.run(connection, f"{alter} {each}")), back[0])
+                taken, back_using = next(
+                    (each for each in back if trial.run(connection, f"{alter} {each[0]}")), back[0]
+                )
                 new, before = bare(type_), bare(old)
                 losses = alters(connection, before, new), alters(connection, new, before)
-                return Form(actions, rewrites, losses[0], taken, losses[1], using)
+                return Form(actions, rewrites, losses[0], taken, losses[1], using, back_using)
     return None
 
 

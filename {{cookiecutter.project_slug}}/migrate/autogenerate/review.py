@@ -574,7 +574,7 @@ class Review:
         type_ = op.existing_type.compile(self.connection.dialect)
         if how.back_alters:
             yield from self._altered_values(op, type_)
-        if self._may_not_fit(op.modify_type, op.existing_type):
+        if how.back_using or self._may_not_fit(op.modify_type, op.existing_type):
             yield Remark(f"fails if a value of {called(op)}.{op.column_name} does not fit {type_} by then.")
 
     def _may_not_fit(self, old: TypeEngine[Any] | None, new: TypeEngine[Any]) -> bool:
