@@ -39,6 +39,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects import postgresql as pg
@@ -48,6 +49,7 @@ from database import NAMING_CONVENTION
 
 TABLES = ["order", "My Lines", "100% of it", "a:b", "plain"]
 COLUMNS = ["a", "b", "Group", "c %", "x:y", 'q"q', "d"]
+KEYS = ["identity", "always", "counted", "serial", "bigserial", "sequence", "none", "pair"]
 SCHEMAS = [None, None, None, "billing", "My Schema"]
 TEXTS = ["it's", "100%", ":name", r"C:\users", '"', "%(a)s", "a\nb", "''", "é", "{}"]
 
@@ -138,6 +140,7 @@ KINDS: dict[str, Kind] = {
     "email": Kind(lambda m: m.domain("email"), ("a@b",)),
     "share": Kind(lambda m: m.domain("share"), ("1",)),
     "good mood": Kind(lambda m: m.domain("good mood"), ("ok",)),
+    "tags": Kind(lambda m: m.domain("tags"), ("{}", "{a%,:b}"), ("'a' = ANY ({})",)),
     "plain enum": Kind(
         lambda _: Enum("x", "y", native_enum=False, length=9, create_constraint=True, name="xy"), ("x",)
     ),
@@ -153,7 +156,7 @@ FAMILIES = [
     "json, jsonb, text",
     "inet, cidr, text",
     "bit(3), bit varying, text",
-    "integer[], text[]",
+    "integer[], text[], tags",
     "numeric(10,2), money",
     "int4range, int4multirange, text",
 ]
@@ -177,6 +180,21 @@ class DrawnColumn:
     default: int | None = None
     comment: int | None = None
     generated: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the models call it."""
+        return f"the {self.name}" if self.name in ("Group", "d") else self.name
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is computed when it is read."""
+        return self.generated and self.kind in ("integer", "bigint") and bool((self.default or 0) % 2)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it can be in a B-tree."""
+        return KINDS[self.kind].ordered and not self.virtual
 
 
 @dataclass(frozen=True)
@@ -226,6 +244,8 @@ class Models:
             return pg.DOMAIN("email", Text(), check=r"VALUE LIKE '%@%' AND VALUE <> '\:a'")
         if name == "share":
             return pg.DOMAIN("share", Numeric(5, 2), check="VALUE >= 0", schema="billing", default=text("1"))
+        if name == "tags":
+            return pg.DOMAIN("tags", ARRAY(Text()), check=r"NOT '\:a' = ANY (VALUE)")
         return pg.DOMAIN("good mood", self.enum("mood"), check="VALUE <> 'sad'", not_null=False)
 
     def _table(self, drawn: DrawnTable) -> None:
@@ -242,7 +262,7 @@ class Models:
                 checks = KINDS[column.kind].checks
                 said = checks[how % len(checks)].format(quoted(column.name))
                 table.append_constraint(CheckConstraint(said, name=f"c{number}"))
-        ordered = [each for each in drawn.columns if KINDS[each.kind].ordered]
+        ordered = [each for each in drawn.columns if each.ordered]
         for which, how in drawn.uniques:
             if ordered:
                 self._unique(table, drawn, ordered[which % len(ordered)], how)
@@ -260,6 +280,12 @@ class Models:
                 yield Column("id", Integer, Identity(), primary_key=True)
             case "always":
                 yield Column("id", BigInteger, Identity(always=True, start=10, increment=2), primary_key=True)
+            case "counted":
+                options = Identity(minvalue=-5, maxvalue=1000, start=7, cache=3, cycle=True)
+                yield Column("id", Integer, options, primary_key=True)
+            case "pair":
+                yield Column("id", Integer, Identity(), primary_key=True)
+                yield Column("part", SmallInteger, primary_key=True, server_default="1")
             case "serial":
                 yield Column("id", Integer, primary_key=True)
             case "bigserial":
@@ -276,34 +302,37 @@ class Models:
             if column.comment is not None:
                 more["comment"] = TEXTS[column.comment]
             if column.generated and column.kind in ("integer", "bigint"):
-                items.append(Computed("id % 2 + 1", persisted=True))
+                items.append(Computed("id % 2 + 1", persisted=not column.virtual))
             elif column.default is not None and kind.defaults:
                 said = kind.defaults[column.default % len(kind.defaults)]
                 default = text(said[1:].replace(":", r"\:")) if said.startswith("=") else said
                 more["server_default"] = default
-            yield Column(column.name, kind.make(self), *items, **more)
+            yield Column(column.name, kind.make(self), *items, key=column.key, **more)
 
     def _unique(self, table: Table, drawn: DrawnTable, column: DrawnColumn, how: int) -> None:
-        names = ["id", column.name] if drawn.partitioned or how % 2 else [column.name]
+        names = ["id", column.key] if drawn.partitioned or how % 2 else [column.key]
         options: dict[str, Any] = {}
         if how % 3 == 0 and not drawn.partitioned:
             options = {"deferrable": True, "initially": "DEFERRED"}
         elif how % 5 == 0:
             options = {"postgresql_nulls_not_distinct": True}
+        elif how == 4 and not drawn.partitioned:
+            options = {"postgresql_include": [drawn.columns[0].key if drawn.columns[0] != column else "id"]}
         name = f"uq{how} {drawn.name}"
         if name not in {each.name for each in table.constraints}:
             table.append_constraint(UniqueConstraint(*names, name=name, **options))
 
     def _index(self, table: Table, number: int, drawn: DrawnTable, column: DrawnColumn, how: int) -> None:
-        item = table.c[column.name]
+        item = table.c[column.key]
         name = f"i{number} {table.name}"
-        kind = KINDS[column.kind]
         if column.kind in ("integer[]", "text[]", "jsonb", "tsvector", "hstore"):
             Index(name, item, postgresql_using="gin")
-        elif not kind.ordered:
+        elif column.virtual:
+            return
+        elif not column.ordered:
             Index(name, "id", postgresql_where=item.is_not(None), _table=table)
         elif column.kind in ("text", "varchar", "varchar(20)", "citext", "text C") and how % 4 == 1:
-            operators = {column.name: "text_pattern_ops"}
+            operators = {column.key: "text_pattern_ops"}
             Index(name, item, postgresql_ops=operators)
         elif column.kind in ("text", "varchar", "varchar(20)") and how % 4 == 2:
             Index(name, text(f"lower({quoted(column.name)}) || '100%'".join("()")), _table=table)
@@ -322,6 +351,8 @@ class Models:
                     else None,
                 ),
                 lambda: Index(name, item, postgresql_with={"fillfactor": 70}),
+                lambda: Index(name, item, "id", unique=True, postgresql_nulls_not_distinct=True),
+                lambda: Index(name, func.coalesce(item, item), "id", postgresql_include=[column.key]),
             ]
             choices[how % len(choices)]()
 
@@ -335,18 +366,27 @@ class Models:
             if name in table.c:
                 continue
             kind = BigInteger if target.key in ("always", "bigserial") else Integer
+            pair = target.key == "pair"
             table.append_column(Column(name, kind))
+            if pair:
+                table.append_column(Column(f"{name} part", SmallInteger))
             choices: list[dict[str, Any]] = [
                 {},
                 {"ondelete": "CASCADE"},
                 {"ondelete": "SET NULL", "onupdate": "CASCADE"},
                 {"deferrable": True, "initially": "DEFERRED"},
                 {"use_alter": True},
+                {"ondelete": "SET DEFAULT", "onupdate": "RESTRICT"},
+                {"match": "FULL"},
+                {"ondelete": f'SET NULL ("{name}")', "initially": "DEFERRED", "deferrable": True},
             ]
             options = choices[how % len(choices)]
             table.append_constraint(
                 ForeignKeyConstraint(
-                    [name], [f"{key_of(target)}.id"], name=f"fk{number} {drawn.name}", **options
+                    [name, f"{name} part"][: 1 + pair],
+                    [f"{key_of(target)}.{key}" for key in ("id", "part")[: 1 + pair]],
+                    name=f"fk{number} {drawn.name}",
+                    **options,
                 )
             )
 
@@ -389,7 +429,7 @@ def table(draw: st.DrawFn, name: str) -> DrawnTable:
     return DrawnTable(
         name,
         draw(st.sampled_from(SCHEMAS)),
-        draw(st.sampled_from(["identity", "always", "serial", "bigserial", "sequence", "none"])),
+        draw(st.sampled_from(KEYS)),
         draw(columns()),
         draw(pairs(2)), draw(pairs(1)), draw(pairs(2)), draw(pairs(2)), draw(maybe(len(TEXTS))),
         draw(st.integers(0, 6)) == 6, draw(st.integers(0, 6)) == 6,
@@ -462,7 +502,7 @@ def altered(draw: st.DrawFn, before: DrawnTable) -> DrawnTable:
         uniques=draw(pairs(1)) if again == 2 else before.uniques,
         indexes=draw(pairs(2)) if again == 3 else before.indexes,
         references=draw(pairs(2)) if again == 4 else before.references,
-        key=draw(st.sampled_from(["identity", "always", "serial", "none"])) if again == 5 else before.key,
+        key=draw(st.sampled_from(KEYS)) if again == 5 else before.key,
         comment=draw(maybe(len(TEXTS))),
         excluded=not before.excluded if again == 6 else before.excluded,
     )

@@ -345,7 +345,7 @@ class Promise:
             drawn.metadata.create_all(connection)
             if left:
                 kinds = {column.kind for table in left.tables for column in table.columns}
-                for name in kinds & {"email", "share", "good mood"}:
+                for name in kinds & {"email", "share", "good mood", "tags"}:
                     left.enum("mood").create(connection, checkfirst=True) if name == "good mood" else None
                     left.domain(name).create(connection, checkfirst=True)
                 if "Colour" in kinds and "My Schema" not in {table.schema for table in drawn.tables}:

@@ -92,6 +92,14 @@ FOUND: dict[str, tuple[Drawn, Drawn]] = {
         table(DrawnColumn("a", "int4range", nullable=False)),
         table(DrawnColumn("a", "int4multirange", nullable=False)),
     ),
+    "an index has an expression with a column that has a key": (
+        table(DrawnColumn("d", "integer")),
+        table(DrawnColumn("d", "integer"), indexes=((0, 8),)),
+    ),
+    "a foreign key names the column that it sets to null": (
+        (TARGET, table(A, name="others")),
+        (TARGET, table(A, name="others", references=((0, 7),))),
+    ),
 }
 
 
