@@ -313,6 +313,18 @@ def test_a_view_of_the_models_comes_after_what_it_selects_from_and_is_no_table(b
     assert "PostgreSQL drops no column that materialized view x.chosen uses" in written
 
 
+def test_a_view_of_the_models_with_the_name_of_a_table_is_refused_in_a_line(backend: Backend) -> None:
+    backend.database.execute("CREATE TABLE v (id int)")
+
+    def say(models: MetaData) -> None:
+        t = Table("t", models, Column("id", Integer, primary_key=True))
+        CreateView(select(t), "v", metadata=models)
+
+    backend.say(say)
+    with pytest.raises(CommandError, match=r"^the models have the view v, and the database has a table of "):
+        backend.revise()
+
+
 def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
     """An operator class, a function, what the CHECK of a domain has: the server is asked what has it."""
     backend.say(

@@ -40,9 +40,9 @@ PRESENT = text("""
     SELECT 'TYPE', nspname, typname, pg_type_is_visible(t.oid)
     FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = typnamespace WHERE typtype = 'e'
     UNION ALL
-    SELECT CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, nspname, relname,
-        pg_table_is_visible(c.oid)
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relkind IN ('v', 'm')
+    SELECT CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+        nspname, relname, pg_table_is_visible(c.oid)
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE relkind IN ('v', 'm', 'r', 'p')
     UNION ALL
     SELECT 'EXTENSION', NULL, extname, false FROM pg_extension
 """)
@@ -75,7 +75,7 @@ def _find_missing(context: AutogenContext) -> list[Statement]:
     """Return the statements that create the objects that the models' tables need and that are missing.
 
     Raises:
-        CommandError: PostgreSQL would cut the name of one.
+        CommandError: PostgreSQL would cut the name of one, or a view has the name of something else.
     """
     connection = context.connection
     assert connection is not None
@@ -85,6 +85,13 @@ def _find_missing(context: AutogenContext) -> list[Statement]:
     created = {thing: sql for thing, sql in needed(context, connection) if thing not in present}
     for fault in (fault for _, _, name in created for fault in cut(name)):
         raise CommandError(fault)
+    for kind, *name in created:
+        for other in {"TABLE", *VIEWS} if kind in VIEWS else ():
+            if (other, *name) in present:
+                raise CommandError(
+                    f"the models have the {kind.lower()} {quoted(connection, *name)}, and the database has a "
+                    f"{other.lower()} of that name: drop or rename that in a revision before, by hand"
+                )
     hopeless: set[str] = set()
     for table in compared(context):
         if not has_more_than_columns(table, connection.dialect):
