@@ -27,6 +27,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Enum,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -453,6 +454,13 @@ def test_a_default_of_null_is_none(backend: Backend) -> None:
         backend.there_and_back()
     backend.database.execute("INSERT INTO t DEFAULT VALUES")
     assert backend.database.value("SELECT a FROM t") is None
+
+
+def test_a_default_that_the_models_do_not_say_is_left_alone(backend: Backend) -> None:
+    backend.say(table("t", lambda: Column("a", Text, server_default="a")))
+    backend.there_and_back()
+    backend.say(table("t", lambda: Column("a", Text, server_default=FetchedValue())))
+    assert backend.revise() == ""
 
 
 def test_a_changed_primary_key_is_refused_in_a_line(backend: Backend) -> None:

@@ -11,7 +11,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, FetchedValue, Table
 from sqlalchemy.dialects.postgresql import DOMAIN
 
 from migrate.autogenerate import sources
@@ -52,6 +52,8 @@ def compare_default(
 ) -> PriorityDispatchResult:
     """Compare two defaults, even if the server cannot compare or does not accept them."""
     change.existing_server_default = present.server_default
+    if type(model.server_default) is FetchedValue:  # the models do not say which
+        return PriorityDispatchResult.STOP
     before, after = tables(context).states(schema, table, model.table)
     old, new = before.columns[name], after.columns.get(name)
     if new is None or (old.plain and new.plain):
