@@ -33,6 +33,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     MetaData,
     Numeric,
     Sequence,
@@ -539,6 +540,12 @@ def test_a_type_of_the_application_is_written_without_it(backend: Backend) -> No
     written = backend.there_and_back()
     assert "SQLType('point')" in written
     assert "models" not in written.split("def upgrade")[0].split('"""')[2]
+
+
+def test_an_interval_keeps_its_precision(backend: Backend) -> None:
+    backend.say(table("t", lambda: Column("a", Interval(second_precision=3))))
+    backend.there_and_back()
+    assert "a interval(3)" in backend.database.schema()
 
 
 def test_a_text_with_a_default_becomes_an_enum(backend: Backend) -> None:

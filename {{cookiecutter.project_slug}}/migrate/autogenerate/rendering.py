@@ -9,7 +9,7 @@ from typing import Any, Literal
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations import ops
-from sqlalchemy import ARRAY, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import ARRAY, Interval, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM
 from sqlalchemy.schema import DefaultClause
 from sqlalchemy.sql.elements import conv
@@ -69,8 +69,9 @@ def render_item(kind: str, item: Any, context: AutogenContext) -> str | Literal[
             arguments.append(f"schema={str(type_.schema)!r}")
         return f"postgresql.ENUM({', '.join(arguments)})"
     own = not type(item).__module__.startswith("sqlalchemy.")
-    if own and isinstance(item, TypeDecorator):
-        impl = item.load_dialect_impl(context.dialect)
+    if isinstance(item, Interval) or (own and isinstance(item, TypeDecorator)):
+        # SQLAlchemy's Interval does not show its precision.
+        impl = type_ if isinstance(item, Interval) else item.load_dialect_impl(context.dialect)
         # The class may be the driver's: take the public one that it is derived from.
         public = next(each for each in type(impl).__mro__ if not each.__name__.startswith("_"))
         return render_type(impl if type(impl) is public else impl.adapt(public), context)
