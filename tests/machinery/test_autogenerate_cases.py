@@ -892,6 +892,29 @@ def test_what_uses_a_column_or_a_table_that_goes_is_named(backend: Backend) -> N
     assert "PostgreSQL drops no table that foreign key c_u_fkey of other.c, view of_u uses" in written
 
 
+def test_what_a_ddl_if_gives_to_another_database_is_not_made(backend: Backend) -> None:
+    def say(*, more: bool) -> Say:
+        def of(models: MetaData) -> None:
+            Table("p", models, Column("id", Integer, primary_key=True))
+            t = Table("t", models, Column("id", Integer, primary_key=True), Column("a", Text))
+            if more:
+                Index("i", t.c.a).ddl_if(dialect="sqlite")
+                Index("i", t.c.a.desc()).ddl_if(dialect="postgresql")
+                for item in (
+                    CheckConstraint("a GLOB 'x'", name="c"),
+                    UniqueConstraint("a"),
+                    ForeignKeyConstraint(["id"], ["p.id"]),
+                ):
+                    t.append_constraint(item.ddl_if(dialect="sqlite"))
+
+        return of
+
+    for models in ([say(more=False)], [say(more=True)], [], [say(more=True)]):
+        backend.say(*models)
+        assert "GLOB" not in backend.there_and_back()
+    assert "CREATE INDEX i ON public.t USING btree (a DESC)" in backend.database.schema()
+
+
 def test_the_options_of_an_index_name_columns_that_have_keys(backend: Backend) -> None:
     def of(*items: Any) -> Say:
         number = lambda: Column("number of it", Integer, key="n")  # noqa: E731

@@ -17,7 +17,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
 from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, MetaData, Sequence, Table, text
-from sqlalchemy.schema import CreateView, ExecutableDDLElement
+from sqlalchemy.schema import AddConstraint, CreateIndex, CreateView, ExecutableDDLElement
 from sqlalchemy.sql.elements import TextClause, conv
 from sqlalchemy.types import NullType, TypeEngine, UserDefinedType
 
@@ -142,9 +142,17 @@ def final_name(item: Constraint | Index, dialect: Dialect) -> str | None:
 
 
 def made(item: Constraint | Index, dialect: Dialect) -> bool:
-    """Return whether a constraint of a model is one here: the CHECK of a Boolean is not, for one."""
-    rule = getattr(item, "_create_rule", None)
-    return rule is None or bool(rule(dialect.ddl_compiler(dialect, None)))  # type: ignore[arg-type]
+    """Return whether a constraint or index of a model is one here.
+
+    The CHECK of a Boolean is not, nor one that its `ddl_if` gives to another database.
+    """
+    compiler = dialect.ddl_compiler(dialect, None)  # type: ignore[arg-type]
+    rule, condition = getattr(item, "_create_rule", None), item._ddl_if
+    if condition is not None:
+        ddl = CreateIndex(item) if isinstance(item, Index) else AddConstraint(item, isolate_from_table=False)
+        if not condition._should_execute(ddl, item, None, compiler=compiler):
+            return False
+    return rule is None or bool(rule(compiler))
 
 
 def is_of_type(item: Constraint) -> bool:

@@ -62,7 +62,8 @@ def compare(
     connection = context.connection
     assert connection is not None
     if present is None and model is not None:
-        changes.ops += [built(index) for index in by_name(model.indexes)]
+        here = [index for index in by_name(model.indexes) if made(index, connection.dialect)]
+        changes.ops += [built(index) for index in here]
     if present is None or model is None:  # the indexes and constraints come or go with the table
         return PriorityDispatchResult.STOP
     before, after = (states.definitions for states in tables(context).states(schema, name, model))

@@ -1,7 +1,7 @@
 """The order of a revision's changes: each finds the objects that it needs, up and down."""
 
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, text
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from migrate.alembic_internals import is_of_type, made, untyped
@@ -76,15 +76,15 @@ def cut(changes: Operations, review: Review) -> Operations:
     for change in new:
         there.add(table_of(change))
         for item in list(change.columns):
-            if isinstance(item, ExcludeConstraint):
+            if isinstance(item, Constraint) and not made(item, dialect):
+                change.columns = [each for each in change.columns if each is not item]
+            elif isinstance(item, ExcludeConstraint):
                 change.columns = [each for each in change.columns if each is not item]
                 added = excluded(review.connection, item, change.schema, change.table_name)
                 later.append(Statement(added.sql, rank=Rank.CREATE_TABLE))
             elif isinstance(item, CheckConstraint) and is_of_type(item):
-                own = [untyped(item, dialect)] if made(item, dialect) else []
-                change.columns = [
-                    part for each in change.columns for part in (own if each is item else [each])
-                ]
+                own = untyped(item, dialect)
+                change.columns = [own if each is item else each for each in change.columns]
             elif isinstance(item, ForeignKeyConstraint):
                 referred = (review.named(item.referred_table.schema), item.referred_table.name)
                 if item.use_alter or (referred in created and referred not in there):

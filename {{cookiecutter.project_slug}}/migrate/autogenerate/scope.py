@@ -13,10 +13,11 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table, text
+from sqlalchemy import Connection, Dialect, ForeignKeyConstraint, MetaData, Table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import SchemaItem
 
+from migrate.alembic_internals import made
 from migrate.autogenerate import sound
 from migrate.run.history import TABLE
 
@@ -72,6 +73,7 @@ class Scope:
                 A pattern with a dot matches schema and name. `temp_*` is always excluded.
         """
         self.patterns = ALWAYS_EXCLUDED + exclude_tables.replace(",", " ").split()
+        self.dialect: Dialect | None = None
         self.default: str | None = None
         self.models: set[Key] = set()
         self.others: set[Key] = set()
@@ -99,7 +101,7 @@ class Scope:
         Raises:
             CommandError: there is no default schema.
         """
-        self.default = connection.dialect.default_schema_name
+        self.dialect, self.default = connection.dialect, connection.dialect.default_schema_name
         if self.default is None:
             path = connection.scalar(text("SELECT current_setting('search_path')"))
             raise CommandError(
@@ -161,6 +163,8 @@ class Scope:
         """Return whether a difference counts: Alembic's `include_object`."""
         table = item if isinstance(item, Table) else getattr(item, "table", None)
         if table is not None and (table.is_view or self.left_alone(table.schema, table.name)):
+            return False
+        if isinstance(item, ForeignKeyConstraint) and self.dialect and not made(item, self.dialect):
             return False
         if isinstance(item, ForeignKeyConstraint) and isinstance(other, ForeignKeyConstraint):
             return self._meaning(item) != self._meaning(other)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.sql.visitors import iterate
 
 from database import ROOT, Base
-from migrate.alembic_internals import final_name
+from migrate.alembic_internals import final_name, made
 
 MODELS = "models"
 LONGEST = 63  # bytes of a name; PostgreSQL cuts off the rest, with only a notice
@@ -63,7 +63,7 @@ def check(tables: Iterable[Table], dialect: Dialect) -> None:
     for table in tables:
         for fault in faults(table, dialect):
             raise CommandError(f"{where(table)}{fault}")
-        for item in table.indexes:
+        for item in (each for each in table.indexes if made(each, dialect)):
             names[table.schema, str(final_name(item, dialect))] += 1
     for (schema, name), count in names.items():
         if count > 1:
@@ -92,7 +92,7 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
     for column in table.columns:
         yield from untyped(column, dialect)
     items: list[Constraint | Index] = [*table.constraints, *table.indexes]
-    for item in items:
+    for item in (each for each in items if made(each, dialect)):
         yield from unincluded(item, table)
         if not isinstance(item, PrimaryKeyConstraint):
             yield from unnamed(item, table, dialect)

@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import (
     Column,
     Connection,
+    Dialect,
     ForeignKeyConstraint,
     MetaData,
     PrimaryKeyConstraint,
@@ -186,7 +187,7 @@ def modelled(
     Raises:
         CommandError: the role may not create temporary tables.
     """
-    table = _temporary(model)
+    table = _temporary(model, connection.dialect)
     name = quoted(connection, SCHEMA, model.name)
     with undone(connection):
         for statement in needed:
@@ -217,7 +218,7 @@ def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeles
     Raises:
         CommandError: the role may make no temporary tables.
     """
-    table, name = _temporary(model), quoted(connection, SCHEMA, model.name)
+    table, name = _temporary(model, connection.dialect), quoted(connection, SCHEMA, model.name)
     found: list[str] = []
     with undone(connection):
         create(connection, f"CREATE TEMPORARY TABLE {name} ()")
@@ -252,10 +253,16 @@ def _remedy(connection: Connection, statement: str, complaint: str) -> str | Non
     return None
 
 
-def _temporary(model: Table) -> Table:
+def _temporary(model: Table, dialect: Dialect) -> Table:
     """Return a model's table as a temporary one."""
     naming = MetaData(naming_convention=model.metadata.naming_convention)
-    table = model.to_metadata(naming)
+    known = model.constraints, model.indexes
+    model.constraints = {item for item in model.constraints if made(item, dialect)}
+    model.indexes = {item for item in model.indexes if made(item, dialect)}
+    try:
+        table = model.to_metadata(naming)  # a copy forgets the `ddl_if` of its parts
+    finally:
+        model.constraints, model.indexes = known
     table.schema = SCHEMA  # now, because a convention may make names of the schema
     for column in table.columns:  # a type must not be copied into the schema of the table
         column.type = model.columns[column.key].type
