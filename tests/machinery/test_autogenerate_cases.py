@@ -61,7 +61,7 @@ from sqlalchemy.dialects.postgresql import (
     ExcludeConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, registry
-from sqlalchemy.schema import CreateView
+from sqlalchemy.schema import CreateView, DefaultClause
 from sqlalchemy.types import UserDefinedType
 
 from database import NAMING_CONVENTION, ROOT, Base
@@ -458,9 +458,18 @@ def test_a_default_of_null_is_none(backend: Backend) -> None:
 
 
 def test_a_default_that_the_models_do_not_say_is_left_alone(backend: Backend) -> None:
-    backend.say(table("t", lambda: Column("a", Text, server_default="a")))
+    def say(*sources: Any) -> Say:
+        return table(
+            "t",
+            *(
+                lambda n=n, each=each: Column(f"c{n}", Integer, each, nullable=n != 2)
+                for n, each in enumerate(sources)
+            ),
+        )
+
+    backend.say(say(DefaultClause("1"), Computed("id + 1"), Identity()))
     backend.there_and_back()
-    backend.say(table("t", lambda: Column("a", Text, server_default=FetchedValue())))
+    backend.say(say(FetchedValue(), FetchedValue(), FetchedValue()))
     assert backend.revise() == ""
 
 

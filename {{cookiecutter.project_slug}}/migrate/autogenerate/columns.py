@@ -22,6 +22,11 @@ from migrate.autogenerate.trial import quoted
 log = logging.getLogger(__name__)
 
 
+def unsaid(model: Column[Any]) -> bool:
+    """Return whether a model says that the database gives a column its values, but not how."""
+    return type(model.server_default) is FetchedValue
+
+
 def compare_type(
     context: AutogenContext,
     change: ops.AlterColumnOp,
@@ -52,7 +57,7 @@ def compare_default(
 ) -> PriorityDispatchResult:
     """Compare two defaults, even if the server cannot compare or does not accept them."""
     change.existing_server_default = present.server_default
-    if type(model.server_default) is FetchedValue:  # the models do not say which
+    if unsaid(model):
         return PriorityDispatchResult.STOP
     before, after = tables(context).states(schema, table, model.table)
     old, new = before.columns[name], after.columns.get(name)
@@ -94,7 +99,8 @@ def compare_sources(
     if present is None or model is None:
         return PriorityDispatchResult.CONTINUE
     before, after = tables(context).states(schema, name, model)
-    for column in before.columns.keys() & after.columns.keys():
+    left = {column.name for column in model.columns if unsaid(column)}
+    for column in before.columns.keys() & after.columns.keys() - left:
         old, new = before.columns[column], after.columns[column]
         if old.plain and new.plain:
             continue
