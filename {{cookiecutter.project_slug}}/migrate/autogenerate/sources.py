@@ -16,7 +16,7 @@ from sqlalchemy.schema import DefaultClause, SetColumnComment
 from migrate.autogenerate.catalogue import Column
 from migrate.autogenerate.operations import Rank, Refused, Statement, several
 from migrate.autogenerate.scope import Key
-from migrate.autogenerate.trial import literal, quoted, specification, sql
+from migrate.autogenerate.trial import copied, literal, quoted, run, specification, sql
 
 OPTIONS = ("START WITH", "INCREMENT BY", "MINVALUE", "MAXVALUE", "CACHE", "CYCLE")
 
@@ -66,6 +66,9 @@ def changes(connection: Connection, place: Place, old: Column, new: Column) -> I
     """
     if old.generated or new.generated:
         if (old.generated, old.default) != (new.generated, new.default):
+            if statement := _expression(connection, place, old, new):
+                yield statement
+                return
             said = [
                 f"generated as {each.default}" + " STORED" * (each.generated == "s")
                 if each.generated
@@ -98,6 +101,24 @@ def added(connection: Connection, place: Place, model: ModelColumn[Any]) -> Iter
     )
     if model.comment:
         yield Statement(sql(connection, SetColumnComment(model)), rank=Rank.ADD_COLUMN)
+
+
+def _expression(connection: Connection, place: Place, old: Column, new: Column) -> Statement | None:
+    """Return the statement that gives a generated column another expression, if the server knows it."""
+    name = quoted(connection, None, place.name)
+    to_new, to_old = (f"ALTER COLUMN {name} SET EXPRESSION AS ({each.default})" for each in (new, old))
+    if old.generated != new.generated:
+        return None
+    with copied(connection, *place.key) as copy:
+        if not run(connection, f"ALTER TABLE {copy} {to_new}"):
+            return None
+    return Statement(
+        f"ALTER TABLE {place.table} {to_new}",
+        f"ALTER TABLE {place.table} {to_old}",
+        remark=f"no session can read or write {place.table} while each row gets its {place.name}."
+        * (new.generated == "s"),
+        rank=Rank.ADD_COLUMN,
+    )
 
 
 def _options(
