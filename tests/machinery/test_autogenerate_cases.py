@@ -1115,6 +1115,10 @@ FAULTS: dict[str, tuple[Say, str]] = {
         table("t", lambda: UniqueConstraint("id", name="u", postgresql_include=["n"])),
         "the constraint u of t includes n, which is no column of it",
     ),
+    "an index of a virtual column": (
+        table("t", lambda: Column("n", Integer, Computed("id + 1")), lambda: Index("i", "n")),
+        "the index i of t is on n, which is computed when it is read, .* persisted=True$",
+    ),
     "a bound value": (
         table("t", lambda: Column("a", Text), lambda: CheckConstraint("a <> ':name'", name="c")),
         r"the constraint ck_t_c of t has :name in its text, .*: write \\:name",

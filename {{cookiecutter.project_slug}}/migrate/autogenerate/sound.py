@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Column, Constraint, Dialect, Index, PrimaryKeyConstraint, Table, TextClause
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    Dialect,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    TextClause,
+)
 from sqlalchemy.exc import (
     CompileError,
     IdentifierError,
@@ -94,6 +103,7 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
     items: list[Constraint | Index] = [*table.constraints, *table.indexes]
     for item in (each for each in items if made(each, dialect)):
         yield from unincluded(item, table)
+        yield from unstored(item, table, dialect)
         if not isinstance(item, PrimaryKeyConstraint):
             yield from unnamed(item, table, dialect)
     for expression, place in expressions(table):
@@ -123,6 +133,19 @@ def untyped(column: Column[Any], dialect: Dialect) -> Iterator[str]:
         yield f"{place} has the type {name}, which PostgreSQL does not have: choose another"
     except CompileError as error:
         yield f"{place}: {str(error).splitlines()[0]}"
+
+
+def unstored(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterator[str]:
+    """Yield a fault if an index or a key is on a column that is computed when it is read."""
+    known = getattr(dialect, "supports_virtual_generated_columns", False)  # PostgreSQL 18
+    for column in [] if isinstance(item, CheckConstraint) else getattr(item, "columns", ()):
+        computed = getattr(column, "computed", None)  # a column() has none
+        if known and computed is not None and not computed.persisted:
+            what = "index" if isinstance(item, Index) else "constraint"
+            yield (
+                f"the {what} {item.name} of {table.fullname} is on {column.name}, which is computed when it "
+                "is read, and PostgreSQL indexes only what is stored: give its Computed persisted=True"
+            )
 
 
 def unincluded(item: Constraint | Index, table: Table) -> Iterator[str]:
