@@ -307,7 +307,10 @@ class Models:
                 said = kind.defaults[column.default % len(kind.defaults)]
                 default = text(said[1:].replace(":", r"\:")) if said.startswith("=") else said
                 more["server_default"] = default
-            yield Column(column.name, kind.make(self), *items, key=column.key, **more)
+            type_ = kind.make(self)
+            if column.kind == "plain enum":  # a table can have one CHECK of a name
+                type_.name = f"xy {column.name}"
+            yield Column(column.name, type_, *items, key=column.key, **more)
 
     def _unique(self, table: Table, drawn: DrawnTable, column: DrawnColumn, how: int) -> None:
         names = ["id", column.key] if drawn.partitioned or how % 2 else [column.key]

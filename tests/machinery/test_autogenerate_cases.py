@@ -1070,6 +1070,10 @@ def test_the_lines_that_are_offered_move_a_table_to_another_schema_and_back(back
 # Models that no revision can be written for
 
 
+def plain_enum() -> Enum:
+    return Enum("x", "y", native_enum=False, create_constraint=True, name="xy")
+
+
 LONG = "n" * 64
 FAULTS: dict[str, tuple[Say, str]] = {
     "a foreign key to nothing": (
@@ -1084,7 +1088,27 @@ FAULTS: dict[str, tuple[Say, str]] = {
     "a schema with a dot": (table("t", schema="a.b"), "the schema a.b has a dot in its name"),
     "two indexes of one name": (
         table("t", lambda: Index("i", "id"), lambda: Index("i", text("id DESC"))),
-        "the models have 2 indexes of the name i",
+        "a Index of t on id and a Index of t on an expression have the name i, and the tables, indexes",
+    ),
+    "an index of the name of a table": (
+        table("t", lambda: Index("t", "id")),
+        "a Index of t on id and the table t have the name t",
+    ),
+    "a unique constraint of the name of a sequence": (
+        table(
+            "t",
+            lambda: Column("n", Integer, Sequence("s")),
+            lambda: UniqueConstraint("n", name="s"),
+        ),
+        "a UniqueConstraint of t on n and the sequence s have the name s",
+    ),
+    "an enum of the name of a table": (
+        table("t", lambda: Column("n", Enum("a", name="t"))),
+        r"the enum of t\.n and the table t have the name t, and the tables and types of public need",
+    ),
+    "two constraints of one name": (
+        table("t", *(lambda name=name: Column(name, plain_enum(), server_default="x") for name in "ab")),
+        "a CheckConstraint of t on b and a CheckConstraint of t on a have the name ck_t_xy, and the const",
     ),
     "a column without a type": (table("t", lambda: Column("n")), r"t\.n: .* forget to specify a type"),
     "a type of another database": (

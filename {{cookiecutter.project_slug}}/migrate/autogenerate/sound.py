@@ -4,7 +4,6 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,19 +66,9 @@ def check(tables: Iterable[Table], dialect: Dialect) -> None:
     Raises:
         CommandError: no migration can be written for a table; the message says why.
     """
-    tables = list(tables)
-    names: Counter[tuple[str | None, str]] = Counter()
     for table in tables:
         for fault in faults(table, dialect):
             raise CommandError(f"{where(table)}{fault}")
-        for item in (each for each in table.indexes if made(each, dialect)):
-            names[table.schema, str(final_name(item, dialect))] += 1
-    for (schema, name), count in names.items():
-        if count > 1:
-            raise CommandError(
-                f"the models have {count} indexes of the name {name} in {schema or 'the default schema'}, "
-                "where an index needs one of its own (a long one is cut): give them others"
-            )
 
 
 def faults(table: Table, dialect: Dialect) -> Iterator[str]:
@@ -168,11 +157,13 @@ def unnamed(item: Constraint | Index, table: Table, dialect: Dialect) -> Iterato
     else:
         yield from cut(name or "")
     if name is None:
-        columns = ", ".join(column.name for column in getattr(item, "columns", ())) or "an expression"
-        yield (
-            f"a {type(item).__name__} of {table.fullname} on {columns} has no name, by which a revision "
-            "could drop it: give it one"
-        )
+        yield f"{what(item, table)} has no name, by which a revision could drop it: give it one"
+
+
+def what(item: Constraint | Index, table: Table) -> str:
+    """Return what to call a constraint or index that has no name of its own."""
+    columns = ", ".join(column.name for column in getattr(item, "columns", ())) or "an expression"
+    return f"a {type(item).__name__} of {table.fullname} on {columns}"
 
 
 def expressions(table: Table) -> Iterator[tuple[Any, str]]:
