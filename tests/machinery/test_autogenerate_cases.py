@@ -902,6 +902,25 @@ def test_a_foreign_key_goes_before_the_key_that_it_needs_and_comes_after_it(back
         backend.there_and_back()
 
 
+def test_a_foreign_key_comes_after_what_is_built_for_it_and_goes_before_that(backend: Backend) -> None:
+    def p(*items: Any) -> Say:
+        return table("p", lambda: Column("k", Integer), *items)
+
+    def c(*items: Any) -> Say:
+        return table("c", lambda: Column("k", Integer), lambda: Column("j", Integer), *items)
+
+    index = lambda: Index("ux", "k", unique=True)  # noqa: E731
+    to_index = lambda: ForeignKeyConstraint(["k"], ["p.k"])  # noqa: E731
+    pair = (lambda: Column("j", Integer), lambda: UniqueConstraint("k", "j"))
+    to_pair = lambda: ForeignKeyConstraint(["k", "j"], ["p.k", "p.j"])  # noqa: E731
+    for models in (
+        (p(), c()), (p(index), c(to_index)), (p(), c()), (p(index),), (p(), c()),
+        (p(*pair), c(to_pair)), (p(),), (p(*pair, index), c(to_pair, to_index)), (p(),),
+    ):  # fmt: skip
+        backend.say(*models)
+        backend.there_and_back()
+
+
 def test_what_uses_a_column_or_a_table_that_goes_is_named(backend: Backend) -> None:
     backend.say(table("t", lambda: Column("a", Integer)), table("u"))
     backend.there_and_back()

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from migrate.alembic_internals import is_of_type, made, untyped
 from migrate.autogenerate.definitions import excluded
+from migrate.autogenerate.keys import waits
 from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.review import Review, table_of
 from migrate.autogenerate.trial import quoted
@@ -64,8 +65,8 @@ def rank(change: ops.MigrateOperation, review: Review) -> Rank:
 def cut(changes: Operations, review: Review) -> Operations:
     """Return the changes; parts that a new table cannot be created with are changes of their own.
 
-    These are a foreign key to a table that is created later, or has `use_alter`, and an exclusion
-    constraint, because Alembic writes only a part of it.
+    These are a foreign key to what is created later, or with `use_alter`, and an exclusion constraint,
+    because Alembic writes only a part of it.
     The CHECK of an Enum or a Boolean becomes one of the table: Alembic leaves it to the type.
     """
     new = [change for change in changes if isinstance(change, ops.CreateTableOp)]
@@ -87,9 +88,10 @@ def cut(changes: Operations, review: Review) -> Operations:
                 change.columns = [own if each is item else each for each in change.columns]
             elif isinstance(item, ForeignKeyConstraint):
                 referred = (review.named(item.referred_table.schema), item.referred_table.name)
-                if item.use_alter or (referred in created and referred not in there):
+                key = ops.CreateForeignKeyOp.from_constraint(item)
+                early = referred in created and referred not in there
+                if item.use_alter or early or waits(key, review):
                     change.columns = [each for each in change.columns if each is not item]
-                    key = ops.CreateForeignKeyOp.from_constraint(item)
                     key.kw.pop("use_alter", None)
                     later.append(key)
     return [*changes, *later]

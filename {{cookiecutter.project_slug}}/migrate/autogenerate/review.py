@@ -313,6 +313,8 @@ class Review:
                 yield SAME_VALUES
             else:
                 yield Remark("fails if rows break it by then; no session can write during the scan.")
+        elif isinstance(op, ops.DropIndexOp) and self.lives(op) and op.reverse().unique:
+            yield SAME_VALUES
 
     def _not_restored(self, op: ops.DropTableOp | ops.DropColumnOp) -> Iterator[Remark]:
         column = getattr(op, "column_name", None)

@@ -14,6 +14,7 @@ from alembic.util import CommandError, rev_id
 
 from migrate.alembic_internals import new_path
 from migrate.autogenerate.enums import AddedLabel, flat
+from migrate.autogenerate.keys import serves, waits
 from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
 from migrate.autogenerate.review import Review
@@ -89,9 +90,12 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
 
     Labels come first, because a default may be one of them. An index is dropped before the columns
     change, and built after it, so that its columns exist in the downgrade too. A unique constraint
-    comes before that, if it can, because a new foreign key may refer to it.
+    comes before that, if it can, because a new foreign key may refer to it. A foreign key that refers
+    to what is built after that comes last.
     """
     labels, rest, validate, require = Part("labels"), Part(""), Part("validate"), Part("require")
+    link, validate_link = Part("link"), Part("validate_link")
+    waiting: list[ops.CreateForeignKeyOp] = []
     drops: list[Part] = []
     uniques: list[Part] = []
     builds: list[Part] = []
@@ -106,7 +110,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
                 rest.add([plain(change)], [])  # of a new table, or a dropped one: no session waits for it
             case AddedLabel():
                 pass
-            case ops.DropIndexOp() if alone:
+            case ops.DropIndexOp() if alone and not serves(change, review):
                 drops.append(dropped_index(change, remarks, review))
             case ops.CreateIndexOp() if alone:
                 builds.append(built_index(change, remarks))
@@ -116,6 +120,8 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
                 (builds if needs_more(change, changes, review) else uniques).append(
                     built_constraint(change, remarks, review)
                 )
+            case ops.CreateForeignKeyOp() if waits(change, review):
+                waiting.append(change)
             case ops.CreateForeignKeyOp() if alone:
                 not_valid(change, rest, validate, review)
             case ops.CreateCheckConstraintOp() if review.lives(change):
@@ -127,9 +133,20 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case _:
                 back = undo(review.connection, change, without=[name for _, name, _ in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
+    for key in waiting:
+        linked(key, *((link, validate_link) if builds else (rest, validate)), review)
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
-    return [part for part in (labels, *drops, *uniques, rest, validate, require, *builds) if part.steps]
+    parts = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link
+    return [part for part in parts if part.steps]
+
+
+def linked(key: ops.CreateForeignKeyOp, link: Part, validate: Part, review: Review) -> None:
+    """Add a foreign key after what it refers to."""
+    if review.lives(key) and not review.partitioned(key):
+        not_valid(key, link, validate, review)
+    else:
+        link.add([*review.remarks(key), key], [key.reverse()])
 
 
 def plain(index: ops.CreateIndexOp) -> ops.CreateIndexOp:
