@@ -921,6 +921,22 @@ def test_a_foreign_key_comes_after_what_is_built_for_it_and_goes_before_that(bac
         backend.there_and_back()
 
 
+@pytest.mark.parametrize("options", [({}, {"index": True}), ({"index": True}, {})])
+def test_a_foreign_key_that_stays_when_what_it_uses_goes_is_named(
+    options: tuple[dict[str, bool], dict[str, bool]], backend: Backend
+) -> None:
+    def say(**more: bool) -> list[Say]:
+        c = table("c", lambda: Column("k", ForeignKey("p.k")))
+        return [table("p", lambda: Column("k", Integer, unique=True, **more)), c]
+
+    before, after = options
+    backend.say(*say(**before))
+    backend.there_and_back()
+    backend.say(*say(**after))
+    written = " ".join(backend.revise().split())
+    assert "PostgreSQL drops nothing unique that foreign key fk_c_k of c uses" in written
+
+
 def test_what_uses_a_column_or_a_table_that_goes_is_named(backend: Backend) -> None:
     backend.say(table("t", lambda: Column("a", Integer)), table("u"))
     backend.there_and_back()

@@ -1,8 +1,12 @@
 """Foreign keys, and what is unique for them."""
 
-from alembic.operations import ops
-from sqlalchemy import text
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from alembic.operations import ops
+from sqlalchemy import Row, text
+
+from migrate.autogenerate.operations import Remark
 from migrate.autogenerate.review import Review
 from migrate.autogenerate.trial import quoted
 
@@ -16,9 +20,12 @@ UNIQUE = text("""
         AND indpred IS NULL AND indexprs IS NULL
 """)
 
-SERVED = text(
-    "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND conindid = to_regclass(:index))"
-)
+# The foreign keys that use an index: name, whether their table is dropped, and what to call them.
+SERVED = text("""
+    SELECT conname::text, conrelid = ANY (CAST(CAST(:dropped AS text[]) AS regclass[])),
+        format('foreign key %I of %s', conname, conrelid::regclass)
+    FROM pg_constraint WHERE contype = 'f' AND conindid = to_regclass(:index) AND conparentid = 0 ORDER BY 3
+""")
 
 
 def waits(key: ops.CreateForeignKeyOp, review: Review) -> bool:
@@ -26,16 +33,36 @@ def waits(key: ops.CreateForeignKeyOp, review: Review) -> bool:
     parent = key.kw.get("referent_schema"), key.referent_table
     if parent not in review.tables or parent in review.dropped:
         return False
-    gone = {
-        getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
-        for op in review.changes
-        if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
-    }
+    gone = dropped(review)
     there = review.connection.execute(UNIQUE, {"table": quoted(review.connection, *parent)})
     return not any(set(columns) == set(key.remote_cols) for name, columns in there if name not in gone)
 
 
-def serves(index: ops.DropIndexOp, review: Review) -> bool:
-    """Return whether a foreign key uses an index, so that it must go first."""
-    name = quoted(review.connection, index.schema, str(index.index_name))
-    return bool(review.connection.scalar(SERVED, {"index": name}))
+def dropped(review: Review) -> set[str]:
+    """Return the names of the indexes and constraints that the changes drop."""
+    return {
+        str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
+        for op in review.changes
+        if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
+    }
+
+
+def served(op: ops.DropIndexOp | ops.DropConstraintOp, review: Review) -> Sequence[Row[Any]]:
+    """Return the foreign keys that use an index or a unique constraint."""
+    name = getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
+    names = {
+        "index": quoted(review.connection, op.schema, str(name)),
+        "dropped": [quoted(review.connection, *key) for key in review.dropped],
+    }
+    return review.connection.execute(SERVED, names).all()
+
+
+def remarks(op: ops.MigrateOperation, review: Review) -> Iterator[Remark]:
+    """Yield the remark on the drop of what a foreign key uses that stays."""
+    if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) and review.lives(op):
+        names = dropped(review)
+        if left := [what for name, gone, what in served(op, review) if not gone and name not in names]:
+            yield Remark(
+                f"fails as it stands: PostgreSQL drops nothing unique that {', '.join(left)} uses. Drop that "
+                "before this line, and add it again when its columns are unique again."
+            )

@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError, rev_id
 
 from migrate.alembic_internals import new_path
+from migrate.autogenerate import keys
 from migrate.autogenerate.enums import AddedLabel, flat
-from migrate.autogenerate.keys import serves, waits
 from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
 from migrate.autogenerate.review import Review
@@ -104,13 +104,13 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
         labels.add([AutocommitBlock(list(added))], [added[0].reverse()])
     for change in ordered(changes, review):
         alone = review.lives(change) and not review.partitioned(change)
-        remarks: Operations = list(review.remarks(change))
+        remarks: Operations = [*keys.remarks(change, review), *review.remarks(change)]
         match change:
             case ops.CreateIndexOp() if not review.lives(change):
                 rest.add([plain(change)], [])  # of a new table, or a dropped one: no session waits for it
             case AddedLabel():
                 pass
-            case ops.DropIndexOp() if alone and not serves(change, review):
+            case ops.DropIndexOp() if alone and not keys.served(change, review):
                 drops.append(dropped_index(change, remarks, review))
             case ops.CreateIndexOp() if alone:
                 builds.append(built_index(change, remarks))
@@ -120,7 +120,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
                 (builds if needs_more(change, changes, review) else uniques).append(
                     built_constraint(change, remarks, review)
                 )
-            case ops.CreateForeignKeyOp() if waits(change, review):
+            case ops.CreateForeignKeyOp() if keys.waits(change, review):
                 waiting.append(change)
             case ops.CreateForeignKeyOp() if alone:
                 not_valid(change, rest, validate, review)
