@@ -11,7 +11,7 @@ COLUMNS = text("""
         CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END,
         attgenerated::text, attidentity::text, pg_get_expr(adbin, adrelid),
         s.seqrelid::regclass::text, s.seqtypid::regtype::text,
-        ARRAY[seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle::int]
+        ARRAY[seqstart, seqincrement, seqmin, seqmax, seqcache, seqcycle::int], attnotnull
     FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = atttypid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     LEFT JOIN LATERAL (
@@ -71,6 +71,7 @@ class Column:
         sequence: the sequence that it owns, if it is an identity or serial.
         sequence_type: the type of the sequence.
         options: START, INCREMENT, MINVALUE, MAXVALUE, CACHE and CYCLE of the sequence.
+        required: whether it is NOT NULL.
     """
 
     type: str
@@ -81,6 +82,7 @@ class Column:
     sequence: str | None = field(default=None, compare=False)
     sequence_type: str | None = None
     options: tuple[int, ...] | None = None
+    required: bool = field(default=False, compare=False)
 
     @property
     def serial(self) -> bool:
@@ -117,13 +119,13 @@ def state(connection: Connection, table: str) -> State:
 
 
 def _columns(connection: Connection, table: str) -> Iterator[tuple[str, Column]]:
-    for name, *facts, sequence, sequence_type, options in connection.execute(COLUMNS, {"table": table}):
-        type_, collation, generated, identity, default = facts
+    for name, *facts in connection.execute(COLUMNS, {"table": table}):
+        type_, collation, generated, identity, default, sequence, sequence_type, options, required = facts
         yield name, Column(
             type_, collation, generated, identity,
             # A serial's default is the next value of its sequence.
             None if sequence else default,
-            sequence, sequence_type, tuple(options) if sequence else None,
+            sequence, sequence_type, tuple(options) if sequence else None, required,
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.schema import DefaultClause, SetColumnComment
 
 from migrate.autogenerate.catalogue import Column
 from migrate.autogenerate.operations import Rank, Refused, Statement, several
+from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import copied, literal, quoted, run, specification, sql
 
@@ -86,9 +87,22 @@ def changes(connection: Connection, place: Place, old: Column, new: Column) -> I
     if bool(old.identity) == bool(new.identity) and old.serial == new.serial:
         yield from _options(connection, place, old, new, rank)
         return
-    up = [*_left(connection, place, old), *_entered(connection, place, new, made=True)]
-    down = [*_left(connection, place, new, made=True), *_entered(connection, place, old)]
-    yield from several(up, down, rank)
+
+    def replaced(one: Column, other: Column, *, made: bool) -> list[str]:
+        left = _left(connection, place, one, made=not made)
+        return [
+            *left,
+            *_required(connection, place, one, other),
+            *_entered(connection, place, other, made=made),
+        ]
+
+    statements = several(replaced(old, new, made=True), replaced(new, old, made=False), rank)
+    if new.identity and not old.required:
+        statements[0].remark = (
+            f"fails if rows of {place.table} have no {place.name}: fill it in a revision before this one: "
+            f"{scenario('fill a column')}. No session can use the table during the scan."
+        )
+    yield from statements
 
 
 def added(connection: Connection, place: Place, model: ModelColumn[Any]) -> Iterator[Statement]:
@@ -155,6 +169,16 @@ def _left(connection: Connection, place: Place, column: Column, *, made: bool = 
         yield f"DROP SEQUENCE {sequence(connection, place, column, made=made)}"
     elif column.default is not None:
         yield f"{alter} DROP DEFAULT"
+
+
+def _required(connection: Connection, place: Place, one: Column, other: Column) -> Iterator[str]:
+    """Yield the statement that makes a column NOT NULL for an identity, or lets it be NULL after one.
+
+    Alembic leaves alone whether a column may be NULL that is or was an identity.
+    """
+    if one.required != other.required and (one.identity or other.identity):
+        alter = f"ALTER TABLE {place.table} ALTER COLUMN {quoted(connection, None, place.name)}"
+        yield f"{alter} {'SET' if other.required else 'DROP'} NOT NULL"
 
 
 def _entered(connection: Connection, place: Place, column: Column, *, made: bool = False) -> Iterator[str]:
