@@ -1,10 +1,9 @@
 """Foreign keys, and what is unique for them."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from alembic.operations import ops
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from migrate.autogenerate.operations import Remark
 from migrate.autogenerate.review import Review
@@ -47,14 +46,14 @@ def dropped(review: Review) -> set[str]:
     }
 
 
-def served(op: ops.DropIndexOp | ops.DropConstraintOp, review: Review) -> Sequence[Row[Any]]:
+def served(op: ops.DropIndexOp | ops.DropConstraintOp, review: Review) -> list[tuple[str, bool, str]]:
     """Return the foreign keys that use an index or a unique constraint."""
     name = getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
     names = {
         "index": quoted(review.connection, op.schema, str(name)),
         "dropped": [quoted(review.connection, *key) for key in review.dropped],
     }
-    return review.connection.execute(SERVED, names).all()
+    return [(key, gone, what) for key, gone, what in review.connection.execute(SERVED, names)]
 
 
 def remarks(op: ops.MigrateOperation, review: Review) -> Iterator[Remark]:
