@@ -452,6 +452,23 @@ def test_a_column_that_may_be_null_becomes_an_identity_and_again_one_that_may_be
         backend.there_and_back()
 
 
+def test_a_key_that_is_not_serial_in_the_models_is_none_in_the_database(backend: Backend) -> None:
+    def say(models: MetaData) -> None:
+        Table("a", models, Column("id", Integer, Sequence("numbers"), primary_key=True))
+        Table("b", models, Column("id", Integer, primary_key=True, default=lambda: 7))
+        Table("words", models, Column("id", Text, primary_key=True, default="x"))
+        Table("c", models, Column("id", ForeignKey("d.id"), primary_key=True))
+        Table("d", models, Column("id", Integer, ForeignKey("c.id"), primary_key=True))
+        Table("e", models, Column("id", Integer, Sequence("e_id_seq", optional=True), primary_key=True))
+
+    backend.say(say)
+    assert "sa.Column('id', sa.Text(), nullable" in backend.there_and_back()
+    assert backend.database.column("SELECT relname FROM pg_class WHERE relkind = 'S' ORDER BY 1") == [
+        "e_id_seq",
+        "numbers",
+    ]
+
+
 def test_a_default_of_a_type_without_equality_is_compared(backend: Backend) -> None:
     def say(name: str) -> Say:
         return table(

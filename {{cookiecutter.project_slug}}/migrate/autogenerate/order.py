@@ -1,11 +1,15 @@
 """The order of a revision's changes: each finds the objects that it needs, up and down."""
 
+from copy import copy
+from typing import Any
+
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, text
+from sqlalchemy import CheckConstraint, Column, Constraint, Dialect, ForeignKeyConstraint, Integer, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from migrate.alembic_internals import is_of_type, made, untyped
 from migrate.autogenerate.definitions import excluded
+from migrate.autogenerate.enums import native
 from migrate.autogenerate.keys import waits
 from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.review import Review, table_of
@@ -94,7 +98,33 @@ def cut(changes: Operations, review: Review) -> Operations:
                     change.columns = [each for each in change.columns if each is not item]
                     key.kw.pop("use_alter", None)
                     later.append(key)
+        change.columns = [
+            unnumbered(each) if isinstance(each, Column) and taken_for_serial(each, change, dialect) else each
+            for each in change.columns
+        ]
     return [*changes, *later]
+
+
+def taken_for_serial(column: Column[Any], change: ops.CreateTableOp, dialect: Dialect) -> bool:
+    """Return whether SQLAlchemy would make a new table's column serial that is none in the models.
+
+    It has a default there, which a revision has not, or a foreign key, which is added later.
+    """
+    if list(column.table.primary_key) != [column] or column.server_default is not None:
+        return False
+    if not isinstance(native(column.type, dialect), Integer):
+        return False
+    if column.default is not None:
+        return not getattr(column.default, "optional", False)
+    keys = (each for each in change.columns if isinstance(each, ForeignKeyConstraint))
+    return bool(column.foreign_keys) and not any(column.key in key.column_keys for key in keys)
+
+
+def unnumbered(column: Column[Any]) -> Column[Any]:
+    """Return a column that SQLAlchemy does not make serial."""
+    other = copy(column)
+    other.autoincrement = False
+    return other
 
 
 def cycles(review: Review) -> Operations:

@@ -212,8 +212,8 @@ def extensions(table: Table, connection: Connection) -> Iterator[str]:
 
 
 def sequences(column: Column[object]) -> Iterator[Sequence]:
-    """Yield the sequences that give a column its values."""
-    if isinstance(column.default, Sequence):
+    """Yield the sequences that give a column its values; PostgreSQL does without an optional one."""
+    if isinstance(column.default, Sequence) and not column.default.optional:
         yield column.default
     if isinstance(column.server_default, DefaultClause) and isinstance(column.server_default.arg, next_value):
         yield column.server_default.arg.sequence
