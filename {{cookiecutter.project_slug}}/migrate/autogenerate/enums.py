@@ -37,7 +37,32 @@ USED = text("""
     FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
     JOIN pg_depend ON refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray)
     WHERE typtype = 'e' AND objid <> typarray
-        AND classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
+        AND (classid NOT IN ('pg_class'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass)
+            OR classid = 'pg_constraint'::regclass
+                AND EXISTS (SELECT FROM pg_constraint WHERE oid = objid AND contypid <> 0))
+""")
+
+# The defaults, constraints and indexes that use an enum, though none of their columns is of it.
+CASTS = text("""
+    SELECT nullif(type_schema.nspname, current_schema()), typname,
+        nullif(table_schema.nspname, current_schema()), pg_class.relname, used.name
+    FROM pg_type
+    JOIN pg_namespace AS type_schema ON type_schema.oid = typnamespace
+    JOIN pg_depend AS d ON refclassid = 'pg_type'::regclass AND refobjid IN (pg_type.oid, typarray)
+    JOIN (
+        SELECT 'pg_attrdef'::regclass, pg_attrdef.oid, adrelid, attname
+        FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+        UNION ALL SELECT 'pg_constraint'::regclass, oid, conrelid, conname FROM pg_constraint
+        UNION ALL SELECT 'pg_class'::regclass, indexrelid, indrelid, relname
+        FROM pg_index JOIN pg_class ON oid = indexrelid
+    ) AS used (kind, id, relid, name) ON kind = d.classid AND id = d.objid
+    JOIN pg_class ON pg_class.oid = relid
+    JOIN pg_namespace AS table_schema ON table_schema.oid = relnamespace
+    WHERE typtype = 'e' AND NOT relispartition AND NOT EXISTS (
+        SELECT FROM pg_depend AS own JOIN pg_attribute ON attrelid = own.refobjid AND attnum = own.refobjsubid
+        WHERE own.classid = d.classid AND own.objid = d.objid AND own.refclassid = 'pg_class'::regclass
+            AND atttypid IN (pg_type.oid, typarray)
+    )
 """)
 
 # Columns of the type itself, or of an array of it. Those of a partition go with those of its parent.
@@ -168,8 +193,9 @@ def changed(name: str, present: list[str], wanted: list[str]) -> Refused:
 
 
 def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
-    """Return the enum types of the columns that the changes do not touch."""
+    """Return the enum types of what the changes do not touch."""
     tables, columns = set(), set()
+    others: set[tuple[Any, ...]] = set()
     for op in flat(changes):
         if isinstance(op, ops.DropTableOp):
             tables.add((op.schema, op.table_name))
@@ -177,11 +203,23 @@ def in_use(connection: Connection, changes: ops.UpgradeOps) -> set[Key]:
             isinstance(op, ops.AlterColumnOp) and op.modify_type is not None
         ):
             columns.add((op.schema, op.table_name, op.column_name))
-    return {
+        elif isinstance(op, ops.AlterColumnOp) and op.modify_server_default is not False:
+            others.add((op.schema, op.table_name, op.column_name))
+        elif isinstance(op, ops.DropConstraintOp):
+            others.add((op.schema, op.table_name, op.constraint_name))
+        elif isinstance(op, ops.DropIndexOp):
+            others.add((op.schema, op.table_name, op.index_name))
+    in_columns = {
         (schema, name)
         for schema, name, *column in connection.execute(COLUMNS)
         if tuple(column) not in columns and tuple(column[:2]) not in tables
-    } | {(schema, name) for schema, name in connection.execute(USED)}
+    }
+    in_casts = {
+        (schema, name)
+        for schema, name, *used in connection.execute(CASTS)
+        if tuple(used) not in others | columns and tuple(used[:2]) not in tables
+    }
+    return in_columns | in_casts | {(schema, name) for schema, name in connection.execute(USED)}
 
 
 def flat(operation: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
