@@ -1285,6 +1285,9 @@ Table("twice", Base.metadata, Column("n", Integer))
         (r"raise ValueError('\n  wrong\n')", "line 1: ValueError: wrong"),
         ("import sys\nsys.exit(0)\n", "line 2: SystemExit: 0"),
         ("x = (\n", r"line 1: SyntaxError: '\(' was never closed"),
+        ("x = 1\0\n", "line 1: .*null bytes"),
+        ("\ufeffx = 1\n".encode("utf-16-le"), "line 1: .*null bytes"),
+        ("x = 'é'\n".encode("latin-1"), "line 1: SyntaxError: .*0xe9"),
         (
             TWICE,
             "line 4: InvalidRequestError: Table 'twice' is already defined",
@@ -1292,10 +1295,10 @@ Table("twice", Base.metadata, Column("n", Integer))
     ],
 )
 def test_models_that_cannot_be_imported_are_said_in_a_line(
-    source: str, says: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    source: str | bytes, says: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = ROOT / "models" / "broken.py"
-    path.write_text(source)
+    path.write_bytes(source if isinstance(source, bytes) else source.encode())
     try:
         monkeypatch.setattr(sound, "MODELS", "models.broken")
         backend.say()

@@ -53,11 +53,23 @@ def load() -> None:
         path, line = (frames[-1].filename, frames[-1].lineno) if frames else ("models", 0)
         if isinstance(error, SyntaxError) and error.filename:
             path, line = error.filename, error.lineno
+        elif isinstance(error, SyntaxError | ValueError) and (unread := unreadable()):
+            path, line = unread, 1
         place = Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path
         said = next(iter(str(error).strip().splitlines()), "")
         raise CommandError(
             f"the models cannot be imported: {place}, line {line}: {type(error).__name__}: {said}"
         ) from error
+
+
+def unreadable() -> str | None:
+    """Return the file of the models that Python cannot read, as one in UTF-16: the error does not name it."""
+    for path in sorted(Path(ROOT, *MODELS.split(".")).parent.rglob("*.py")):
+        try:
+            compile(path.read_bytes(), path, "exec")
+        except (SyntaxError, ValueError):
+            return str(path)
+    return None
 
 
 def check(tables: Iterable[Table], dialect: Dialect) -> None:
