@@ -24,7 +24,7 @@ from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, sqla_compat
 from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, QueuePool, StaticPool, create_engine, text
 
@@ -730,9 +730,12 @@ PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_downgrade_revs": (ScriptDirectory, 2),
     "_rev_path": (ScriptDirectory, 4),
     "_generate_create_date": (ScriptDirectory, 0),
+    "_list_py_dir": (Script, 1),
+    "_from_path": (Script, 1),
     # No functions: the next test looks at them.
     "_in_external_transaction": (MigrationContext, None),
     "_migrations_fn": (MigrationContext, None),
+    "_version_locations": (ScriptDirectory, None),  # a test of a broken chain looks at this one
     "_sequences": (MetaData, None),  # a test of autogenerate looks at this one
 }
 NEEDED = f"Alembic {alembic.__version__} has changed what migrate/alembic_internals.py needs: "

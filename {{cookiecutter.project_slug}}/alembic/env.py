@@ -12,6 +12,7 @@ from migrate.errors import clear_errors
 from migrate.run import guard
 from migrate.run.migrations import run_migrations
 from migrate.run.settings import Settings
+from migrate.scripts import read
 from migrate.target import target
 
 config = context.config
@@ -59,6 +60,7 @@ def run_migrations_online() -> None:
 
 
 with clear_errors():
+    read(context.script)
     if context.is_offline_mode():
         run_migrations_offline()
     else:

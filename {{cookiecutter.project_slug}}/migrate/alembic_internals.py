@@ -14,7 +14,9 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionMap
+from alembic.util import CommandError
 from alembic.util.sqla_compat import _get_constraint_final_name, _is_type_bound
 from sqlalchemy import CheckConstraint, Constraint, Dialect, Index, MetaData, Sequence, Table, text
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateView, ExecutableDDLElement
@@ -213,6 +215,29 @@ def replace_plan(migration: MigrationContext, steps: Any = None) -> None:
             yield step
 
     migration._migrations_fn = told
+
+
+def revision_files(scripts: ScriptDirectory) -> list[Path]:
+    """Return the files in the folders of a chain, in the order in which Alembic reads them.
+
+    Raises:
+        CommandError: a folder does not exist.
+    """
+    for folder in scripts._version_locations:
+        if not folder.is_dir():
+            raise CommandError(f"{folder} does not exist: make it, or correct version_locations")
+    files = (path for folder in scripts._version_locations for path in Script._list_py_dir(scripts, folder))
+    return list(dict.fromkeys(path.resolve() for path in files))
+
+
+def read_file(scripts: ScriptDirectory, path: Path) -> Script | None:
+    """Run the file of a revision; return None if its name is not that of a revision."""
+    return Script._from_path(scripts, path)
+
+
+def replace_revisions(scripts: ScriptDirectory, revisions: Iterable[Script]) -> None:
+    """Make these the revisions of a chain, so that Alembic does not run their files once more."""
+    scripts.revision_map = RevisionMap(lambda: iter(revisions))
 
 
 def upgrade_steps(scripts: ScriptDirectory, target: str, heads: Iterable[str]) -> list[RevisionStep]:

@@ -13,6 +13,7 @@ from alembic.script import Script, ScriptDirectory
 
 from database import ROOT
 from migrate.run.guard import in_autocommit
+from migrate.scripts import scripts_of
 
 FIELDS = ("Scenario", "Instead of", "Locks", "Rollback", "Deploy", "Needs", "Adapt")
 # A revision without a naive way has no `Instead of:`. A revision that is not made for copying has no
@@ -68,7 +69,7 @@ class Revision:
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
         """The functions of the file, as syntax."""
-        tree = ast.parse(self.path.read_text(encoding="utf-8"))
+        tree = ast.parse(self.path.read_bytes())
         return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
     def autocommit(self, direction: str) -> bool:
@@ -99,7 +100,7 @@ class Revision:
     @property
     def _refuses_to_go_back(self) -> bool:
         downgrade = self.functions.get("downgrade")
-        return downgrade is not None and isinstance(downgrade.body[-1], ast.Raise)
+        return downgrade is None or isinstance(downgrade.body[-1], ast.Raise)
 
     @property
     def lossless(self) -> bool:
@@ -151,5 +152,5 @@ def project_config() -> Config:
 
 def revisions(scripts: ScriptDirectory | None = None) -> list[Revision]:
     """Return the revisions of a chain, by default the project's, parents before children."""
-    scripts = scripts or ScriptDirectory.from_config(project_config())
+    scripts = scripts or scripts_of(project_config())
     return [Revision(script) for script in reversed(list(scripts.walk_revisions()))]

@@ -21,6 +21,7 @@ from migrate.alembic_internals import revision_path
 from migrate.chain import Revision, revisions, with_ancestors
 from migrate.git import git
 from migrate.run.connection import connect
+from migrate.scripts import scripts_of
 from migrate.target import migration_engine
 
 # git's names of the upstream branch: the first of these that exists.
@@ -60,7 +61,7 @@ def rebase(config: Config, own: str = "", *, confirm: Callable[[str], bool]) -> 
             may have run a revision that would move. Nothing has changed.
         OSError: a file cannot be written. Nothing has changed.
     """
-    scripts = ScriptDirectory.from_config(config)
+    scripts = scripts_of(config)
     chain = {revision.id: revision for revision in revisions(scripts)}
     moved, onto = _choose(scripts, chain, own)
     _refuse_what_was_run(moved, chain)

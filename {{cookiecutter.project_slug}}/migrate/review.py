@@ -29,6 +29,7 @@ from migrate.ledger.measure import Entry, MeasureError, Run, measure_one
 from migrate.ledger.policy import Policy, findings
 from migrate.ledger.record import did
 from migrate.run.failures import first_cause, one_line, sqlstate
+from migrate.scripts import read, scripts_of
 
 TABLE = Path(__file__).with_suffix(".toml")
 PYPROJECT = ROOT / "pyproject.toml"
@@ -139,7 +140,7 @@ def review(target: str, config: Config | None = None) -> Review:
             faults, measured = [failed(error)], None
         else:
             faults, measured = judged(entry, unfinished), words.sentence(did(entry.upgrade))
-        here = {each.slug: each.path for each in revisions(ScriptDirectory.from_config(config))}
+        here = {each.slug: each.path for each in revisions(scripts_of(config))}
     path = Path(target) if target.endswith(".py") else revision.path
     return Review(
         revision.id,
@@ -240,7 +241,7 @@ def _placed(target: str, config: Config) -> Iterator[tuple[ScriptDirectory, Revi
 
     The latter takes the place of the one of its id, else it comes after the one that it names.
     """
-    scripts = ScriptDirectory.from_config(config)
+    scripts = scripts_of(config)
     path = Path(target)
     if not target.endswith(".py"):
         script = scripts.get_revision(target or "head")
@@ -261,7 +262,7 @@ def _placed(target: str, config: Config) -> Iterator[tuple[ScriptDirectory, Revi
             if each.id != match[1]:
                 shutil.copy(each.path, folder)
         shutil.copy(path, folder)
-        around = ScriptDirectory(scripts.dir, version_locations=[folder])
+        around = read(ScriptDirectory(scripts.dir, version_locations=[folder]))
         yield around, Revision(around.get_revision(match[1]))
 
 

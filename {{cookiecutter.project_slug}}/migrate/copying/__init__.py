@@ -19,6 +19,7 @@ from migrate.copying import adapt, needs, source
 from migrate.copying.answers import Ask, renaming
 from migrate.copying.renaming import ID, Renaming
 from migrate.run.connection import connect
+from migrate.scripts import scripts_of
 from migrate.target import migration_engine
 
 
@@ -80,7 +81,7 @@ def copy(
     chosen = replace(chosen, slugs=slugs | {step.slug: chosen.slug(step.slug) for step in steps})
     with _inside(options.to):
         config = _config(options.to)
-        scripts = ScriptDirectory.from_config(config)
+        scripts = scripts_of(config)
         environment = Path(scripts.dir, "env.py").read_text(encoding="utf-8")
         _refuse_taken(scripts, [chosen.slugs[step.slug] for step in steps])
         lines = [step.fields.get("Needs", "") for step in steps]

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from database import ROOT
 from migrate.chain import Revision, project_config, revisions
@@ -24,6 +23,7 @@ from migrate.ledger.predict import ROWS, predict
 from migrate.ledger.record import LedgerError, Record
 from migrate.ledger.report import as_json, predictions, predictions_as_json, show_progress, timings
 from migrate.ledger.snapshot import Snapshot
+from migrate.scripts import scripts_of
 
 __all__ = [
     "ROWS", "LedgerError", "Snapshot", "as_json", "measure", "predict", "predictions", "predictions_as_json",
@@ -105,7 +105,7 @@ def update(
 
 
 def _chain(config: Config | None) -> list[Revision]:
-    return revisions(ScriptDirectory.from_config(config or project_config()))
+    return revisions(scripts_of(config or project_config()))
 
 
 def _stale_record(path: Path, chain: Sequence[Revision], old: Record, new: Record) -> Iterator[str]:

@@ -52,6 +52,7 @@ from migrate.run.connection import connect
 from migrate.run.failures import first_cause, one_line
 from migrate.run.settings import Settings
 from migrate.sample import fill
+from migrate.scripts import scripts_of
 from migrate.target import scratch_server
 from postgres.scratch import scratch_database
 
@@ -309,7 +310,7 @@ def measure(
         MeasureError: a revision failed, or the server has too few connections.
         CommandError: there is no revision `start`, or no server.
     """
-    scripts = ScriptDirectory.from_config(config or project_config())
+    scripts = scripts_of(config or project_config())
     chain = revisions(scripts)
     first = 0
     if start is not None:

@@ -31,6 +31,7 @@ from migrate.ledger.snapshot import Snapshot, SnapshotError, Table, keys
 from migrate.run.connection import connect
 from migrate.sample import Described, fill
 from migrate.sample.described import read
+from migrate.scripts import scripts_of
 from migrate.target import scratch_server
 from postgres import client
 from postgres.scratch import scratch_database
@@ -144,7 +145,7 @@ def predict(
         MeasureError: a revision failed.
         CommandError: there is no revision `start`, or no server.
     """
-    scripts = ScriptDirectory.from_config(config or project_config())
+    scripts = scripts_of(config or project_config())
     first = scripts.get_revision(start) if start else None
     applied, pending = _divided(snapshot, scripts, first.revision if first else None)
     server = server or scratch_server()

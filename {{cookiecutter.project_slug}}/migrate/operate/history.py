@@ -18,6 +18,7 @@ from migrate.run import history
 from migrate.run.connection import connect
 from migrate.run.failures import one_line
 from migrate.run.history import Entry
+from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 
 
@@ -83,4 +84,4 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def _open(path: Path) -> tuple[Engine, ScriptDirectory]:
     config = read_config(path)
-    return make_engine(allowed_url(config), poolclass=NullPool), ScriptDirectory.from_config(config)
+    return make_engine(allowed_url(config), poolclass=NullPool), scripts_of(config)

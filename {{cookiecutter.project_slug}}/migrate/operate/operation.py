@@ -18,7 +18,6 @@ from typing import ClassVar
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,6 +34,7 @@ from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.unknown import refuse_unknown
+from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 from postgres.errors import PostgresError
 
@@ -110,7 +110,7 @@ class Operation(ABC):
         self.url = allowed_url(self.config)
         self.engine = make_engine(self.url, poolclass=NullPool)
         self.config.attributes["connection"] = self.engine
-        self.scripts = ScriptDirectory.from_config(self.config)
+        self.scripts = scripts_of(self.config)
         self.database = str(self.url.database)
         self.where = f"{self.database} on {self.url.host or 'this machine'}"
         self.folder = options.folder or Path(self.section.get("backup_dir") or ROOT / "backups")

@@ -17,6 +17,7 @@ from migrate.operate.operation import at, counted, development_config, python, q
 from migrate.run import history
 from migrate.run.connection import address, connect
 from migrate.run.history import Entry, applied_revisions
+from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 
 load()  # the models; if they cannot be imported, one line says why
@@ -84,7 +85,7 @@ def show(config: Path, *, as_json: bool) -> int:
 def find(path: Path) -> Status:
     """Return where the database is. It raises the errors of `show`."""
     config = read_config(path)
-    scripts = ScriptDirectory.from_config(config)
+    scripts = scripts_of(config)
     engine = make_engine(allowed_url(config), poolclass=NullPool)
     with quiet(), connect(engine) as connection:
         heads = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))

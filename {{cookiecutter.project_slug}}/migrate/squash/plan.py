@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from migrate.alembic_internals import revision_path
 from migrate.chain import Revision, with_ancestors
+from migrate.scripts import scripts_of
 from migrate.squash.errors import SquashError
 from migrate.squash.write import paragraph
 
@@ -94,7 +94,7 @@ def make_plan(config: Config, to: str = "head") -> Plan:
     """
     if not to:
         raise SquashError("--to is empty: name a revision (alembic history lists them)")
-    scripts = ScriptDirectory.from_config(config)
+    scripts = scripts_of(config)
     heads = scripts.get_heads()
     if not heads:
         raise SquashError("there is no revision yet: nothing to squash")
