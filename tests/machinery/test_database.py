@@ -193,6 +193,16 @@ def test_a_scratch_database_is_free_of_the_roles_limits(empty: Database) -> None
         empty.execute(f'DROP ROLE "{role}"')
 
 
+def test_a_schema_is_the_same_text_in_a_database_of_other_styles(empty: Database) -> None:
+    empty.execute(
+        r"CREATE TABLE gone (b bytea DEFAULT '\x01ff', m money DEFAULT '5'::money, CHECK (m > '1'))"
+    )
+    before = empty.schema()
+    for style in ("bytea_output = escape", "lc_monetary = 'C.UTF-8'", "quote_all_identifiers = on"):
+        empty.execute(f'ALTER DATABASE "{empty.url.database}" SET {style}')
+    assert empty.schema() == before
+
+
 def test_moments_come_back_in_utc(head: Database) -> None:
     head.execute(f"ALTER DATABASE \"{head.url.database}\" SET timezone = 'Asia/Tokyo'")
     assert head.value("SELECT timestamptz '2025-01-06 09:00+09'").isoformat() == "2025-01-06T00:00:00+00:00"
