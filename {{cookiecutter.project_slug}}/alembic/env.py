@@ -1,7 +1,6 @@
 """How Alembic connects to the database, and what it compares. The rest is in migrate/."""
 
 import logging
-from logging.config import fileConfig
 from typing import Any
 
 from alembic import context
@@ -9,17 +8,18 @@ from alembic import context
 from database import Base, environments
 from migrate.autogenerate import PLUGINS, Scope, load, render_item, write
 from migrate.errors import clear_errors
+from migrate.ini import checked, set_up_logging
 from migrate.run import guard
 from migrate.run.migrations import run_migrations
 from migrate.run.settings import Settings
 from migrate.scripts import read
 from migrate.target import target
 
-config = context.config
+config = checked(context.config)
 
 # The command line gives options, and has no logging yet. Another program sets up its own logging.
 if config.config_file_name is not None and config.cmd_opts is not None and not logging.root.handlers:
-    fileConfig(config.config_file_name, disable_existing_loggers=False)
+    set_up_logging(config)
 
 load()  # puts every table of the models on Base.metadata
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
 
 from database import ROOT
+from migrate.ini import checked
 from migrate.run.guard import in_autocommit
 from migrate.scripts import scripts_of
 
@@ -146,8 +148,15 @@ def with_ancestors(revision: Revision, chain: Mapping[str, Revision]) -> set[str
 
 
 def project_config() -> Config:
-    """Return the configuration of `alembic.ini`."""
-    return Config(ROOT / "alembic.ini")
+    """Return the configuration of `alembic.ini`.
+
+    Raises:
+        CommandError: it is not there, or cannot be read.
+    """
+    path = ROOT / "alembic.ini"
+    if not path.is_file():
+        raise CommandError(f"{path} is not there: git checkout -- alembic.ini brings it back")
+    return checked(Config(path))
 
 
 def revisions(scripts: ScriptDirectory | None = None) -> list[Revision]:

@@ -7,7 +7,6 @@ For such an error `migrate` raises Alembic's `CommandError`, or a subclass of it
 import os
 import sys
 from collections.abc import Iterator
-from configparser import InterpolationError
 from contextlib import contextmanager
 
 from alembic.script.revision import RevisionError
@@ -36,11 +35,6 @@ def clear_errors() -> Iterator[None]:
         # Python would flush once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(READER_IS_GONE)
-    except InterpolationError as error:
-        raise CommandError(
-            "a % of the ini file is written %%; where it is in the path of its folder, Alembic "
-            "cannot read the file: rename the folder"
-        ) from error
     except PostgresError as error:
         raise CommandError(str(error)) from error
     except DBAPIError as error:

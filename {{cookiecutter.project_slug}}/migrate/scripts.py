@@ -19,7 +19,11 @@ _already: WeakSet[ScriptDirectory] = WeakSet()
 
 def scripts_of(config: Config) -> ScriptDirectory:
     """Return the chain of a configuration. It raises the errors of `read`."""
-    return read(ScriptDirectory.from_config(config))
+    try:
+        scripts = ScriptDirectory.from_config(config)
+    except (CommandError, ValueError) as error:
+        raise CommandError(f"{config.config_file_name}: [{config.config_ini_section}] {error}") from error
+    return read(scripts)
 
 
 def read(scripts: ScriptDirectory) -> ScriptDirectory:

@@ -5,13 +5,13 @@ import os
 import sys
 import time
 from io import TextIOWrapper
-from logging.config import fileConfig
 from pathlib import Path
 
 from alembic.config import Config
 from alembic.util import CommandError
 
 from database import ROOT
+from migrate.ini import set_up_logging
 
 
 class UTC(logging.Formatter):
@@ -68,10 +68,9 @@ def configure(config: Config, path: Path) -> None:
     """Log as the ini file says, and also to a file.
 
     Raises:
-        CommandError: a file cannot be written.
+        CommandError: a file cannot be written, or the ini file does not say how to log.
     """
-    assert config.config_file_name is not None
-    fileConfig(config.config_file_name, disable_existing_loggers=False)
+    set_up_logging(config)
     handler = File(path, fixed=True)
     handler.setFormatter(UTC("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger().addHandler(handler)

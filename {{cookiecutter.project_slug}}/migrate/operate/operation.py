@@ -9,7 +9,6 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from configparser import Error as ConfigParserError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from database import ROOT, environments, make_engine
 from migrate import ledger
 from migrate.alembic_internals import downgrade_steps, upgrade_steps
 from migrate.chain import Revision
+from migrate.ini import checked
 from migrate.operate import hooks
 from migrate.operate import log as logs
 from migrate.run.connection import address, connect
@@ -331,12 +331,7 @@ def read_config(path: Path) -> Config:
     """
     if not path.is_file():
         raise CommandError(f"{path} is not there: --config names an ini file such as production.ini")
-    config = Config(path, stdout=io.StringIO())
-    try:
-        config.file_config.sections()
-    except (ConfigParserError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    return config
+    return checked(Config(path, stdout=io.StringIO()))
 
 
 def default_config() -> Path:

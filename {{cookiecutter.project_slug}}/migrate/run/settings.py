@@ -49,15 +49,18 @@ class Settings:
             environments: mappings with `MIGRATE_LOCK_TIMEOUT` and so on, such as `os.environ`.
 
         Raises:
-            CommandError: a value does not fit its setting, or `-x` names an unknown setting.
+            CommandError: a value does not fit its setting, or `-x` or the ini file names an unknown setting.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
         if unknown := set(arguments) - set(kinds):
             raise CommandError(f"-x {min(unknown)}: no such setting; there are {', '.join(kinds)}")
+        section = config.get_section("migrate", {})
+        if unknown := set(section) - set(kinds) - set(config.file_config.defaults()):
+            raise CommandError(f"[migrate] {min(unknown)}: no such setting; there are {', '.join(kinds)}")
         sources: list[Source] = [
             (arguments, lambda name: name),
             *((environment, lambda name: f"MIGRATE_{name.upper()}") for environment in environments),
-            (config.get_section("migrate", {}), lambda name: name),
+            (section, lambda name: name),
         ]
         values: dict[str, Any] = {}
         for name, kind in kinds.items():

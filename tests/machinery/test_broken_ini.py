@@ -1,0 +1,70 @@
+"""A broken ini file is named in one line, with the setting, by `alembic` and by `python -m migrate`."""
+
+from pathlib import Path
+
+import pytest
+from alembic.util import CommandError
+
+from migrate.operate.operation import read_config
+from migrate.scripts import scripts_of
+from tests.machinery.support import Chain, Database, process
+
+AFTER_ENV = {
+    "percent": (
+        "exclude_tables =\n",
+        "exclude_tables = a%b\n",
+        "[alembic] exclude_tables: a % of the ini file",
+    ),
+    "unknown name": ("pause = 500ms", "pause = %(long)s", "[migrate] pause: a % of the ini file"),
+    "unknown setting": ("lock_timeout = 2s", "lock_timout = 2s", "[migrate] lock_timout: no such setting"),
+    "formatter": (
+        "keys = generic",
+        "keys = generics",
+        "logging cannot be set up (KeyError: 'formatter_generics')",
+    ),
+    "level": ("level = INFO", "level = LOUD", "logging cannot be set up (ValueError: Unknown level: 'LOUD')"),
+}
+BEFORE_ENV = {
+    "twice": (
+        "exclude_tables =\n",
+        "exclude_tables =\nexclude_tables =\n",
+        "cannot be read: .* already exists",
+    ),
+    "no section": ("[alembic]", "garbage\n[alembic]", "alembic.ini cannot be read: File contains no section"),
+    "number": (
+        "truncate_slug_length = 60",
+        "truncate_slug_length = many",
+        r"alembic.ini: \[alembic\] .*'many'",
+    ),
+    "separator": (
+        "path_separator = os",
+        "path_separator = x",
+        r"alembic.ini: \[alembic\] 'x' is not a valid",
+    ),
+    "other section": ("[alembic]", "[other]", r"alembic.ini: \[alembic\] No 'script_location' key"),
+}
+
+
+def broken(ini: Path, old: str, new: str) -> Path:
+    text = ini.read_text()
+    assert old in text
+    ini.write_text(text.replace(old, new))
+    return ini
+
+
+@pytest.mark.parametrize(("old", "new", "says"), AFTER_ENV.values(), ids=AFTER_ENV)
+def test_alembic_names_the_setting(old: str, new: str, says: str, chain: Chain, empty: Database) -> None:
+    ini = broken(chain("SELECT 1"), old, new)
+    done = process("alembic", "-c", str(ini), "upgrade", "head", url=empty.url)
+    assert done.returncode
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert empty.tables() == []
+
+
+@pytest.mark.parametrize(("old", "new", "says"), BEFORE_ENV.values(), ids=BEFORE_ENV)
+def test_the_commands_name_the_file(old: str, new: str, says: str, chain: Chain) -> None:
+    ini = broken(chain("SELECT 1"), old, new)
+    with pytest.raises(CommandError, match=says) as caught:
+        scripts_of(read_config(ini))
+    assert "\n" not in str(caught.value)
