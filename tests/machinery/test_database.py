@@ -12,6 +12,7 @@ from sqlalchemy import NullPool, text
 
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
+from postgres import pyproject
 from postgres.errors import EmbeddedServerError, SettingsError
 from postgres.scratch import scratch_database
 from tests.machinery.support import Database
@@ -201,6 +202,22 @@ def test_a_schema_is_the_same_text_in_a_database_of_other_styles(empty: Database
     for style in ("bytea_output = escape", "lc_monetary = 'C.UTF-8'", "quote_all_identifiers = on"):
         empty.execute(f'ALTER DATABASE "{empty.url.database}" SET {style}')
     assert empty.schema() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[tool.migrate\n", r"pyproject.toml cannot be read: .*line 1"),
+        ("[tool]\nmigrate = 'x'\n", r"pyproject.toml: migrate is no table: write \[tool.migrate.ledger\]"),
+        ("[[tool.migrate.ledger]]\n", r"pyproject.toml: ledger is no table: write \[tool.migrate.ledger\]"),
+        ("# \xe9", "pyproject.toml cannot be read: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_broken_pyproject_is_named(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(SettingsError, match=says):
+        pyproject.settings(path, "ledger")
 
 
 def test_moments_come_back_in_utc(head: Database) -> None:

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +29,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
+from postgres import pyproject
 from postgres.environment import environments, hidden_from_libpq, without_libpq
-from postgres.errors import EmbeddedServerError
+from postgres.errors import EmbeddedServerError, SettingsError
 from postgres.outside import PREFIX, Folder
 
 if TYPE_CHECKING:
@@ -443,8 +443,10 @@ def _end(folder: Path) -> None:
 
 
 def _database_name() -> str:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(settings["tool"]["migrate"]["database_name"])
+    path = ROOT / "pyproject.toml"
+    if not (name := pyproject.settings(path).get("database_name")):
+        raise SettingsError(f"{path}: [tool.migrate] has no database_name, of the embedded server")
+    return str(name)
 
 
 def _package() -> Path:

@@ -5,7 +5,6 @@ can no longer name has a place in `Deploy:`, and rows that are gone have one in 
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from migrate.ledger.locks import MODES, blocked_by
 from migrate.ledger.losses import dropped
 from migrate.ledger.measure import FEW_ROWS, Entry, Run, Statement
 from migrate.ledger.names import cascaded, gone
+from postgres import pyproject
 
 # What can be forbidden: the first word of an `Allow:` line, and what its second word names.
 KINDS = {
@@ -67,9 +67,9 @@ class Policy:
 
         Raises:
             CommandError: there is an unknown setting or value.
+            SettingsError: the file cannot be read.
         """
-        tables = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        settings = tables.get("tool", {}).get("migrate", {}).get("ledger", {})
+        settings = pyproject.settings(path, "ledger")
         where = f"[tool.migrate.ledger] in {path.name}"
         if unknown := set(settings) - {"forbid", "downgrade"}:
             raise CommandError(f"{where}: no setting {min(unknown)!r}; there are forbid and downgrade")
