@@ -7,7 +7,7 @@ from alembic.util import CommandError
 
 from migrate.operate.operation import read_config
 from migrate.scripts import scripts_of
-from tests.machinery.support import Chain, Database, process
+from tests.machinery.support import Chain, Database, process, program
 
 AFTER_ENV = {
     "percent": (
@@ -60,6 +60,13 @@ def test_alembic_names_the_setting(old: str, new: str, says: str, chain: Chain, 
     assert says in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert empty.tables() == []
+
+
+def test_a_deploy_refuses_a_wrong_setting_before_its_first_step(chain: Chain, empty: Database) -> None:
+    ini = broken(chain("SELECT 1"), "lock_timeout = 2s", "lock_timeout = soon")
+    done = program("migrate", "deploy", "--dry-run", "--config", str(ini), url=empty.url)
+    assert done.returncode == 1
+    assert done.stderr == "error: lock_timeout: 'soon' is not a duration like 500ms, 2s or 5min\n"
 
 
 @pytest.mark.parametrize(("old", "new", "says"), BEFORE_ENV.values(), ids=BEFORE_ENV)

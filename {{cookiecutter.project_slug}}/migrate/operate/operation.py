@@ -107,6 +107,7 @@ class Operation(ABC):
                 f"{options.config}: [deploy] has no setting {min(unknown)}; "
                 f"there are {', '.join(sorted(SETTINGS))}"
             )
+        Settings.load(self.config, {}, *environments())  # a wrong one is refused before the first step
         self.url = allowed_url(self.config)
         self.engine = make_engine(self.url, poolclass=NullPool)
         self.config.attributes["connection"] = self.engine
