@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL
+from sqlalchemy.exc import OperationalError
 
 from database import ROOT
 from migrate.run import connection
@@ -101,6 +102,12 @@ def test_alembic_runs_from_any_folder(empty: Database, tmp_path: Path) -> None:
     )
     assert current.returncode == 0
     assert HEAD in current.stdout
+
+
+def test_a_statement_timeout_is_not_taken_for_a_network_that_does_not_answer(empty: Database) -> None:
+    error = OperationalError("SELECT 1", {}, Exception("canceling statement due to statement timeout"))
+    said = connection.cannot_connect(error, empty.engine)
+    assert "(it is too short to connect: raise it (ALTER ROLE or ALTER DATABASE … SET): DATABASE_URL" in said
 
 
 def test_the_sql_needs_no_database_and_no_url() -> None:

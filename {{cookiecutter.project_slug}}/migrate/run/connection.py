@@ -29,6 +29,7 @@ ADVICE = (
         "connection slots",
         "a run needs two connections, a deploy three: end other sessions, or raise the limit",
     ),
+    ("statement timeout", "it is too short to connect: raise it (ALTER ROLE or ALTER DATABASE … SET)"),
     ("timeout", "check the host and the port, and that no firewall is in between"),
 )
 
