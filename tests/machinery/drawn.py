@@ -274,7 +274,7 @@ class Models:
                 pg.ExcludeConstraint((table.c.id, "="), using="btree", name=f"x {drawn.name}")
             )
 
-    def _columns(self, drawn: DrawnTable) -> Iterator[Column[Any]]:
+    def _key(self, drawn: DrawnTable) -> Iterator[Column[Any]]:
         match drawn.key:
             case "identity":
                 yield Column("id", Integer, Identity(), primary_key=True)
@@ -295,6 +295,9 @@ class Models:
                 yield Column("id", Integer, numbers, server_default=numbers.next_value(), primary_key=True)
             case _:
                 yield Column("id", Integer, primary_key=True, autoincrement=False)
+
+    def _columns(self, drawn: DrawnTable) -> Iterator[Column[Any]]:
+        yield from self._key(drawn)
         for column in drawn.columns:
             kind = KINDS[column.kind]
             more: dict[str, Any] = {"nullable": column.nullable}

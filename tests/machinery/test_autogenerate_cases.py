@@ -616,6 +616,13 @@ class SQLPoint(UserDefinedType[str]):
         return "point"
 
 
+class Unknown(SQLPoint):
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "unknown_type"
+
+
 class Shouting(TypeDecorator[str]):
     impl = String(20)
     cache_ok = True
@@ -988,7 +995,7 @@ def test_a_foreign_key_comes_after_what_is_built_for_it_and_goes_before_that(bac
 def test_a_foreign_key_that_stays_when_what_it_uses_goes_is_named(
     options: tuple[dict[str, bool], dict[str, bool]], backend: Backend
 ) -> None:
-    def say(**more: bool) -> list[Say]:
+    def say(**more: Any) -> list[Say]:
         c = table("c", lambda: Column("k", ForeignKey("p.k")))
         return [table("p", lambda: Column("k", Integer, unique=True, **more)), c]
 
@@ -1241,6 +1248,26 @@ FAULTS: dict[str, tuple[Say, str]] = {
         table("t", lambda: Column("n", Integer, Computed("id + 1")), lambda: Index("i", "n")),
         "the index i of t is on n, which is computed when it is read, .* persisted=True$",
     ),
+    "a type with a limit that is too big": (
+        table("t", lambda: Column("n", String(99999999))),
+        "PostgreSQL refuses the column n of t: length for type varchar cannot exceed",
+    ),
+    "a column that is generated from none": (
+        table("t", lambda: Column("n", Integer, Computed("m + 1"))),
+        'PostgreSQL refuses the column n of t: column "m" does not exist',
+    ),
+    "a CHECK with a syntax error": (
+        table("t", lambda: CheckConstraint("id >", name="c")),
+        "PostgreSQL refuses the CheckConstraint ck_t_c of t: syntax error",
+    ),
+    "an exclusion constraint with an expression that has no brackets": (
+        table("t", lambda: ExcludeConstraint((text("id + 1"), "="), name="x", using="btree")),
+        "PostgreSQL refuses the ExcludeConstraint x of t: syntax error",
+    ),
+    "a foreign key between types that cannot be linked": (
+        table("t", lambda: Column("n", Text, ForeignKey("t.id"))),
+        "PostgreSQL refuses the foreign key on n to t.id of t: foreign key constraint",
+    ),
     "a bound value": (
         table("t", lambda: Column("a", Text), lambda: CheckConstraint("a <> ':name'", name="c")),
         r"the constraint ck_t_c of t has :name in its text, .*: write \\:name",
@@ -1257,6 +1284,34 @@ def test_a_fault_of_the_models_is_said_in_a_line(fault: str, backend: Backend) -
             ask()
         assert "\n" not in str(error.value)
     assert backend.files == []
+
+
+def test_what_postgresql_may_refuse_is_said_in_a_remark(backend: Backend) -> None:
+    backend.say(table("t"))
+    backend.there_and_back()
+    function = lambda: CheckConstraint("f(id)", name="c")  # noqa: E731
+    index = lambda: Index("i", text("random()"))  # noqa: E731
+    backend.say(table("t", function, index), table("u", lambda: Column("n", Unknown())))
+    written = " ".join(backend.revise().split())
+    for refused in (
+        "CheckConstraint ck_t_c of t: function f(integer) does not exist",
+        "Index i of t: functions in index expression must be marked IMMUTABLE",
+        'column n of u: type "unknown_type" does not exist',
+    ):
+        assert f"REVIEW: fails as it stands: PostgreSQL refuses the {refused}" in written
+
+
+def test_what_a_revision_creates_is_not_refused(backend: Backend) -> None:
+    def t(*labels: str, **options: Any) -> Say:
+        return table(
+            "t", lambda: Column("e", Enum(*labels, name="e"), **options), lambda: Column("c", CITEXT())
+        )
+
+    for models in (t("a"), t("a", "b", server_default="b")):
+        backend.say(models)
+        assert "refuses" not in backend.revise(f"change{len(backend.files)}")
+        command.upgrade(backend.config, "head")
+        command.check(backend.config)
 
 
 def test_a_fault_of_the_models_names_its_file(backend: Backend) -> None:

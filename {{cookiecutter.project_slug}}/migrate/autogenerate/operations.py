@@ -91,6 +91,12 @@ class Remark(ops.MigrateOperation):
     text: str
     instead: str = ""
 
+    def reverse(self) -> "Remark":
+        return self
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        return ("remark", self.text)
+
 
 class Nothing(ops.MigrateOperation):
     """The body of a function that does nothing."""

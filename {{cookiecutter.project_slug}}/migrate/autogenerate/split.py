@@ -99,6 +99,8 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
     drops: list[Part] = []
     uniques: list[Part] = []
     builds: list[Part] = []
+    doubts: Operations = [change for change in changes if isinstance(change, Remark)]
+    changes = [change for change in changes if change not in doubts]
     added = [change for change in changes if isinstance(change, AddedLabel)]
     if added:
         labels.add([AutocommitBlock(list(added))], [added[0].reverse()])
@@ -137,8 +139,10 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
         linked(key, *((link, validate_link) if builds else (rest, validate)), review)
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
-    parts = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link
-    return [part for part in parts if part.steps]
+    every = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link
+    parts = [part for part in every if part.steps]
+    parts[0].steps.insert(0, (doubts, []))
+    return parts
 
 
 def linked(key: ops.CreateForeignKeyOp, link: Part, validate: Part, review: Review) -> None:

@@ -10,8 +10,10 @@ from alembic.util import CommandError
 from sqlalchemy import (
     Column,
     Connection,
+    Constraint,
     Dialect,
     ForeignKeyConstraint,
+    Index,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement
 
-from migrate.alembic_internals import made, undoubled
+from migrate.alembic_internals import final_name, made, undoubled
 from migrate.autogenerate.catalogue import Definition, Key, State, state
 
 SCHEMA = "pg_temp"
@@ -192,15 +194,64 @@ def modelled(
     with undone(connection):
         for statement in needed:
             run(connection, statement)
-        create(connection, f"CREATE TEMPORARY TABLE {name} ()")
-        columns = [specification(connection, column) for column in table.columns]
-        if not run(connection, add(name, columns)):
-            for column, specified in zip(table.columns, columns, strict=True):
-                if not run(connection, add(name, [specified])):
-                    run(connection, add(name, [_bare(connection, column)]))
-        for statement in _defined(connection, table):
+        for column in filled(connection, name, table):
+            run(connection, add(name, [_bare(connection, column)]))
+        for _, statement in _defined(connection, table):
             run(connection, statement)
         return state(connection, name), again(connection, name)
+
+
+def refused(connection: Connection, model: Table, needed: Iterable[str]) -> dict[str, DBAPIError]:
+    """Return what the server refuses of a model's table, each with why: columns, constraints, indexes.
+
+    Args:
+        connection: the database.
+        model: the table of the models.
+        needed: statements that first create what the table needs.
+
+    Raises:
+        CommandError: the role may not create temporary tables.
+    """
+    table, name = _temporary(model, connection.dialect), quoted(connection, SCHEMA, model.name)
+    with undone(connection):
+        for statement in needed:
+            run(connection, statement)
+        found = {f"the column {each.name}": why for each, why in filled(connection, name, table).items()}
+        if found:
+            return found
+        for item, statement in _defined(connection, table):
+            if why := refusal(connection, statement):
+                found[f"the {type(item).__name__} {final_name(item, connection.dialect)}"] = why
+        return found
+
+
+def filled(connection: Connection, name: str, table: Table) -> dict[Column[object], DBAPIError]:
+    """Create a temporary table with the columns that the server accepts; return why it refuses the others.
+
+    Raises:
+        CommandError: the role may not create temporary tables.
+    """
+    left = {column: specification(connection, column) for column in table.columns}
+    accepted: list[str] = []
+
+    def refusing(*columns: str) -> DBAPIError | None:
+        return refusal(connection, f"CREATE TEMPORARY TABLE {name} ({', '.join(columns)})")
+
+    if refusing(*left.values()) is None:
+        return {}
+    why: dict[Column[object], DBAPIError] = {}
+    number = -1
+    while number < len(accepted):  # a generated column needs others
+        number = len(accepted)
+        for column, specified in list(left.items()):
+            with undone(connection):
+                error = refusing(*accepted, specified)
+            if error is None:
+                accepted.append(left.pop(column))
+            else:
+                why[column] = error
+    create(connection, f"CREATE TEMPORARY TABLE {name} ({', '.join(accepted)})")
+    return {column: why[column] for column in left}
 
 
 def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeless: set[str]) -> list[str]:
@@ -223,7 +274,8 @@ def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeles
     with undone(connection):
         create(connection, f"CREATE TEMPORARY TABLE {name} ()")
         columns = [add(name, [specification(connection, column)]) for column in table.columns]
-        for statement in [*needed, *columns, *_defined(connection, table)]:
+        defined = (statement for _, statement in _defined(connection, table))
+        for statement in [*needed, *columns, *defined]:
             while complaint := _unknown(refusal(connection, statement)):
                 extension = None if complaint in hopeless else _remedy(connection, statement, complaint)
                 if not extension:
@@ -271,15 +323,19 @@ def _temporary(model: Table, dialect: Dialect) -> Table:
     return table
 
 
-def _defined(connection: Connection, table: Table) -> Iterator[str]:
-    """Yield the statements that make the constraints of a table, but for foreign keys, and its indexes."""
+def _defined(connection: Connection, table: Table) -> Iterator[tuple[Constraint | Index, str]]:
+    """Yield the constraints of a table, but for foreign keys, and its indexes, each with its statement."""
     key = table.primary_key
-    for item in [*([key] if key.columns else []), *table.constraints]:
-        other = not isinstance(item, ForeignKeyConstraint | PrimaryKeyConstraint)
-        if item is key or (other and made(item, connection.dialect)):
-            yield sql(connection, AddConstraint(item, isolate_from_table=False))
+    others = [
+        item
+        for item in table.constraints
+        if not isinstance(item, ForeignKeyConstraint | PrimaryKeyConstraint)
+        and made(item, connection.dialect)
+    ]
+    for item in [*([key] if key.columns else []), *others]:
+        yield item, sql(connection, AddConstraint(item, isolate_from_table=False))
     for index in table.indexes:
-        yield sql(connection, CreateIndex(index))
+        yield index, sql(connection, CreateIndex(index))
 
 
 def add(table: str, columns: list[str]) -> str:
@@ -294,8 +350,12 @@ def specification(connection: Connection, column: Column[object]) -> str:
 
 
 def _bare(connection: Connection, column: Column[object]) -> str:
-    type_ = column.type.compile(undoubled(connection.dialect))
-    return f"{quoted(connection, None, column.name)} {type_}"
+    return f"{quoted(connection, None, column.name)} {type_of(connection, column)}"
+
+
+def type_of(connection: Connection, column: Column[object]) -> str:
+    """Return the type of a column of a model as SQL."""
+    return column.type.compile(undoubled(connection.dialect))
 
 
 def rewrites(connection: Connection, copy: str, statement: str) -> bool | None:
@@ -309,8 +369,17 @@ def rewrites(connection: Connection, copy: str, statement: str) -> bool | None:
 
 def linked(connection: Connection, child: str, parent: str) -> bool:
     """Return whether a column of one type may refer to a column of another."""
+    return unlinked(connection, child, parent) is None
+
+
+def unlinked(
+    connection: Connection, child: str, parent: str, needed: Iterable[str] = ()
+) -> DBAPIError | None:
+    """Return why a column of one type may not refer to a column of another, or None."""
     names = [quoted(connection, SCHEMA, name) for name in ("child", "parent")]
     with undone(connection):
-        return run(connection, f"CREATE TEMPORARY TABLE {names[1]} (n {parent} UNIQUE)") and run(
+        for statement in needed:
+            run(connection, statement)
+        return refusal(connection, f"CREATE TEMPORARY TABLE {names[1]} (n {parent} UNIQUE)") or refusal(
             connection, f"CREATE TEMPORARY TABLE {names[0]} (n {child} REFERENCES {names[1]} (n))"
         )
