@@ -26,7 +26,20 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, sqla_compat
-from sqlalchemy import URL, Connection, Engine, MetaData, NullPool, QueuePool, StaticPool, create_engine, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Constraint,
+    Engine,
+    MetaData,
+    NullPool,
+    QueuePool,
+    StaticPool,
+    Table,
+    create_engine,
+    text,
+)
+from sqlalchemy.sql.ddl import DDLIf
 
 import database
 from database import ROOT, make_engine
@@ -736,7 +749,11 @@ PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_in_external_transaction": (MigrationContext, None),
     "_migrations_fn": (MigrationContext, None),
     "_version_locations": (ScriptDirectory, None),  # a test of a broken chain looks at this one
-    "_sequences": (MetaData, None),  # a test of autogenerate looks at this one
+    # Tests of autogenerate look at these.
+    "_sequences": (MetaData, None),
+    "_creator_ddl": (Table, None),
+    "_ddl_if": (Constraint, None),
+    "_should_execute": (DDLIf, 3),
 }
 NEEDED = f"Alembic {alembic.__version__} has changed what migrate/alembic_internals.py needs: "
 

@@ -37,6 +37,12 @@ def waits(key: ops.CreateForeignKeyOp, review: Review) -> bool:
     return not any(set(columns) == set(key.remote_cols) for name, columns in there if name not in gone)
 
 
+def refers(key: ops.CreateForeignKeyOp, unique: ops.CreateUniqueConstraintOp) -> bool:
+    """Return whether a foreign key refers to the columns of a unique constraint."""
+    same_table = (key.kw.get("referent_schema"), key.referent_table) == (unique.schema, unique.table_name)
+    return same_table and set(key.remote_cols) == {str(column) for column in unique.columns}
+
+
 def dropped(review: Review) -> set[str]:
     """Return the names of the indexes and constraints that the changes drop."""
     return {

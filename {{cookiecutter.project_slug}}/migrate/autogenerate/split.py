@@ -96,6 +96,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
     labels, rest, validate, require = Part("labels"), Part(""), Part("validate"), Part("require")
     link, validate_link = Part("link"), Part("validate_link")
     waiting: list[ops.CreateForeignKeyOp] = []
+    early: list[ops.CreateUniqueConstraintOp] = []
     drops: list[Part] = []
     uniques: list[Part] = []
     builds: list[Part] = []
@@ -119,9 +120,12 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.CreateIndexOp():  # PostgreSQL builds none concurrently on a partitioned table
                 rest.add([*remarks, plain(change)], undo(review.connection, change))
             case ops.CreateUniqueConstraintOp() if alone and change.constraint_name:
-                (builds if needs_more(change, changes, review) else uniques).append(
-                    built_constraint(change, remarks, review)
-                )
+                built = built_constraint(change, remarks, review)
+                if needs_more(change, changes, review):
+                    builds.append(built)
+                else:
+                    uniques.append(built)
+                    early.append(change)
             case ops.CreateForeignKeyOp() if keys.waits(change, review):
                 waiting.append(change)
             case ops.CreateForeignKeyOp() if alone:
@@ -136,7 +140,8 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
                 back = undo(review.connection, change, without=[name for _, name, _ in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     for key in waiting:
-        linked(key, *((link, validate_link) if builds else (rest, validate)), review)
+        at_once = not builds or any(keys.refers(key, unique) for unique in early)
+        linked(key, *((rest, validate) if at_once else (link, validate_link)), review)
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
     every = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link

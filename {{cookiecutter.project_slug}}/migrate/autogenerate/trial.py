@@ -316,8 +316,11 @@ def _temporary(model: Table, dialect: Dialect) -> Table:
     finally:
         model.constraints, model.indexes = known
     table.schema = SCHEMA  # now, because a convention may make names of the schema
-    for column in table.columns:  # a type must not be copied into the schema of the table
-        column.type = model.columns[column.key].type
+    for column in table.columns:
+        original = model.columns[column.key]
+        column.type = original.type  # which must not be copied into the schema of the table
+        if original is not model.autoincrement_column:  # a foreign key of another database counts too
+            column.autoincrement = False
     for index in table.indexes:
         index.dialect_options["postgresql"]["concurrently"] = False
     return table
