@@ -3,7 +3,7 @@
 `scope` says what is compared; `sound` and `names` check the models. `required`, `enums`, `domains`,
 `columns` (with the `sources` of their values) and `definitions` find the differences: they ask the server
 (`trial`) for each table twice (`states`, from its `catalogue`), and `refused` says what it does not accept.
-`split` makes revisions of the differences, in an `order` that runs, in `safe` forms (`retype`), with remarks
+`split` makes revisions of these `changes`, in an `order` that runs, in `safe` forms (`retype`), with remarks
 for the `review` (`renames`, `keys`, `scenarios`), and with statements that `undo` them. `rendering` writes
 them.
 """

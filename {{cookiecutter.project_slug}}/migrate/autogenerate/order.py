@@ -8,11 +8,12 @@ from sqlalchemy import CheckConstraint, Column, Constraint, Dialect, ForeignKeyC
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from migrate.alembic_internals import is_of_type, made, untyped
+from migrate.autogenerate.changes import table_of
 from migrate.autogenerate.definitions import excluded
 from migrate.autogenerate.enums import native
 from migrate.autogenerate.keys import waits
 from migrate.autogenerate.operations import Rank, Statement
-from migrate.autogenerate.review import Review, table_of
+from migrate.autogenerate.review import Review
 from migrate.autogenerate.trial import quoted
 from migrate.autogenerate.undo import STATISTICS
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from migrate.autogenerate import trial
+from migrate.autogenerate.changes import table_of
 from migrate.autogenerate.enums import AddedLabel, compared, flat
 from migrate.autogenerate.operations import Remark
-from migrate.autogenerate.review import table_of
 from migrate.autogenerate.sound import where
 from migrate.autogenerate.states import tables
 

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
 from alembic.ddl.base import AddColumn
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, DateTime, text
+from sqlalchemy import Column, DateTime, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.schema import Table
@@ -18,25 +16,11 @@ from sqlalchemy.types import TypeEngine
 
 from migrate.alembic_internals import undoubled
 from migrate.autogenerate import renames, trial
+from migrate.autogenerate.changes import BORROWED, Changes, called, table_of
 from migrate.autogenerate.enums import native
 from migrate.autogenerate.operations import Remark, Statement
 from migrate.autogenerate.retype import IN_THE_WAY, Form
 from migrate.autogenerate.scenarios import scenario
-from migrate.autogenerate.scope import Key
-
-PRESENT = text("""
-    SELECT nullif(nspname, current_schema()), relname, pg_table_is_visible(c.oid),
-        relkind = 'p', greatest(reltuples, 0)
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE relkind IN ('r', 'p')
-""")
-
-REFERENCES = text("""
-    SELECT conrelid::bigint, confrelid::bigint, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
-    WHERE contype = 'f' AND conrelid = ANY (:tables) AND conrelid <> confrelid AND conparentid = 0
-        AND confrelid = ANY (CAST(:tables AS bigint[]) || :changed)
-    ORDER BY conname
-""")
 
 # What uses a table, and neither belongs to it nor goes with it.
 DEPENDENTS = text("""
@@ -71,28 +55,6 @@ NOT_RESTORED = text("""
     FROM of JOIN pg_publication_rel ON prrelid = of.oid JOIN pg_publication AS p ON p.oid = prpubid
     WHERE CAST(:column AS text) IS NULL
     ORDER BY 1
-""")
-
-# Defaults that take their values from a sequence which a column of another table owns: the table of the
-# default, the owner, its column, and what to call the default.
-BORROWED = text("""
-    SELECT DISTINCT d.adrelid::bigint, owned.refobjid::bigint, owner.attname::text,
-        format('default of %I in %s', a.attname, d.adrelid::regclass)
-    FROM pg_depend AS owned
-    JOIN pg_depend AS used ON used.refclassid = 'pg_class'::regclass AND used.refobjid = owned.objid
-    JOIN pg_attribute AS owner ON owner.attrelid = owned.refobjid AND owner.attnum = owned.refobjsubid
-    JOIN pg_attrdef AS d ON used.classid = 'pg_attrdef'::regclass AND d.oid = used.objid
-    JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-    WHERE owned.classid = 'pg_class'::regclass AND owned.refclassid = 'pg_class'::regclass
-        AND owned.deptype IN ('a', 'i') AND owned.refobjid = ANY (CAST(:tables AS oid[]))
-        AND d.adrelid <> owned.refobjid
-    ORDER BY 4
-""")
-
-TAKEN = text("""
-    SELECT indrelid::regclass::text FROM pg_index
-    WHERE indexrelid = to_regclass(:index) AND indrelid <> CAST(:table AS regclass)
-        AND indrelid <> ALL (CAST(CAST(:dropped AS text[]) AS regclass[]))
 """)
 
 # Whether rows may not have the same values in a column, perhaps together with others.
@@ -134,127 +96,8 @@ CHANGED_CONSTRAINT = {
 }
 
 
-@dataclass(frozen=True)
-class Present:
-    """A table that the database has.
-
-    Attributes:
-        partitioned: whether it has partitions.
-        rows: the planner's estimate of its rows; 0 if there is none.
-    """
-
-    partitioned: bool
-    rows: float
-
-
-def tables(connection: Connection) -> dict[Key, Present]:
-    """Return the tables of the database; one that is visible without its schema is there under both names."""
-    found = {}
-    default = connection.dialect.default_schema_name
-    for schema, name, visible, *facts in connection.execute(PRESENT):
-        found[schema or default, name] = Present(*facts)
-        if visible:
-            found[None, name] = Present(*facts)
-    return found
-
-
-def table_of(op: ops.MigrateOperation) -> Key:
-    """Return the key of an operation's table."""
-    if isinstance(op, ops.CreateForeignKeyOp):
-        return op.kw.get("source_schema"), op.source_table
-    return getattr(op, "schema", None), getattr(op, "table_name", None) or ""
-
-
-def called(op: ops.MigrateOperation) -> str:
-    """Return the name of an operation's table, for people."""
-    return ".".join(filter(None, table_of(op)))
-
-
-class Review:
+class Review(Changes):
     """The review of some changes, with the database."""
-
-    def __init__(self, connection: Connection, changes: list[ops.MigrateOperation]) -> None:
-        """Read the tables of the database."""
-        self.connection, self.changes = connection, changes
-        self.default = connection.dialect.default_schema_name or ""
-        self.tables = tables(connection)
-        self.dropped = {table_of(op) for op in changes if isinstance(op, ops.DropTableOp)}
-
-    def same_table(self, op: ops.MigrateOperation, other: ops.MigrateOperation) -> bool:
-        """Return whether two operations are about one table, which may have two names."""
-        schemas, names = zip(table_of(op), table_of(other), strict=True)
-        return names[0] == names[1] and (schemas[0] or self.default) == (schemas[1] or self.default)
-
-    def children_first(self) -> list[Key]:
-        """Return the dropped tables, each before the tables that its foreign keys refer to."""
-        return self._dropping[0]
-
-    def taken(self, op: ops.MigrateOperation) -> str | None:
-        """Return the table that has, and keeps, an index of the name of a new one."""
-        if not isinstance(op, ops.CreateIndexOp | ops.CreateUniqueConstraintOp) or not self.lives(op):
-            return None
-        name = op.index_name if isinstance(op, ops.CreateIndexOp) else op.constraint_name
-        if any(
-            isinstance(other, ops.DropIndexOp | ops.DropConstraintOp)
-            and name in (getattr(other, "index_name", None), getattr(other, "constraint_name", None))
-            for other in self.changes
-        ):
-            return None
-        names = {
-            "index": trial.quoted(self.connection, op.schema, str(name)),
-            "table": trial.quoted(self.connection, *table_of(op)),
-            "dropped": [trial.quoted(self.connection, *key) for key in self.dropped],
-        }
-        table: str | None = self.connection.scalar(TAKEN, names)
-        return table
-
-    @property
-    def held(self) -> list[tuple[Key, str, str]]:
-        """The foreign keys to drop before their tables: table, name, definition.
-
-        They are in a cycle of dropped tables, or refer to a key that is dropped too.
-        """
-        return self._dropping[1]
-
-    @cached_property
-    def _dropping(self) -> tuple[list[Key], list[tuple[Key, str, str]]]:
-        names = {self._oid(key): key for key in sorted(self.dropped, key=str)}
-        changed = {
-            self._oid(table_of(op))
-            for op in self.changes
-            if isinstance(op, ops.DropConstraintOp | ops.DropColumnOp | ops.DropIndexOp) and self.lives(op)
-        }
-        known = {"tables": list(names), "changed": list(changed)}
-        references = self.connection.execute(REFERENCES, known).all()
-        left = dict(names)
-        order: list[Key] = []
-        borrowed = {(row[0], row[1]) for row in self.connection.execute(BORROWED, {"tables": list(names)})}
-        held = [(names[child], *key) for child, parent, *key in references if parent in changed]
-        cut: set[tuple[int, int]] = set()
-        while left:
-            pairs = {(child, parent) for child, parent, *_ in references} - cut | borrowed
-            free = [table for table in left if not any((child, table) in pairs for child in left)]
-            if not free:  # a cycle: drop the foreign keys of one table first
-                table = next(iter(left))
-                for child, parent, *key in references:
-                    if parent == table and child in left and (child, parent) in pairs:
-                        held.append((names[child], *key))
-                        cut.add((child, parent))
-                free = [table]
-            order += [left.pop(table) for table in free]
-        return order, held
-
-    def named(self, schema: str | None) -> str | None:
-        """Return the name of a models' schema in operations."""
-        return None if schema == self.default else schema
-
-    def lives(self, op: ops.MigrateOperation) -> bool:
-        """Return whether its table exists before and after the changes."""
-        return table_of(op) in self.tables and table_of(op) not in self.dropped
-
-    def partitioned(self, op: ops.MigrateOperation) -> bool:
-        """Return whether its table has partitions."""
-        return table_of(op) in self.tables and self.tables[table_of(op)].partitioned
 
     def remarks(self, op: ops.MigrateOperation) -> Iterator[Remark]:
         """Yield the remarks on an operation of an upgrade."""
@@ -349,18 +192,13 @@ class Review:
 
     def _borrowed(self, op: ops.MigrateOperation, column: str | None = None) -> list[str]:
         """Return the defaults in other tables that use a sequence of a dropped table or column."""
-        tables = {"tables": [self._oid(table_of(op))]}
-        dropped = {self._oid(key) for key in self.dropped}
+        tables = {"tables": [self.oid(table_of(op))]}
+        dropped = {self.oid(key) for key in self.dropped}
         return [
             default
             for table, _, owner, default in self.connection.execute(BORROWED, tables)
             if table not in dropped and column in (None, owner)
         ]
-
-    def _oid(self, key: Key) -> int:
-        """Return the number that the server has for a table."""
-        oid = text("SELECT CAST(CAST(:table AS regclass) AS bigint)")
-        return int(self.connection.scalar(oid, {"table": trial.quoted(self.connection, *key)}) or 0)
 
     def _renamed_table(self, op: ops.DropTableOp, new: ops.CreateTableOp, *, back: bool = False) -> Remark:
         if op.table_name == new.table_name:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from alembic.operations import ops
 from sqlalchemy.sql.elements import conv
 
+from migrate.autogenerate.changes import table_of
 from migrate.autogenerate.operations import AutocommitBlock, Nothing, Rank, Remark, Statement
 from migrate.autogenerate.retype import form
-from migrate.autogenerate.review import SAME_VALUES, Review, table_of
+from migrate.autogenerate.review import SAME_VALUES, Review
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
 from migrate.autogenerate.trial import plain, quoted

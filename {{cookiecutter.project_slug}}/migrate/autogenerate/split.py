@@ -10,6 +10,7 @@ from typing import Any
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 
 from migrate.alembic_internals import new_path
@@ -55,34 +56,42 @@ def write(migration: MigrationContext, _revision: Any, directives: list[ops.Migr
         migration.config.print_stdout("no changes: models and database agree; nothing written")
         directives.clear()
         return
-    for change in changes:
+    review = Review(migration.connection, changes)
+    _refuse(review)
+    parts = split(changes, review)
+    assert migration.environment_context is not None
+    known = migration.environment_context.script
+    # A longer name would be cut before the part that distinguishes the files.
+    longest = known.truncate_slug_length - len("_10_")
+    if len(parts) > 1 and len(script.message) > longest:
+        raise CommandError(f"{script.message}: the name is too long, {longest} characters are possible here")
+    directives[:] = scripts(script, parts)
+    _refuse_to_overwrite(known, directives)
+    if len(parts) > 1:
+        migration.config.print_stdout(
+            f"written as {len(parts)} revisions: each is either one transaction or all outside of one"
+        )
+
+
+def _refuse(review: Review) -> None:
+    for change in review.changes:
         if isinstance(change, Refused):
             raise CommandError(str(change))
-    review = Review(migration.connection, changes)
-    for change in changes:
         if table := review.taken(change):
             name = getattr(change, "index_name", None) or getattr(change, "constraint_name", None)
             raise CommandError(
                 f"the table {table} has an index of the name {name}, and the models do not drop it: give the "
                 "models' index another name"
             )
-    parts = split(changes, review)
-    assert migration.environment_context is not None
-    # A longer name would be cut before the part that distinguishes the files.
-    longest = migration.environment_context.script.truncate_slug_length - len("_10_")
-    if len(parts) > 1 and len(script.message) > longest:
-        raise CommandError(f"{script.message}: the name is too long, {longest} characters are possible here")
-    directives[:] = scripts(script, parts)
-    known = migration.environment_context.script
+
+
+def _refuse_to_overwrite(known: ScriptDirectory, directives: list[ops.MigrationScript]) -> None:
+    """Refuse a revision whose file is there already: Alembic would write over it."""
     files = {Path(each.path).name for each in known.walk_revisions()}
     for each in directives:
         name = new_path(known, Path(), str(each.rev_id), str(each.message)).name
-        if name in files:  # Alembic would write over it
+        if name in files:
             raise CommandError(f"the file {name} is there already: give the revision another name")
-    if len(parts) > 1:
-        migration.config.print_stdout(
-            f"written as {len(parts)} revisions: each is either one transaction or all outside of one"
-        )
 
 
 def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (one case for each form)

@@ -17,9 +17,9 @@ from sqlalchemy import NullPool
 
 from database import make_engine
 from migrate.autogenerate import render_item
+from migrate.autogenerate.changes import table_of
 from migrate.autogenerate.enums import flat
 from migrate.autogenerate.operations import Refused
-from migrate.autogenerate.review import table_of
 from migrate.operate.operation import quiet, read_config
 from migrate.run.connection import address
 from migrate.target import allowed_url
