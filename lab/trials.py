@@ -193,7 +193,7 @@ def observe(done: Trial, revision: Revision) -> None:
         path = Path(folder) / revision.path.name
         path.write_text(twin.revision(revision.id, parent), encoding="utf-8")
         if parent:
-            stub = f'revision = "{parent}"\ndown_revision = None\n'
+            stub = f'revision = "{parent}"\ndown_revision = None\ndef upgrade(): pass\n'
             (Path(folder) / "parent.py").write_text(stub, encoding="utf-8")
         scripts = ScriptDirectory(str(ROOT / "alembic"), version_locations=[folder])
         naive = Revision(scripts.get_revision(revision.id))

@@ -61,7 +61,8 @@ def test_from_the_first_model_to_a_squash(project: Project) -> None:
     assert_passed(project.run(run))
     assert "add_hive_colour" in project.run(prediction)
     assert "deploy succeeded" in project.run(deploy, **production)
-    assert "hives AccessExclusiveLock" in project.revisions()[-1].read_text()
+    [changed] = (project / "alembic/versions").glob("*_add_hive_colour.py")
+    assert "hives AccessExclusiveLock" in changed.read_text()
     # It has no git: the files are put aside.
     assert f"takes the place of {before + 2} files" in project.run(squash)
     assert len(project.revisions()) == 1

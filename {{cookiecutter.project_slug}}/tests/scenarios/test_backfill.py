@@ -142,11 +142,12 @@ def test_all_backfills_are_one_of_two_loops() -> None:
 def test_a_row_that_code_moves_to_a_block_that_was_done_is_found(before: Make) -> None:
     database = before("assign_user_roles")
     first = database.value("SELECT pg_relation_size('users') / 8192")
-    database.insert_many("users", 8000, email="repeat('x', 200) || n", role_id="NULL")
-    # The first windows have 10, 20, 40, 80 blocks at most. These three are in three of them.
-    room, held, moved = first + 20, first + 60, first + 150
-    database.execute(f"DELETE FROM users WHERE ctid > '({first},0)' AND ctid < '({room},0)'")
-    [row, *_] = database.column(f"SELECT id FROM users WHERE ctid > '({held},0)' LIMIT 1")
+    # The first 20 blocks get free. One row is to be filled in the middle, and each at the end.
+    room = f"ctid > '({first},0)' AND ctid < '({first + 20},0)'"
+    role = "CASE WHEN n < 5000 AND n <> 2000 THEN 1 END"
+    database.insert_many("users", 8000, email="repeat('x', 200) || n", role_id=role)
+    database.execute(f"DELETE FROM users WHERE {room}")
+    row = database.value("SELECT id FROM users WHERE email LIKE '%x2000'")
     database.execute("""
         CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql
         AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'
@@ -159,7 +160,7 @@ def test_a_row_that_code_moves_to_a_block_that_was_done_is_found(before: Make) -
         code.execute(text("VACUUM users"))
         code.execute(text("SELECT pg_advisory_lock(1)"))
         with database.while_it_waits("assign_user_roles"):
-            change = f"UPDATE users SET email = 'y' || email WHERE ctid > '({moved},0)'"
-            assert any(code.execute(text(f"{change} RETURNING ctid < '({room},0)'")).scalars())
+            moved = f"UPDATE users SET email = 'y' || email WHERE role_id IS NULL AND id <> '{row}'"
+            assert any(code.execute(text(f"{moved} RETURNING {room}")).scalars())
             code.execute(text("SELECT pg_advisory_unlock(1)"))
     assert not database.query("SELECT FROM users WHERE role_id IS NULL")
