@@ -240,6 +240,21 @@ def test_a_name_may_hold_quotes_colons_and_percent_signs(backend: Backend) -> No
     backend.there_and_back()
 
 
+@pytest.mark.parametrize("name", ["text", "regclass"])
+def test_a_table_may_have_the_name_of_a_type(name: str, backend: Backend) -> None:
+    items = [lambda: Column("t", Text), lambda: Column("i", Interval, server_default="1 day")]
+    backend.say(table(name, *items))
+    backend.there_and_back()
+    backend.say(table(name, *items, lambda: Column(name, Text), lambda: Index("t_first", text("left(t, 1)"))))
+    backend.there_and_back()
+
+
+def test_a_table_may_have_the_name_of_an_enum_in_another_schema(backend: Backend) -> None:
+    mood: Callable[[], Any] = lambda: Column("m", Enum("sad", name="mood"), server_default="sad")  # noqa: E731
+    backend.say(table("mood", mood, lambda: CheckConstraint("m <> 'sad'", name="m"), schema="app"))
+    assert "CREATE TYPE mood" in backend.there_and_back()
+
+
 @pytest.mark.parametrize("message", [r"drop C:\users", 'say "hello"', 'end with """', "a\nb", "{{x}}%s"])
 def test_a_message_may_hold_anything(message: str, backend: Backend) -> None:
     backend.say(table("t"))

@@ -31,6 +31,12 @@ SCHEMA = "pg_temp"
 FORBIDDEN = ("25006", "42501")  # a read-only server, a role without the right
 UNKNOWN = ("42704", "42883")  # undefined object, undefined function
 
+# A temporary table then hides nothing: no other table, and no type that has the name of its row type.
+TEMPORARY_LAST = text("""
+    SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'),
+        true)
+""")
+
 # Those that most often are what is lacking come first: each is tried.
 AVAILABLE = text("""
     SELECT name FROM pg_available_extensions WHERE installed_version IS NULL
@@ -92,9 +98,10 @@ def refusal(connection: Connection, statement: str) -> DBAPIError | None:
 
 @contextmanager
 def undone(connection: Connection) -> Iterator[None]:
-    """Roll back at the end all changes that were made meanwhile."""
+    """Roll back at the end all changes that were made meanwhile. Until then temporary tables hide nothing."""
     savepoint = connection.begin_nested()
     try:
+        connection.execute(TEMPORARY_LAST)
         yield
     finally:
         savepoint.rollback()
@@ -123,7 +130,7 @@ def copied(
     copy, original = quoted(connection, SCHEMA, table), quoted(connection, schema, table)
     like = "INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY"
     with undone(connection):
-        definitions = state(connection, original).definitions  # before the copy exists: it hides the table
+        definitions = state(connection, original).definitions
         create(connection, f"CREATE TEMPORARY TABLE {copy} (LIKE {original} {like})")
         for key, definition in definitions.items():
             name = quoted(connection, None, key.name)
