@@ -308,6 +308,23 @@ def test_a_changed_domain_is_refused_in_a_line(backend: Backend) -> None:
                 ask()
 
 
+def test_two_keys_on_the_same_columns_both_come_and_come_back(backend: Backend) -> None:
+    backend.say(
+        lambda models: Table(
+            "twice", models,
+            Column("Id", Integer, primary_key=True, unique=True, key="id"),
+            Column("code", Text, CheckConstraint("code <> ''", name="filled"), unique=True),
+            UniqueConstraint("code", name="uq_code_again", deferrable=True),
+            UniqueConstraint("code", name="uq_code_more", postgresql_include=["id"]),
+            UniqueConstraint("code", name="uq_code"),
+        ),
+        table("t", lambda: Column("twice_id", ForeignKey("twice.id"))),
+    )  # fmt: skip
+    backend.there_and_back()
+    backend.say()
+    backend.there_and_back()
+
+
 def test_a_view_of_the_models_comes_after_what_it_selects_from_and_is_no_table(backend: Backend) -> None:
     def say(*names: str) -> Say:
         def of(models: MetaData) -> None:

@@ -4,17 +4,28 @@ from copy import copy
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import CheckConstraint, Column, Constraint, Dialect, ForeignKeyConstraint, Integer, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    Dialect,
+    ForeignKeyConstraint,
+    Integer,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.schema import AddConstraint
 
 from migrate.alembic_internals import is_of_type, made, untyped
 from migrate.autogenerate.changes import table_of
-from migrate.autogenerate.definitions import excluded
+from migrate.autogenerate.definitions import by_name
 from migrate.autogenerate.enums import native
 from migrate.autogenerate.keys import waits
 from migrate.autogenerate.operations import Rank, Statement
 from migrate.autogenerate.review import Review
-from migrate.autogenerate.trial import quoted
+from migrate.autogenerate.trial import quoted, sql
 from migrate.autogenerate.undo import STATISTICS
 
 Operations = list[ops.MigrateOperation]
@@ -70,8 +81,8 @@ def rank(change: ops.MigrateOperation, review: Review) -> Rank:
 def cut(changes: Operations, review: Review) -> Operations:
     """Return the changes; parts that a new table cannot be created with are changes of their own.
 
-    These are a foreign key to what is created later, or with `use_alter`, and an exclusion constraint,
-    because Alembic writes only a part of it.
+    These are a foreign key to what is created later, or with `use_alter`, an exclusion constraint,
+    because Alembic writes only a part of it, and a unique constraint on the columns of another key.
     The CHECK of an Enum or a Boolean becomes one of the table: Alembic leaves it to the type.
     """
     new = [change for change in changes if isinstance(change, ops.CreateTableOp)]
@@ -81,13 +92,16 @@ def cut(changes: Operations, review: Review) -> Operations:
     later: Operations = []
     for change in new:
         there.add(table_of(change))
+        again = repeated(change)
         for item in list(change.columns):
             if isinstance(item, Constraint) and not made(item, dialect):
                 change.columns = [each for each in change.columns if each is not item]
-            elif isinstance(item, ExcludeConstraint):
+            elif isinstance(item, ExcludeConstraint) or (
+                isinstance(item, UniqueConstraint) and item in again
+            ):
                 change.columns = [each for each in change.columns if each is not item]
-                added = excluded(review.connection, item, change.schema, change.table_name)
-                later.append(Statement(added.sql, rank=Rank.CREATE_TABLE))
+                added = sql(review.connection, AddConstraint(item, isolate_from_table=False))
+                later.append(Statement(added, rank=Rank.CREATE_TABLE))
             elif isinstance(item, CheckConstraint) and is_of_type(item):
                 own = untyped(item, dialect)
                 change.columns = [own if each is item else each for each in change.columns]
@@ -104,6 +118,20 @@ def cut(changes: Operations, review: Review) -> Operations:
             for each in change.columns
         ]
     return [*changes, *later]
+
+
+def repeated(change: ops.CreateTableOp) -> list[UniqueConstraint]:
+    """Return the unique constraints of a new table on the columns of another key.
+
+    CREATE TABLE would make one of the two, without a word.
+    """
+    seen = [each.columns.keys() for each in change.columns if isinstance(each, PrimaryKeyConstraint)]
+    found = []
+    for item in by_name(each for each in change.columns if isinstance(each, UniqueConstraint)):
+        if item.columns.keys() in seen:
+            found.append(item)
+        seen.append(item.columns.keys())
+    return found
 
 
 def taken_for_serial(column: Column[Any], change: ops.CreateTableOp, dialect: Dialect) -> bool:

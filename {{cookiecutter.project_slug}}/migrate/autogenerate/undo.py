@@ -75,10 +75,14 @@ COLUMNS = text("""
     ORDER BY attnum
 """)
 
-# A table's own constraints: name, whether it may be in CREATE TABLE, definition, and the table that it
-# refers to. A partition must have those of its parent, except foreign keys, before it is attached.
+# A table's own constraints: name, whether it may be in CREATE TABLE, which makes one of two keys that are
+# alike, definition, and the table that it refers to. A partition must have those of its parent, except
+# foreign keys, before it is attached.
 CONSTRAINTS = text("""
-    SELECT conname::text, convalidated, pg_get_constraintdef(c.oid), confrelid::bigint, (
+    SELECT conname::text, convalidated AND 1 = row_number() OVER (
+            PARTITION BY regexp_replace(pg_get_constraintdef(c.oid), '^(PRIMARY KEY|UNIQUE) ', '')
+            ORDER BY contype <> 'p', conname
+        ), pg_get_constraintdef(c.oid), confrelid::bigint, (
             contype = 'n' AND conname = left(format('%s_%s_not_null', relname, (
                 SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1])), 63)
             AND NOT connoinherit AND convalidated
