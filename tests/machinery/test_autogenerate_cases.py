@@ -325,6 +325,21 @@ def test_two_keys_on_the_same_columns_both_come_and_come_back(backend: Backend) 
     backend.there_and_back()
 
 
+@pytest.mark.parametrize("kind", ["table", "column", "default"])
+def test_a_default_that_does_not_fit_its_type_is_refused_in_a_line(kind: str, backend: Backend) -> None:
+    if kind != "table":
+        backend.say(table("t", *[lambda: Column("code", String(5))] * (kind == "default")))
+        backend.there_and_back()
+    fits = lambda: Column("fits", Integer, server_default=text("current_setting('x.y')::int"))  # noqa: E731
+    for type_, default in ((String(5), "abcdefg"), (Numeric(3, 1), text("1000"))):
+        code = lambda: Column("code", type_, server_default=default)  # noqa: B023, E731
+        backend.say(table("t", code, *[fits] * (kind == "table")))
+        with pytest.raises(CommandError, match=r"refuses the default of code of t: (value too long|numeric)"):
+            backend.revise()
+    backend.say(table("t", *[fits] * (kind == "table")))
+    assert "fails as it stands" not in backend.revise()
+
+
 def test_a_view_of_the_models_comes_after_what_it_selects_from_and_is_no_table(backend: Backend) -> None:
     def say(*names: str) -> Say:
         def of(models: MetaData) -> None:

@@ -16,9 +16,9 @@ from migrate.autogenerate.operations import Remark
 from migrate.autogenerate.sound import where
 from migrate.autogenerate.states import tables
 
-# What no other object can mend: a value too long, a bad parameter of a type, a syntax error, no such column,
-# and types that a foreign key cannot link.
-CERTAIN = ("22001", "22023", "42601", "42703")
+# What no other object can mend: a value too long or out of range, a bad parameter of a type, a syntax
+# error, no such column, and types that a foreign key cannot link.
+CERTAIN = (*trial.UNFIT, "22023", "42601", "42703")
 NOT_LINKED = "42804"
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import AddConstraint, CreateIndex, ExecutableDDLElement
+from sqlalchemy.schema import AddConstraint, CreateIndex, DefaultClause, ExecutableDDLElement
 
 from migrate.alembic_internals import final_name, made, undoubled
 from migrate.autogenerate.catalogue import Definition, Key, State, state
@@ -30,6 +30,7 @@ SCHEMA = "pg_temp"
 
 FORBIDDEN = ("25006", "42501")  # a read-only server, a role without the right
 UNKNOWN = ("42704", "42883")  # undefined object, undefined function
+UNFIT = ("22001", "22003")  # too long, out of range
 
 # A temporary table then hides nothing: no other table, and no type that has the name of its row type.
 TEMPORARY_LAST = text("""
@@ -224,6 +225,7 @@ def refused(connection: Connection, model: Table, needed: Iterable[str]) -> dict
         for statement in needed:
             run(connection, statement)
         found = {f"the column {each.name}": why for each, why in filled(connection, name, table).items()}
+        found |= {f"the default of {column.name}": why for column, why in unfit(connection, name, table)}
         if found:
             return found
         for item, statement in _defined(connection, table):
@@ -259,6 +261,21 @@ def filled(connection: Connection, name: str, table: Table) -> dict[Column[objec
                 why[column] = error
     create(connection, f"CREATE TEMPORARY TABLE {name} ({', '.join(accepted)})")
     return {column: why[column] for column in left}
+
+
+def unfit(connection: Connection, name: str, table: Table) -> Iterator[tuple[Column[object], DBAPIError]]:
+    """Yield the columns whose default does not fit their type, each with why.
+
+    CREATE TABLE and SET DEFAULT accept it; ADD COLUMN does not.
+    """
+    with undone(connection):
+        run(connection, f"DROP TABLE {name}")
+        create(connection, f"CREATE TEMPORARY TABLE {name} ()")
+        for column in table.columns:
+            if isinstance(column.server_default, DefaultClause):
+                why = refusal(connection, add(name, [specification(connection, column)]))
+                if why and getattr(why.orig, "sqlstate", None) in UNFIT:
+                    yield column, why
 
 
 def lacking(connection: Connection, model: Table, needed: Iterable[str], hopeless: set[str]) -> list[str]:
