@@ -325,6 +325,18 @@ def test_two_keys_on_the_same_columns_both_come_and_come_back(backend: Backend) 
     backend.there_and_back()
 
 
+def test_an_extension_outside_the_search_path_is_named_with_its_schema(backend: Backend) -> None:
+    backend.database.psql(
+        'CREATE SCHEMA "Ext"; CREATE EXTENSION citext SCHEMA "Ext"; CREATE SCHEMA more;'
+        "CREATE EXTENSION pg_trgm SCHEMA more"
+    )
+    words = lambda: Index("words", "c", postgresql_using="gin", postgresql_ops={"c": "gin_trgm_ops"})  # noqa: E731
+    backend.say(table("t", lambda: Column("c", CITEXT)), table("u", lambda: Column("c", Text), words))
+    written = " ".join(backend.revise().split())
+    assert "The extension citext is in the schema Ext, which is not in the search_path: add it" in written
+    assert "The extension pg_trgm is in the schema more, which is not in the search_path: add it" in written
+
+
 @pytest.mark.parametrize("kind", ["table", "column", "default"])
 def test_a_default_that_does_not_fit_its_type_is_refused_in_a_line(kind: str, backend: Backend) -> None:
     if kind != "table":

@@ -6,7 +6,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from migrate.autogenerate import trial
@@ -20,6 +20,12 @@ from migrate.autogenerate.states import tables
 # error, no such column, and types that a foreign key cannot link.
 CERTAIN = (*trial.UNFIT, "22023", "42601", "42703")
 NOT_LINKED = "42804"
+
+# The extensions that are not found without the name of their schema.
+HIDDEN = text("""
+    SELECT extname::text, nspname::text FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
+    WHERE nspname <> ALL (current_schemas(true)) ORDER BY extname
+""")
 
 
 def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatchResult:
@@ -47,11 +53,11 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
             if state in CERTAIN or what.startswith("the foreign key"):
                 raise CommandError(f"{place}{said}")
             if not unknown:
-                remark = (
-                    f"fails as it stands: {said}. Create what it lacks at the beginning of this revision, or "
-                    f"correct it in {place.rstrip(': ') or 'the models'} and write the revision anew."
+                what_to_do = hidden(connection, table, needed, what, error) or (
+                    "Create what it lacks at the beginning of this revision, or correct it in "
+                    f"{place.rstrip(': ') or 'the models'} and write the revision anew."
                 )
-                changes.ops.append(Remark(remark))
+                changes.ops.append(Remark(f"fails as it stands: {said}. {what_to_do}"))
     return PriorityDispatchResult.CONTINUE
 
 
@@ -63,6 +69,24 @@ def refusals(connection: Connection, table: Table, needed: list[str]) -> Iterato
         error = trial.unlinked(connection, child, parent, needed)
         if error and getattr(error.orig, "sqlstate", None) == NOT_LINKED:
             yield f"the foreign key on {key.parent.name} to {key.target_fullname}", error
+
+
+def hidden(
+    connection: Connection, table: Table, needed: list[str], what: str, error: DBAPIError
+) -> str | None:
+    """Return what to do if the server refuses a part of a table because it does not find an extension."""
+    if getattr(error.orig, "sqlstate", None) not in trial.UNKNOWN:
+        return None
+    for extension, schema in connection.execute(HIDDEN).all():
+        with trial.undone(connection):
+            connection.execute(trial.ALSO_FOUND, {"schema": schema})
+            found = what not in dict(refusals(connection, table, needed))
+        if found:
+            return (
+                f"The extension {extension} is in the schema {schema}, which is not in the search_path: add "
+                "it there (ALTER DATABASE … SET search_path), or name the schema in the models."
+            )
+    return None
 
 
 def setup(plugin: Plugin) -> None:

@@ -32,10 +32,10 @@ FORBIDDEN = ("25006", "42501")  # a read-only server, a role without the right
 UNKNOWN = ("42704", "42883")  # undefined object, undefined function
 UNFIT = ("22001", "22003")  # too long, out of range
 
-# A temporary table then hides nothing: no other table, and no type that has the name of its row type.
-TEMPORARY_LAST = text("""
-    SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'),
-        true)
+# If pg_temp is named, and last, a temporary table hides no other, and no type with the name of its row type.
+ALSO_FOUND = text("""
+    SELECT set_config('search_path',
+        concat_ws(', ', nullif(current_setting('search_path'), ''), quote_ident(:schema)), true)
 """)
 
 # Those that most often are what is lacking come first: each is tried.
@@ -102,7 +102,7 @@ def undone(connection: Connection) -> Iterator[None]:
     """Roll back at the end all changes that were made meanwhile. Until then temporary tables hide nothing."""
     savepoint = connection.begin_nested()
     try:
-        connection.execute(TEMPORARY_LAST)
+        connection.execute(ALSO_FOUND, {"schema": SCHEMA})
         yield
     finally:
         savepoint.rollback()
