@@ -325,6 +325,17 @@ def test_two_keys_on_the_same_columns_both_come_and_come_back(backend: Backend) 
     backend.there_and_back()
 
 
+def test_a_table_comes_after_its_parent_and_goes_before_it(backend: Backend) -> None:
+    def inheriting(name: str, parent: Any) -> Say:
+        return table(name, lambda: Column("n", Integer), postgresql_inherits=parent)
+
+    for child, parent in (("a", "b"), ("d", "c")):
+        backend.say(inheriting(child, (parent,)), table(parent, lambda: Column("n", Integer)))
+        backend.there_and_back()
+        backend.say()
+        backend.there_and_back()
+
+
 def test_an_extension_outside_the_search_path_is_named_with_its_schema(backend: Backend) -> None:
     backend.database.psql(
         'CREATE SCHEMA "Ext"; CREATE EXTENSION citext SCHEMA "Ext"; CREATE SCHEMA more;'

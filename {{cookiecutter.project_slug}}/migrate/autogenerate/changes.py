@@ -39,6 +39,8 @@ BORROWED = text("""
     ORDER BY 4
 """)
 
+INHERITED = text("SELECT inhrelid::bigint, inhparent::bigint FROM pg_inherits")
+
 # The table that an index belongs to, if it is another one and is not dropped.
 TAKEN = text("""
     SELECT indrelid::regclass::text FROM pg_index
@@ -142,10 +144,11 @@ class Changes:
         left = dict(names)
         order: list[Key] = []
         borrowed = {(row[0], row[1]) for row in self.connection.execute(BORROWED, {"tables": list(names)})}
+        inherited = {(child, parent) for child, parent in self.connection.execute(INHERITED)}
         held = [(names[child], *key) for child, parent, *key in references if parent in changed]
         cut: set[tuple[int, int]] = set()
         while left:
-            pairs = {(child, parent) for child, parent, *_ in references} - cut | borrowed
+            pairs = {(child, parent) for child, parent, *_ in references} - cut | borrowed | inherited
             free = [table for table in left if not any((child, table) in pairs for child in left)]
             if not free:  # a cycle: drop the foreign keys of one table first
                 table = next(iter(left))

@@ -37,7 +37,7 @@ NUMBER = text(
 
 def ordered(changes: Operations, review: Review) -> Operations:
     """Return the changes in order. Foreign keys that make a cycle of tables are changes of their own."""
-    changes = [*cut(changes, review), *cycles(review), *statistics(changes, review)]
+    changes = [*cut(parents_first(changes, review), review), *cycles(review), *statistics(changes, review)]
     dropped = review.children_first()
 
     def key(change: ops.MigrateOperation) -> tuple[int, int]:
@@ -55,6 +55,28 @@ def ordered(changes: Operations, review: Review) -> Operations:
         return rank(change, review), place
 
     return sorted(changes, key=key)
+
+
+def parents_first(changes: Operations, review: Review) -> Operations:
+    """Return the changes; of the new tables each comes after those that it inherits from."""
+    new = {
+        change.table_name: change
+        for change in changes
+        if isinstance(change, ops.CreateTableOp) and not review.named(change.schema)
+    }
+    found: Operations = []
+
+    def add(change: ops.MigrateOperation, *children: ops.MigrateOperation) -> None:
+        parents = change.kw.get("postgresql_inherits") if isinstance(change, ops.CreateTableOp) else None
+        for parent in (parents,) if isinstance(parents, str) else parents or ():
+            if parent in new and new[parent] not in children:
+                add(new[parent], change, *children)
+        if change not in found:
+            found.append(change)
+
+    for change in changes:
+        add(change)
+    return found
 
 
 def rank(change: ops.MigrateOperation, review: Review) -> Rank:
