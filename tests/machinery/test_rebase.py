@@ -90,6 +90,14 @@ def test_what_upstream_does_not_have_goes_after_what_it_has(repository: Reposito
     command.downgrade(config, "base")
 
 
+def test_a_file_in_another_encoding_keeps_it(repository: Repository, empty: Database) -> None:
+    [mine] = repository.versions.glob("*_mine.py")
+    mine.write_bytes(b"# -*- coding: latin-1 -*-\n" + mine.read_bytes() + b"# caf\xe9\n")
+    repository.rebase(empty)
+    [moved] = repository.versions.glob("*_mine.py")
+    assert moved.read_bytes().endswith(b"# caf\xe9\n")
+
+
 def test_the_one_that_is_named_goes(repository: Repository, empty: Database) -> None:
     repository.git("update-ref", "-d", "refs/remotes/origin/main")
     with pytest.raises(CommandError, match="git does not tell which one is yours"):

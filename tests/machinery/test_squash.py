@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql
 from database import ROOT
 from migrate.squash import SquashError, files, proof, squash
 from migrate.squash.dump import Dump, split, statements
+from migrate.squash.plan import make_plan
 from migrate.squash.write import BIND, source, tidy
 from postgres import client
 from postgres.schema import WITHOUT_BOOKS
@@ -451,6 +452,17 @@ def test_what_no_dump_holds_is_pointed_out(project: Project) -> None:
         "two", "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET x.y = 1'; END $$"
     )
     assert any("20240301_0901_two.py says ALTER DATABASE" in line for line in project.squash(dry_run=True))
+
+
+def test_a_file_in_another_encoding_is_read(project: Project) -> None:
+    project.add("one", "CREATE TABLE one (id integer)")
+    project.add("two", "CREATE ROLE caf\xe9")
+    path = project.versions / "20240301_0901_two.py"
+    source = path.read_text(encoding="utf-8")
+    path.write_text(f"# -*- coding: latin-1 -*-\n{source}", encoding="latin-1")
+    assert [line.partition(":")[0] for line in make_plan(project.config()).notes()] == [
+        "20240301_0901_two.py says CREATE ROLE"
+    ]
 
 
 @pytest.mark.slow

@@ -27,6 +27,9 @@ from migrate.target import migration_engine
 # git's names of the upstream branch: the first of these that exists.
 UPSTREAM = ("origin/HEAD", "origin/main", "origin/master", "@{upstream}")
 
+# A file may have a coding line of another encoding: each byte of it stays what it is.
+ERRORS = "surrogateescape"
+
 
 @dataclass(frozen=True)
 class Move:
@@ -146,7 +149,7 @@ def _places(moved: Sequence[Revision], onto: Revision) -> Iterable[tuple[Revisio
 
 
 def _move(scripts: ScriptDirectory, revision: Revision, parent: str, created: datetime) -> Move:
-    before = revision.path.read_text(encoding="utf-8")
+    before = revision.path.read_text(encoding="utf-8", errors=ERRORS)
     after = before
     for pattern, value in (
         (r"^(down_revision\b[^=\n]*= *).*$", f'"{parent}"'),
@@ -166,7 +169,7 @@ def _make(moves: Sequence[Move]) -> None:
         raise CommandError(f"{taken[0]} exists: nothing has changed")
     try:
         for move in moves:
-            move.new.write_text(move.after, encoding="utf-8", newline="\n")
+            move.new.write_text(move.after, encoding="utf-8", errors=ERRORS, newline="\n")
         for move in moves:
             if move.new != move.old:
                 move.old.unlink()
@@ -174,5 +177,5 @@ def _make(moves: Sequence[Move]) -> None:
         for move in moves:
             if move.new != move.old:
                 move.new.unlink(missing_ok=True)
-            move.old.write_text(move.before, encoding="utf-8", newline="\n")
+            move.old.write_text(move.before, encoding="utf-8", errors=ERRORS, newline="\n")
         raise

@@ -255,7 +255,8 @@ def _placed(target: str, config: Config) -> Iterator[tuple[ScriptDirectory, Revi
         if revision.path.samefile(path):
             yield scripts, revision
             return
-    if not (match := re.search(r"^revision(?:: str)? = [\"'](\w+)[\"']", path.read_text("utf-8"), re.M)):
+    source = path.read_text(encoding="utf-8", errors="replace")  # a coding line may say another encoding
+    if not (match := re.search(r"^revision(?:: str)? = [\"'](\w+)[\"']", source, re.M)):
         raise CommandError(f"{target} says no revision = …: it is no revision of Alembic")
     with TemporaryDirectory() as folder:
         for each in revisions(scripts):

@@ -97,6 +97,6 @@ def scenario(change: str) -> str:
     """
     how = HOW[change]
     for path in sorted(VERSIONS.glob("*.py")):
-        if f"\nScenario: {how.scenario}\n" in path.read_text(encoding="utf-8"):
+        if f"\nScenario: {how.scenario}\n" in path.read_text(encoding="utf-8", errors="replace"):
             return f"see the scenario {path.stem.split('_', 2)[2]} in alembic/versions"
     return how.line

@@ -74,7 +74,8 @@ class Plan:
     def notes(self) -> Iterator[str]:
         """Yield a line for each thing that the old files have and the new one will not have."""
         for revision in self.squashed:
-            if found := OUTSIDE.search(revision.path.read_text(encoding="utf-8")):
+            # The file may be in another encoding, by its coding line; the words are ASCII in each.
+            if found := OUTSIDE.search(revision.path.read_text(encoding="utf-8", errors="replace")):
                 yield f"{revision.path.name} says {found[0].upper()}: no dump of a database holds that"
             for label in labels(revision):
                 if label not in self.labels():
