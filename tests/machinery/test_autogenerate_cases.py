@@ -143,6 +143,18 @@ def table(name: str, *items: Any, **options: Any) -> Say:
     return say
 
 
+# Other programs in the database
+
+
+def test_the_version_table_of_another_project_is_left_alone(backend: Backend) -> None:
+    backend.database.psql(
+        "CREATE SCHEMA apiary; CREATE TABLE other_version (version_num varchar(32) PRIMARY KEY);"
+        "CREATE TABLE apiary.alembic_version (version_num varchar(32) PRIMARY KEY)"
+    )
+    backend.say(table("hives", schema="apiary"))
+    assert "version" not in re.sub("revision", "", backend.there_and_back()).partition("def upgrade")[2]
+
+
 # The database's settings
 
 

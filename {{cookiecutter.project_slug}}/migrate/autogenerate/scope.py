@@ -46,6 +46,16 @@ INHERITED = text("""
     WHERE conparentid <> 0 AND NOT relispartition
 """)
 
+# Another project of Alembic may have its own version table, by any name.
+VERSIONS = text("""
+    SELECT nullif(nspname, current_schema()), relname
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+    WHERE relkind = 'r' AND ARRAY(
+        SELECT attname::text FROM pg_attribute
+        WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+    ) = ARRAY['version_num']
+""")
+
 
 # Warnings of SQLAlchemy 2.1 that do no harm: it does not understand the NOT VALID of a CHECK that it has
 # reflected itself; types and forms of a CHECK that it does not know are read here; and cycles are cut here.
@@ -61,7 +71,7 @@ class Scope:
     """Which tables are compared, and which are ignored.
 
     It compares the schemas of the models' tables, and the default one. It ignores partitions, objects
-    of extensions, Alembic's own table and the history beside it, and the tables that the user excludes.
+    of extensions, Alembic's own tables and the history beside it, and the tables that the user excludes.
     """
 
     def __init__(self, exclude_tables: str = "") -> None:
@@ -78,6 +88,7 @@ class Scope:
         self.models: set[Key] = set()
         self.others: set[Key] = set()
         self.inherited: set[tuple[str | None, str, str]] = set()
+        self.versions: set[Key] = set()
         self.elsewhere: dict[str, str] = {}
         self.version_table = ""
 
@@ -111,6 +122,7 @@ class Scope:
         self.models = {self.key(table.schema, table.name) for table in models}
         self.others, self.elsewhere = set(), {}
         self.inherited = {(row[0], row[1], row[2]) for row in connection.execute(INHERITED)}
+        self.versions = {(row[0], row[1]) for row in connection.execute(VERSIONS)}
         for schema, name, visible, never in connection.execute(OTHERS):
             if never:
                 self.others |= {(schema, name), (None, name)} if visible else {(schema, name)}
@@ -132,7 +144,7 @@ class Scope:
             return True
         if key in self.models:
             return False
-        if name in (self.version_table, TABLE):
+        if name in (self.version_table, TABLE) or key in self.versions:
             return True
         # A table in a later schema of the search_path has two names; the models have at most one of them.
         if key[0] is None:
