@@ -252,6 +252,17 @@ def by_autocommit(url: URL, upgrade: Callable[[object], None]) -> None:
         upgrade(connection)
 
 
+def by_streaming_engine(url: URL, upgrade: Callable[[object], None]) -> None:
+    upgrade(make_engine(url, poolclass=NullPool, execution_options={"stream_results": True}))
+
+
+def by_streaming_connection(url: URL, upgrade: Callable[[object], None]) -> None:
+    with make_engine(url, poolclass=NullPool).connect() as connection:
+        connection.execution_options(yield_per=10)
+        upgrade(connection)
+        assert connection.get_execution_options()["yield_per"] == 10
+
+
 def by_async_engine(url: URL, upgrade: Callable[[object], None]) -> None:
     upgrade(async_engine(url))
 
@@ -297,9 +308,9 @@ def async_engine(url: URL) -> Any:
 @pytest.mark.parametrize(
     "way",
     [
-        by_engine, by_connection, by_transaction, by_autocommit, by_async_engine,
-        by_async_engine_in_a_thread, by_run_sync, by_run_sync_in_a_transaction,
-        by_async_connection_in_run_sync,
+        by_engine, by_connection, by_transaction, by_autocommit, by_streaming_engine,
+        by_streaming_connection, by_async_engine, by_async_engine_in_a_thread, by_run_sync,
+        by_run_sync_in_a_transaction, by_async_connection_in_run_sync,
     ],
     ids=lambda way: way.__name__.removeprefix("by_"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from alembic.util import CommandError
@@ -54,6 +55,10 @@ LOCK_TIMEOUT = "SET lock_timeout = '10s'"
 # The settings that name the database, unless a program gives a connection or a URL.
 URL_SETTINGS = "DATABASE_URL or MIGRATION_DATABASE_URL"
 
+# A program may have its results streamed. Then each statement has a cursor on the server, which takes no
+# SET and no DDL.
+BUFFERED: dict[str, Any] = {"stream_results": False, "yield_per": None}
+
 BACKEND_PID = text("SELECT pg_backend_pid()")
 
 
@@ -70,7 +75,7 @@ def connect(engine: Engine, named_by: str = URL_SETTINGS) -> Iterator[Connection
             is a pooler in transaction mode.
     """
     try:
-        connection = engine.connect()
+        connection = engine.connect().execution_options(**BUFFERED)
     except DBAPIError as error:
         raise CommandError(cannot_connect(error, engine, named_by)) from error
     with connection:
@@ -116,7 +121,7 @@ def check_session(connection: Connection) -> None:
     # The pid that PgBouncer reports when a client connects is not the server's.
     if driver is None or driver.info.backend_pid == pid:
         return
-    with connection.engine.connect() as other:
+    with connection.engine.connect().execution_options(**BUFFERED) as other:
         # Our session is idle. In session mode it stays ours. In transaction mode the pooler
         # gives it to the next client, or gives us another one afterwards.
         taken = other.scalar(BACKEND_PID)

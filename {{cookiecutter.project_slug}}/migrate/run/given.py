@@ -12,7 +12,7 @@ from sqlalchemy.pool import AssertionPool, SingletonThreadPool, StaticPool
 from sqlalchemy.util import greenlet_spawn
 from sqlalchemy.util.concurrency import in_greenlet
 
-from migrate.run.connection import URL_SETTINGS, check_server, check_session, connect, free
+from migrate.run.connection import BUFFERED, URL_SETTINGS, check_server, check_session, connect, free
 
 DRIVERS = {("postgresql", "psycopg"), ("postgresql", "psycopg_async")}
 # Pools that give the same connection to every caller.
@@ -118,6 +118,18 @@ def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
     """Restore a given connection at the end."""
     if connection.closed:
         raise CommandError(f"{named_by} is closed: give an open connection")
+    options = connection.get_execution_options()
+    connection.execution_options(**BUFFERED)
+    try:
+        with _settings_left_alone(connection, named_by):
+            yield connection
+    finally:
+        connection.execution_options(**{name: options.get(name) for name in BUFFERED})
+
+
+@contextmanager
+def _settings_left_alone(connection: Connection, named_by: str) -> Iterator[None]:
+    """Restore the settings of its session and its isolation level at the end."""
     autocommit = _is_autocommit(connection)
     check_server(connection)
     if connection.in_transaction():
@@ -126,7 +138,7 @@ def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
                 f"{named_by} is in AUTOCOMMIT, where no revision could be rolled back, and has run a "
                 "statement: end that first, by commit(), or give the engine"
             )
-        yield connection
+        yield
         return
     _refuse_one_for_all(connection.engine, named_by)
     if autocommit:
@@ -135,7 +147,7 @@ def _left_alone(connection: Connection, named_by: str) -> Iterator[Connection]:
     before = _settings(connection)
     free(connection)
     try:
-        yield connection
+        yield
     finally:
         with suppress(SQLAlchemyError):  # the server may be gone
             connection.rollback()

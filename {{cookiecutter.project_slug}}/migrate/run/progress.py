@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from migrate.run.blockers import blockers
-from migrate.run.connection import beside
+from migrate.run.connection import BUFFERED, beside
 from migrate.run.settings import Settings
 
 log = logging.getLogger("migrate")
@@ -86,7 +86,7 @@ class Progress:
         return self._blockers or "a session that has ended since"
 
     def _watch(self) -> None:
-        engine = self._beside.execution_options(isolation_level="AUTOCOMMIT")
+        engine = self._beside.execution_options(isolation_level="AUTOCOMMIT", **BUFFERED)
         with suppress(SQLAlchemyError, psycopg.Error):  # a failure to show progress must not end the run
             if self._stop.wait(self._interval):
                 return

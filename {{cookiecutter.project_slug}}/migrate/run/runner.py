@@ -12,7 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from migrate.run.connection import cannot_connect, free, pause
+from migrate.run.connection import BUFFERED, cannot_connect, free, pause
 from migrate.run.failures import one_line
 from migrate.run.signals import stop_if_told
 
@@ -70,7 +70,7 @@ def single_runner(engine: Engine, version_table: str, wait: float) -> Iterator[R
     except DBAPIError as error:
         raise CommandError(cannot_connect(error, engine)) from error
     with connection:
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT", **BUFFERED)
         name = f"alembic {socket.gethostname()}:{os.getpid()}"[:63]
         try:
             with lost_is_explained():
