@@ -2,9 +2,7 @@
 
 import re
 
-from sqlalchemy import text
-
-from tests.support import REVISIONS, Make
+from tests.support import REVISIONS
 
 # What stands in braces differs from one to the next, and is the same wherever one names it.
 # This one finds rows by what stands in them, until none is left.
@@ -137,30 +135,3 @@ def test_all_backfills_are_one_of_two_loops() -> None:
         "merge_duplicate_users", "merge_duplicate_categories", "backfill_document_page_characters",
     ]  # fmt: skip
     assert (len(fills), len(decides)) == (24, 9)
-
-
-def test_a_row_that_code_moves_to_a_block_that_was_done_is_found(before: Make) -> None:
-    database = before("assign_user_roles")
-    first = database.value("SELECT pg_relation_size('users') / 8192")
-    # The first 20 blocks get free. One row is to be filled in the middle, and each at the end.
-    room = f"ctid > '({first},0)' AND ctid < '({first + 20},0)'"
-    role = "CASE WHEN n < 5000 AND n <> 2000 THEN 1 END"
-    database.insert_many("users", 8000, email="repeat('x', 200) || n", role_id=role)
-    database.execute(f"DELETE FROM users WHERE {room}")
-    row = database.value("SELECT id FROM users WHERE email LIKE '%x2000'")
-    database.execute("""
-        CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql
-        AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END'
-    """)
-    database.execute(
-        "CREATE TRIGGER hold BEFORE UPDATE OF role_id ON users "
-        f"FOR EACH ROW WHEN (OLD.id = '{row}') EXECUTE FUNCTION hold()"
-    )
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as code:
-        code.execute(text("VACUUM users"))
-        code.execute(text("SELECT pg_advisory_lock(1)"))
-        with database.while_it_waits("assign_user_roles"):
-            moved = f"UPDATE users SET email = 'y' || email WHERE role_id IS NULL AND id <> '{row}'"
-            assert any(code.execute(text(f"{moved} RETURNING {room}")).scalars())
-            code.execute(text("SELECT pg_advisory_unlock(1)"))
-    assert not database.query("SELECT FROM users WHERE role_id IS NULL")
