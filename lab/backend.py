@@ -31,7 +31,10 @@ def generated() -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700)
         generate = ["cookiecutter", str(TEMPLATE), "--no-input", "--default-config", f"--output-dir={folder}"]
-        subprocess.run([sys.executable, "-m", *generate], check=True, stdout=subprocess.DEVNULL)
+        # In a session of its own: at its start Python would tell of a Ctrl-C in a traceback.
+        subprocess.run(
+            [sys.executable, "-m", *generate], check=True, stdout=subprocess.DEVNULL, start_new_session=True
+        )
         [backend] = folder.iterdir()
         yield backend
     finally:
