@@ -80,6 +80,11 @@ def table_of(op: ops.MigrateOperation) -> Key:
     return getattr(op, "schema", None), getattr(op, "table_name", None) or ""
 
 
+def name_of(op: ops.MigrateOperation) -> str:
+    """Return the name of an operation's index or constraint."""
+    return str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
+
+
 def called(op: ops.MigrateOperation) -> str:
     """Return the name of an operation's table, for people."""
     return ".".join(filter(None, table_of(op)))
@@ -104,19 +109,19 @@ class Changes:
         """Return the dropped tables, each before the tables that its foreign keys refer to."""
         return self._dropping[0]
 
+    @cached_property
+    def dropped_names(self) -> set[str]:
+        """The names of the indexes and constraints that the changes drop."""
+        return {name_of(op) for op in self.changes if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)}
+
     def taken(self, op: ops.MigrateOperation) -> str | None:
         """Return the table that has, and keeps, an index of the name of a new one."""
         if not isinstance(op, ops.CreateIndexOp | ops.CreateUniqueConstraintOp) or not self.lives(op):
             return None
-        name = op.index_name if isinstance(op, ops.CreateIndexOp) else op.constraint_name
-        if any(
-            isinstance(other, ops.DropIndexOp | ops.DropConstraintOp)
-            and name in (getattr(other, "index_name", None), getattr(other, "constraint_name", None))
-            for other in self.changes
-        ):
+        if name_of(op) in self.dropped_names:
             return None
         names = {
-            "index": quoted(self.connection, op.schema, str(name)),
+            "index": quoted(self.connection, op.schema, name_of(op)),
             "table": quoted(self.connection, *table_of(op)),
             "dropped": [quoted(self.connection, *key) for key in self.dropped],
         }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from alembic.operations import ops
 from sqlalchemy import text
 
+from migrate.autogenerate.changes import name_of
 from migrate.autogenerate.operations import Remark
 from migrate.autogenerate.review import Review
 from migrate.autogenerate.trial import quoted
@@ -32,9 +33,10 @@ def waits(key: ops.CreateForeignKeyOp, review: Review) -> bool:
     parent = key.kw.get("referent_schema"), key.referent_table
     if parent not in review.tables or parent in review.dropped:
         return False
-    gone = dropped(review)
     there = review.connection.execute(UNIQUE, {"table": quoted(review.connection, *parent)})
-    return not any(set(columns) == set(key.remote_cols) for name, columns in there if name not in gone)
+    return not any(
+        set(columns) == set(key.remote_cols) for name, columns in there if name not in review.dropped_names
+    )
 
 
 def refers(key: ops.CreateForeignKeyOp, unique: ops.CreateUniqueConstraintOp) -> bool:
@@ -43,20 +45,10 @@ def refers(key: ops.CreateForeignKeyOp, unique: ops.CreateUniqueConstraintOp) ->
     return same_table and set(key.remote_cols) == {str(column) for column in unique.columns}
 
 
-def dropped(review: Review) -> set[str]:
-    """Return the names of the indexes and constraints that the changes drop."""
-    return {
-        str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
-        for op in review.changes
-        if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp)
-    }
-
-
 def served(op: ops.DropIndexOp | ops.DropConstraintOp, review: Review) -> list[tuple[str, bool, str]]:
     """Return the foreign keys that use an index or a unique constraint."""
-    name = getattr(op, "index_name", None) or getattr(op, "constraint_name", None)
     names = {
-        "index": quoted(review.connection, op.schema, str(name)),
+        "index": quoted(review.connection, op.schema, name_of(op)),
         "dropped": [quoted(review.connection, *key) for key in review.dropped],
     }
     return [(key, gone, what) for key, gone, what in review.connection.execute(SERVED, names)]
@@ -65,8 +57,8 @@ def served(op: ops.DropIndexOp | ops.DropConstraintOp, review: Review) -> list[t
 def remarks(op: ops.MigrateOperation, review: Review) -> Iterator[Remark]:
     """Yield the remark on the drop of what a foreign key uses that stays."""
     if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp) and review.lives(op):
-        names = dropped(review)
-        if left := [what for name, gone, what in served(op, review) if not gone and name not in names]:
+        keys = served(op, review)
+        if left := [what for name, gone, what in keys if not gone and name not in review.dropped_names]:
             yield Remark(
                 f"fails as it stands: PostgreSQL drops nothing unique that {', '.join(left)} uses. Drop that "
                 "before this line, and add it again when its columns are unique again."

@@ -15,6 +15,7 @@ from alembic.util import CommandError, rev_id
 
 from migrate.alembic_internals import new_path
 from migrate.autogenerate import keys
+from migrate.autogenerate.changes import name_of
 from migrate.autogenerate.enums import AddedLabel, flat
 from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
@@ -78,10 +79,9 @@ def _refuse(review: Review) -> None:
         if isinstance(change, Refused):
             raise CommandError(str(change))
         if table := review.taken(change):
-            name = getattr(change, "index_name", None) or getattr(change, "constraint_name", None)
             raise CommandError(
-                f"the table {table} has an index of the name {name}, and the models do not drop it: give the "
-                "models' index another name"
+                f"the table {table} has an index of the name {name_of(change)}, and the models do not "
+                "drop it: give the models' index another name"
             )
 
 
