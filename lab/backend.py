@@ -31,10 +31,13 @@ def generated() -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700)
         generate = ["cookiecutter", str(TEMPLATE), "--no-input", "--default-config", f"--output-dir={folder}"]
-        # In a session of its own: at its start Python would tell of a Ctrl-C in a traceback.
-        subprocess.run(
-            [sys.executable, "-m", *generate], check=True, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        with held():  # in a session of its own, its hooks would go on writing after its end
+            subprocess.run(
+                [sys.executable, "-m", *generate],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         [backend] = folder.iterdir()
         yield backend
     finally:
@@ -68,6 +71,16 @@ def handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -
     finally:
         for number, before in earlier.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Have the first of a block's signals come at its end."""
+    came: list[int] = []
+    with handled(lambda number, _frame: came.append(number)):
+        yield
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -219,9 +219,17 @@ class Scene:
     @contextmanager
     def _report(self) -> Iterator[None]:
         """Leave a transaction open that has read the table, for some time of the migration."""
-        with closing(self._walk.connect("a report")) as self._reading:
+        try:
+            self._reading = self._walk.connect("a report")
             self._reading.execute(f"SELECT count(*) FROM {self.chapter.table}".encode())
+        except psycopg.OperationalError:
+            if not self._told.is_set():  # to stop a scene ends its sessions too
+                raise
+        try:
             yield
+        finally:
+            if self._reading:
+                self._reading.close()
 
     # What is to be seen.
 
