@@ -61,6 +61,7 @@ def pooler(server: URL, mode: str) -> Iterator[Pooler]:
             f"[databases]\n* = host={server.host} port={server.port}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = plain\nauth_file = {users}\npool_mode = {mode}\nserver_idle_timeout = 1\n"
+            "server_login_retry = 1\n"  # for so long it refuses everybody where one login has failed
         )
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
