@@ -38,49 +38,46 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
     assert connection is not None
     found = list(flat(changes))
     touched = {(schema or default, name) for schema, name in map(table_of, found)}
-    needed = tables(context).needed
     with trial.undone(connection):
-        lacking = [statement for statement in needed if not trial.run(connection, statement)]
-    # What the role may not create, or not use before it is committed, may be what is lacking.
-    unknown = lacking or any(isinstance(op, AddedLabel) for op in found)
-    for table in compared(context):
-        if (table.schema or default, table.name) not in touched:
-            continue
-        place = where(table)
-        for what, error in refusals(connection, table, needed):
-            said = f"PostgreSQL refuses {what} of {table.fullname}: {str(error.orig).splitlines()[0]}"
-            state = getattr(error.orig, "sqlstate", None)
-            if state in CERTAIN or what.startswith("the foreign key"):
-                raise CommandError(f"{place}{said}")
-            if not unknown:
-                what_to_do = hidden(connection, table, needed, what, error) or (
-                    "Create what it lacks at the beginning of this revision, or correct it in "
-                    f"{place.rstrip(': ') or 'the models'} and write the revision anew."
-                )
-                changes.ops.append(Remark(f"fails as it stands: {said}. {what_to_do}"))
+        lacking = [statement for statement in tables(context).needed if not trial.run(connection, statement)]
+        # What the role may not create, or not use before it is committed, may be what is lacking.
+        unknown = lacking or any(isinstance(op, AddedLabel) for op in found)
+        for table in compared(context):
+            if (table.schema or default, table.name) not in touched:
+                continue
+            place = where(table)
+            for what, error in refusals(connection, table):
+                said = f"PostgreSQL refuses {what} of {table.fullname}: {str(error.orig).splitlines()[0]}"
+                state = getattr(error.orig, "sqlstate", None)
+                if state in CERTAIN or what.startswith("the foreign key"):
+                    raise CommandError(f"{place}{said}")
+                if not unknown:
+                    what_to_do = hidden(connection, table, what, error) or (
+                        "Create what it lacks at the beginning of this revision, or correct it in "
+                        f"{place.rstrip(': ') or 'the models'} and write the revision anew."
+                    )
+                    changes.ops.append(Remark(f"fails as it stands: {said}. {what_to_do}"))
     return PriorityDispatchResult.CONTINUE
 
 
-def refusals(connection: Connection, table: Table, needed: list[str]) -> Iterator[tuple[str, DBAPIError]]:
+def refusals(connection: Connection, table: Table) -> Iterator[tuple[str, DBAPIError]]:
     """Yield what the server refuses of a table, with why."""
-    yield from trial.refused(connection, table, needed).items()
+    yield from trial.refused(connection, table).items()
     for key in sorted(table.foreign_keys, key=str):
         child, parent = (trial.type_of(connection, column) for column in (key.parent, key.column))
-        error = trial.unlinked(connection, child, parent, needed)
+        error = trial.unlinked(connection, child, parent)
         if error and getattr(error.orig, "sqlstate", None) == NOT_LINKED:
             yield f"the foreign key on {key.parent.name} to {key.target_fullname}", error
 
 
-def hidden(
-    connection: Connection, table: Table, needed: list[str], what: str, error: DBAPIError
-) -> str | None:
+def hidden(connection: Connection, table: Table, what: str, error: DBAPIError) -> str | None:
     """Return what to do if the server refuses a part of a table because it does not find an extension."""
     if getattr(error.orig, "sqlstate", None) not in trial.UNKNOWN:
         return None
     for extension, schema in connection.execute(HIDDEN).all():
         with trial.undone(connection):
             connection.execute(trial.ALSO_FOUND, {"schema": schema})
-            found = what not in dict(refusals(connection, table, needed))
+            found = what not in dict(refusals(connection, table))
         if found:
             return (
                 f"The extension {extension} is in the schema {schema}, which is not in the search_path: add "

@@ -209,21 +209,18 @@ def modelled(
         return state(connection, name), again(connection, name)
 
 
-def refused(connection: Connection, model: Table, needed: Iterable[str]) -> dict[str, DBAPIError]:
+def refused(connection: Connection, model: Table) -> dict[str, DBAPIError]:
     """Return what the server refuses of a model's table, each with why: columns, constraints, indexes.
 
     Args:
-        connection: the database.
+        connection: the database, with what the table needs.
         model: the table of the models.
-        needed: statements that first create what the table needs.
 
     Raises:
         CommandError: the role may not create temporary tables.
     """
     table, name = _temporary(model, connection.dialect), quoted(connection, SCHEMA, model.name)
     with undone(connection):
-        for statement in needed:
-            run(connection, statement)
         found = {f"the column {each.name}": why for each, why in filled(connection, name, table).items()}
         found |= {f"the default of {column.name}": why for column, why in unfit(connection, name, table)}
         if found:
@@ -399,14 +396,10 @@ def linked(connection: Connection, child: str, parent: str) -> bool:
     return unlinked(connection, child, parent) is None
 
 
-def unlinked(
-    connection: Connection, child: str, parent: str, needed: Iterable[str] = ()
-) -> DBAPIError | None:
+def unlinked(connection: Connection, child: str, parent: str) -> DBAPIError | None:
     """Return why a column of one type may not refer to a column of another, or None."""
     names = [quoted(connection, SCHEMA, name) for name in ("child", "parent")]
     with undone(connection):
-        for statement in needed:
-            run(connection, statement)
         return refusal(connection, f"CREATE TEMPORARY TABLE {names[1]} (n {parent} UNIQUE)") or refusal(
             connection, f"CREATE TEMPORARY TABLE {names[0]} (n {child} REFERENCES {names[1]} (n))"
         )
