@@ -561,6 +561,24 @@ def test_a_column_that_may_be_null_becomes_an_identity_and_again_one_that_may_be
         backend.there_and_back()
 
 
+@pytest.mark.parametrize("sources", [[], [lambda: Identity(maxvalue=10**12)]], ids=["serial", "identity"])
+def test_a_key_that_is_numbered_becomes_another_that_is_not(sources: Any, backend: Backend) -> None:
+    def say(type_: Any, *items: Any, **options: Any) -> Say:
+        def of(models: MetaData) -> None:
+            Table(
+                "t", models,
+                Column("id", type_, *(item() for item in items), primary_key=True, **options),
+                Column("n", Integer),
+            )  # fmt: skip
+
+        return of
+
+    numbered = say(BigInteger(), *sources)
+    for models in (numbered, say(Text()), numbered, say(Integer(), autoincrement=False), numbered):
+        backend.say(models)
+        assert "does not know how to make" not in backend.there_and_back()
+
+
 def test_a_key_that_is_not_serial_in_the_models_is_none_in_the_database(backend: Backend) -> None:
     def say(models: MetaData) -> None:
         Table("a", models, Column("id", Integer, Sequence("numbers"), primary_key=True))

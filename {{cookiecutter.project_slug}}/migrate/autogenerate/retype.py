@@ -103,6 +103,8 @@ def form(
             trial.run(connection, statement)
         with trial.copied(connection, change.schema, change.table_name, without=dropped) as copy:
             alter = f"ALTER TABLE {copy}"
+            # An identity that does not fit the new type is changed or dropped before.
+            trial.run(connection, f"{alter} ALTER COLUMN {name} DROP IDENTITY IF EXISTS")
             for actions, using in forms(name, type_, default, new_default(connection, change)):
                 rewrites = trial.rewrites(connection, copy, f"{alter} {actions}")
                 if rewrites is None:

@@ -82,7 +82,7 @@ def changes(connection: Connection, place: Place, old: Column, new: Column) -> I
                 "revision, and put it in again in the next"
             )
         return
-    narrowed = LIMITS.get(new.type, LIMITS["bigint"]) < LIMITS.get(old.type, 0)
+    narrowed = LIMITS.get(new.type, 0) < LIMITS.get(old.type, 0)
     rank = Rank.SOURCE_OF_NARROWED if narrowed else Rank.SOURCE
     if bool(old.identity) == bool(new.identity) and old.serial == new.serial:
         yield from _options(connection, place, old, new, rank)
