@@ -831,6 +831,16 @@ def test_a_domain_that_values_may_break_or_that_needs_one_says_so(backend: Backe
     assert backend.there_and_back().count("REVIEW: fails if t has rows") == 1
 
 
+def test_a_column_whose_domain_is_not_null_is_as_it_was_when_it_comes_back(backend: Backend) -> None:
+    def t(type_: Any, **options: Any) -> Say:
+        return table("t", lambda: Column("a", type_, **options))
+
+    required = DOMAIN("required", Text(), not_null=True)
+    for models in (t(required), t(Text()), t(required), t(Text(), nullable=False), t(required)):
+        backend.say(models)
+        backend.there_and_back()
+
+
 def test_an_index_by_an_enum_a_cast_or_an_order_is_found_again(backend: Backend) -> None:
     class State(StrEnum):
         NEW = "new"

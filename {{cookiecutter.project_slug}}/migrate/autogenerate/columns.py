@@ -72,19 +72,25 @@ def compare_default(
 def compare_nullable(
     context: AutogenContext,
     change: ops.AlterColumnOp,
-    _schema: str | None,
-    _table: str,
-    _name: str,
+    schema: str | None,
+    table: str,
+    name: str,
     present: Column[Any],
     model: Column[Any],
 ) -> PriorityDispatchResult:
-    """Leave a column alone whose domain is NOT NULL: SQLAlchemy reflects the column as NOT NULL then."""
+    """Compare NOT NULL of a column whose domain is: SQLAlchemy reflects the column as NOT NULL then."""
     assert context.connection is not None
+    if present.nullable:
+        return PriorityDispatchResult.CONTINUE
     type_ = native(model.type, context.connection.dialect)
-    if isinstance(type_, DOMAIN) and type_.not_null and not present.nullable:
-        change.existing_nullable = present.nullable
-        return PriorityDispatchResult.STOP
-    return PriorityDispatchResult.CONTINUE
+    by_domain = isinstance(type_, DOMAIN) and type_.not_null
+    required = tables(context).states(schema, table, model.table).present.columns[name].required
+    if required and not by_domain:
+        return PriorityDispatchResult.CONTINUE
+    change.existing_nullable = not required
+    if not required and not by_domain and not model.nullable:
+        change.modify_nullable = False
+    return PriorityDispatchResult.STOP
 
 
 def compare_sources(
