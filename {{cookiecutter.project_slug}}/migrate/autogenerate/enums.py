@@ -98,16 +98,18 @@ def compare(
     """
     assert context.connection is not None
     present: dict[Key, list[str]] = {}
-    ours: set[Key] = set()
+    ours: dict[Key, set[Key]] = {}
     for schema, type_, labels, visible, of_extension in context.connection.execute(LABELS):
         present[schema, type_] = labels
         if visible:
             present[None, type_] = labels
         if schema in schemas and not of_extension:
-            ours.add((schema, type_))
+            ours[schema, type_] = {(schema, type_), *[(None, type_)] * visible}
     wanted: dict[Key, list[str]] = {}
+    named: set[Key] = set()
     for key, labels in of_models(context):
-        if wanted.setdefault(key, labels) != labels:
+        named.add(key)
+        if labels is not None and wanted.setdefault(key, labels) != labels:
             raise CommandError(
                 f"the models give the enum {quoted(context.connection, *key)} the labels "
                 f"{', '.join(wanted[key])} and elsewhere {', '.join(labels)}: let them be the same, or give "
@@ -119,7 +121,7 @@ def compare(
         if key in present and labels != present[key]
         for op in relabel(quoted(context.connection, *key), present[key], labels)
     ]
-    unused = ours - wanted.keys()
+    unused = {key for key, names in ours.items() if not names & named}
     for key in sorted(unused - in_use(context.connection, changes), key=str):
         name = quoted(context.connection, *key)
         remark = f"drops the type {name}, which no column uses any more."
@@ -129,8 +131,8 @@ def compare(
     return PriorityDispatchResult.CONTINUE
 
 
-def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str]]]:
-    """Yield the enum types of the models' columns, with their labels."""
+def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str] | None]]:
+    """Yield the enum types of the models' columns, with their labels, if these are the models' business."""
     assert context.connection is not None
     dialect = context.connection.dialect
     for table in compared(context):
@@ -138,7 +140,7 @@ def of_models(context: AutogenContext) -> Iterator[tuple[Key, list[str]]]:
             for enum in named_types(column.type, dialect):
                 if isinstance(enum, ENUM):
                     schema = None if enum.schema == dialect.default_schema_name else enum.schema
-                    yield (schema, str(enum.name)), list(enum.enums)
+                    yield (schema, str(enum.name)), list(enum.enums) if enum.create_type else None
 
 
 def compared(context: AutogenContext) -> Iterator[Table]:

@@ -149,8 +149,10 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
         for column in table.columns:
             # For a domain over an enum, the domain comes first here.
             for type_ in named_types(column.type, connection.dialect):
+                if not type_.create_type:  # it is not the models' business
+                    continue
                 yield from schema(type_.schema)
-                if isinstance(type_, DOMAIN) and type_.create_type:
+                if isinstance(type_, DOMAIN):
                     yield ("DOMAIN", type_.schema, str(type_.name)), sql(connection, CreateDomainType(type_))
                 if isinstance(type_, ENUM):
                     name = quoted(connection, type_.schema, str(type_.name))
