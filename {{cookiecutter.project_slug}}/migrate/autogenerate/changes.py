@@ -17,7 +17,7 @@ PRESENT = text("""
 """)
 
 REFERENCES = text("""
-    SELECT conrelid::bigint, confrelid::bigint, conname::text, pg_get_constraintdef(oid) FROM pg_constraint
+    SELECT conrelid::bigint, confrelid::bigint, conname::text FROM pg_constraint
     WHERE contype = 'f' AND conrelid = ANY (:tables) AND conrelid <> confrelid AND conparentid = 0
         AND confrelid = ANY (CAST(:tables AS bigint[]) || :changed)
     ORDER BY conname
@@ -129,15 +129,15 @@ class Changes:
         return table
 
     @property
-    def held(self) -> list[tuple[Key, str, str]]:
-        """The foreign keys to drop before their tables: table, name, definition.
+    def held(self) -> list[tuple[Key, str]]:
+        """The foreign keys to drop before their tables: table, name.
 
         They are in a cycle of dropped tables, or refer to a key that is dropped too.
         """
         return self._dropping[1]
 
     @cached_property
-    def _dropping(self) -> tuple[list[Key], list[tuple[Key, str, str]]]:
+    def _dropping(self) -> tuple[list[Key], list[tuple[Key, str]]]:
         names = {self.oid(key): key for key in sorted(self.dropped, key=str)}
         changed = {
             self.oid(table_of(op))
@@ -157,9 +157,9 @@ class Changes:
             free = [table for table in left if not any((child, table) in pairs for child in left)]
             if not free:  # a cycle: drop the foreign keys of one table first
                 table = next(iter(left))
-                for child, parent, *key in references:
+                for child, parent, key in references:
                     if parent == table and child in left and (child, parent) in pairs:
-                        held.append((names[child], *key))
+                        held.append((names[child], key))
                         cut.add((child, parent))
                 free = [table]
             order += [left.pop(table) for table in free]

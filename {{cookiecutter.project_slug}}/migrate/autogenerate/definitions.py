@@ -31,7 +31,7 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from migrate.alembic_internals import condition, final_name, made
 from migrate.autogenerate import trial
 from migrate.autogenerate.catalogue import Definition, Key
-from migrate.autogenerate.operations import Rank, Refused, Statement
+from migrate.autogenerate.operations import ADDED, Rank, Refused, Statement
 from migrate.autogenerate.states import tables
 
 Definitions = dict[Key, Definition]
@@ -84,7 +84,7 @@ def compare(
         how = ("changed" if key in items else "removed") if ours else "added"
         log.info("Detected %s %s %r on %r", how, *key, name)
         if ours:
-            dropped.append(drop(connection, key, schema, name, ours))
+            dropped.append(drop(key, schema, name, ours))
         if key in items:
             added.append(create(connection, key, schema, name, items[key]))
     changes.ops += [*dropped, *added]
@@ -167,7 +167,7 @@ def primary_key(
     place = trial.quoted(connection, schema, model.name)
     if old[1] == "none":
         new_name = trial.quoted(connection, None, new[0])
-        yield Statement(
+        added = Statement(
             f"ALTER TABLE {place} ADD CONSTRAINT {new_name} {new[1]}",
             f"ALTER TABLE {place} DROP CONSTRAINT {new_name}",
             *(
@@ -177,6 +177,8 @@ def primary_key(
             remark=f"fails if rows of {place} break {new[1]}; no session can use it during the scan.",
             rank=Rank.ADD_CONSTRAINT,
         )
+        added.info[ADDED] = model.primary_key
+        yield added
         return
     yield Refused(
         f"table {place}: the database has the primary key {old[1]}, the models have {new[1]}. Autogenerate "
@@ -204,28 +206,16 @@ def required(model: Table, changes: ops.ModifyTableOps) -> list[str]:
     return found
 
 
-def drop(
-    connection: Connection, key: Key, schema: str | None, table: str, definition: Definition
-) -> ops.MigrateOperation:
+def drop(key: Key, schema: str | None, table: str, definition: Definition) -> ops.MigrateOperation:
     """Return the operation that drops an index or a constraint."""
-    match key.kind:
-        case "index":
-            index = ops.CreateIndexOp(key.name, table, [], schema=schema, unique=definition.unique)
-            return ops.DropIndexOp(key.name, table, schema=schema, _reverse=index)
-        case "check":
-            check = ops.CreateCheckConstraintOp(key.name, table, "true", schema=schema)
-            return ops.DropConstraintOp(conv(key.name), table, "check", schema=schema, _reverse=check)
-        case "unique":
-            unique = ops.CreateUniqueConstraintOp(key.name, table, [], schema=schema)
-            return ops.DropConstraintOp(conv(key.name), table, "unique", schema=schema, _reverse=unique)
-    name = trial.quoted(connection, None, key.name)
-    alter = f"ALTER TABLE {trial.quoted(connection, schema, table)}"
-    return Statement(
-        f"{alter} DROP CONSTRAINT {name}",
-        f"{alter} ADD CONSTRAINT {name} {definition.sql}",
-        remark=f"drops the constraint {key.name}: from then on rows may break it.",
-        rank=Rank.DROP_CONSTRAINT,
-    )
+    if key.kind == "index":
+        index = ops.CreateIndexOp(key.name, table, [], schema=schema, unique=definition.unique)
+        return ops.DropIndexOp(key.name, table, schema=schema, _reverse=index)
+    back: ops.AddConstraintOp = ops.CreateCheckConstraintOp(key.name, table, "true", schema=schema)
+    if key.kind == "unique":
+        back = ops.CreateUniqueConstraintOp(key.name, table, [], schema=schema)
+    kind = key.kind if key.kind != "exclude" else None  # which Alembic does not know
+    return ops.DropConstraintOp(conv(key.name), table, kind, schema=schema, _reverse=back)
 
 
 def create(
@@ -280,12 +270,14 @@ def included(item: Index | UniqueConstraint | PrimaryKeyConstraint) -> list[str]
 def excluded(connection: Connection, item: ExcludeConstraint, schema: str | None, table: str) -> Statement:
     """Return the statement that adds an exclusion constraint: Alembic writes only a part of it."""
     name = trial.quoted(connection, None, str(final_name(item, connection.dialect)))
-    return Statement(
+    added = Statement(
         trial.sql(connection, AddConstraint(item, isolate_from_table=False)),
         f"ALTER TABLE {trial.quoted(connection, schema, table)} DROP CONSTRAINT {name}",
         remark=f"fails if rows of {table} break {name}; no session can write while its index is built.",
         rank=Rank.ADD_CONSTRAINT,
     )
+    added.info[ADDED] = item
+    return added
 
 
 def setup(plugin: Plugin) -> None:

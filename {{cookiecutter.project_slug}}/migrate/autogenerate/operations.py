@@ -11,6 +11,7 @@ from alembic.autogenerate.render import render_op, renderers
 from alembic.operations import ops
 
 WIDTH = 100
+ADDED = "added constraint"  # where the `info` of an operation has the constraint that it adds
 
 
 class Rank(IntEnum):

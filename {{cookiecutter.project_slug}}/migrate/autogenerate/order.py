@@ -23,10 +23,10 @@ from migrate.autogenerate.changes import table_of
 from migrate.autogenerate.definitions import by_name
 from migrate.autogenerate.enums import native
 from migrate.autogenerate.keys import waits
-from migrate.autogenerate.operations import Rank, Statement
+from migrate.autogenerate.operations import ADDED, Rank, Statement
 from migrate.autogenerate.review import Review
 from migrate.autogenerate.trial import quoted, sql
-from migrate.autogenerate.undo import STATISTICS
+from migrate.autogenerate.undo import STATISTICS, constraint
 
 Operations = list[ops.MigrateOperation]
 
@@ -124,6 +124,7 @@ def cut(changes: Operations, review: Review) -> Operations:
                 change.columns = [each for each in change.columns if each is not item]
                 added = sql(review.connection, AddConstraint(item, isolate_from_table=False))
                 later.append(Statement(added, rank=Rank.CREATE_TABLE))
+                later[-1].info[ADDED] = item
             elif isinstance(item, CheckConstraint) and is_of_type(item):
                 own = untyped(item, dialect)
                 change.columns = [own if each is item else each for each in change.columns]
@@ -134,6 +135,7 @@ def cut(changes: Operations, review: Review) -> Operations:
                 if item.use_alter or early or waits(key, review):
                     change.columns = [each for each in change.columns if each is not item]
                     key.kw.pop("use_alter", None)
+                    key.info[ADDED] = item
                     later.append(key)
         change.columns = [
             unnumbered(each) if isinstance(each, Column) and taken_for_serial(each, change, dialect) else each
@@ -181,12 +183,12 @@ def unnumbered(column: Column[Any]) -> Column[Any]:
 def cycles(review: Review) -> Operations:
     """Return the statements that drop the foreign keys which must go before their tables."""
     found: Operations = []
-    for table, name, definition in review.held:
+    for table, name in review.held:
         place, key = quoted(review.connection, *table), quoted(review.connection, None, name)
         found.append(
             Statement(
                 f"ALTER TABLE {place} DROP CONSTRAINT {key}",
-                f"ALTER TABLE {place} ADD CONSTRAINT {key} {definition}",
+                *filter(None, constraint(review.connection, place, name)),
                 rank=Rank.DROP_CONSTRAINT,
             )
         )

@@ -108,9 +108,9 @@ def built_constraint(unique: ops.CreateUniqueConstraintOp, remarks: Operations, 
     timing = " DEFERRABLE" if unique.kw.get("deferrable") else ""
     timing += f" INITIALLY {unique.kw['initially']}" if unique.kw.get("initially") else ""
     block.operations.insert(0, constraint)
-    block.operations.append(
-        alter(unique, f"{attach} {quoted(review.connection, None, name)}{timing}", review)
-    )
+    attached = alter(unique, f"{attach} {quoted(review.connection, None, name)}{timing}", review)
+    attached.info.update(unique.info)
+    block.operations.append(attached)
     part = Part(name, (unique.schema, name))
     part.add([*remarks, block], [unique.reverse()])
     return part

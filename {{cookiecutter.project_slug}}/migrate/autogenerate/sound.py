@@ -105,7 +105,7 @@ def faults(table: Table, dialect: Dialect) -> Iterator[str]:
     for item in (each for each in items if made(each, dialect)):
         yield from unincluded(item, table)
         yield from unstored(item, table, dialect)
-        if not isinstance(item, PrimaryKeyConstraint):
+        if not isinstance(item, PrimaryKeyConstraint) or item.comment:
             yield from unnamed(item, table, dialect)
     for expression, place in expressions(table):
         for element in iterate(expression):

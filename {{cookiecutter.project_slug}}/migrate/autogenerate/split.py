@@ -16,6 +16,7 @@ from alembic.util import CommandError, rev_id
 from migrate.alembic_internals import new_path
 from migrate.autogenerate import keys
 from migrate.autogenerate.changes import name_of
+from migrate.autogenerate.comments import commented
 from migrate.autogenerate.enums import AddedLabel, flat
 from migrate.autogenerate.operations import AutocommitBlock, Refused, Remark
 from migrate.autogenerate.order import ordered
@@ -146,7 +147,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
             case ops.AlterColumnOp():
                 altered(change, rest, review)
             case _:
-                back = undo(review.connection, change, without=[name for _, name, _ in review.held])
+                back = undo(review.connection, change, without=[name for _, name in review.held])
                 rest.add([*remarks, change], [*review.remarks_on_downgrade(change), *back])
     for key in waiting:
         at_once = not builds or any(keys.refers(key, unique) for unique in early)
@@ -156,6 +157,11 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
     every = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link
     parts = [part for part in every if part.steps]
     parts[0].steps.insert(0, (doubts, []))
+    for part in parts:
+        part.steps = [
+            (list(commented(up, review.connection)), list(commented(down, review.connection)))
+            for up, down in part.steps
+        ]
     return parts
 
 
