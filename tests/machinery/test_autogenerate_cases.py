@@ -350,6 +350,28 @@ def test_a_table_comes_after_its_parent_and_goes_before_it(backend: Backend) -> 
         backend.there_and_back()
 
 
+def test_what_a_table_has_from_its_parent_is_not_dropped(backend: Backend) -> None:
+    def child(models: MetaData) -> None:
+        Table("c", models, Column("m", Integer), postgresql_inherits="p")
+
+    more = [lambda: Column("more", Text), lambda: CheckConstraint("n > 0", name="positive")]
+    for items in (more, [], more):
+        backend.say(table("p", lambda: Column("n", Integer), *items), child)
+        backend.there_and_back()
+    backend.say()
+    backend.there_and_back()
+
+
+def test_a_column_of_a_parent_and_its_child_comes_changes_and_goes_with_both(backend: Backend) -> None:
+    def say(*items: Any) -> list[Say]:
+        return [table("p", *items), table("c", *items, postgresql_inherits="p"), table("a", *items)]
+
+    states: list[dict[str, Any]] = [{}, {"n": Integer}, {"n": BigInteger}, {"m": Text}, {}]
+    for columns in states:
+        backend.say(*say(*(lambda each=each: Column(*each) for each in columns.items())))
+        backend.there_and_back()
+
+
 def test_an_extension_outside_the_search_path_is_named_with_its_schema(backend: Backend) -> None:
     backend.database.psql(
         'CREATE SCHEMA "Ext"; CREATE EXTENSION citext SCHEMA "Ext"; CREATE SCHEMA more;'

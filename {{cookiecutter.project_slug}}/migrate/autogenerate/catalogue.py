@@ -40,6 +40,7 @@ DEFINITIONS = text("""
         conname::text, regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', ''), false, true
     FROM pg_constraint
     WHERE contype IN ('c', 'u', 'x', 'p') AND conrelid = CAST(:table AS regclass) AND conparentid = 0
+        AND conislocal
 """)
 
 

@@ -149,11 +149,10 @@ class Changes:
         left = dict(names)
         order: list[Key] = []
         borrowed = {(row[0], row[1]) for row in self.connection.execute(BORROWED, {"tables": list(names)})}
-        inherited = {(child, parent) for child, parent in self.connection.execute(INHERITED)}
-        held = [(names[child], *key) for child, parent, *key in references if parent in changed]
+        held = [(names[child], key) for child, parent, key in references if parent in changed]
         cut: set[tuple[int, int]] = set()
         while left:
-            pairs = {(child, parent) for child, parent, *_ in references} - cut | borrowed | inherited
+            pairs = {(child, parent) for child, parent, _ in references} - cut | borrowed | self._inherited
             free = [table for table in left if not any((child, table) in pairs for child in left)]
             if not free:  # a cycle: drop the foreign keys of one table first
                 table = next(iter(left))
@@ -172,6 +171,18 @@ class Changes:
     def lives(self, op: ops.MigrateOperation) -> bool:
         """Return whether its table exists before and after the changes."""
         return table_of(op) in self.tables and table_of(op) not in self.dropped
+
+    def parents(self, op: ops.MigrateOperation) -> int:
+        """Return how many tables an operation's table inherits from, at any distance."""
+        found, left = set[int](), {self.oid(table_of(op))}
+        while left:
+            left = {parent for child, parent in self._inherited if child in left} - found
+            found |= left
+        return len(found)
+
+    @cached_property
+    def _inherited(self) -> set[tuple[int, int]]:
+        return {(child, parent) for child, parent in self.connection.execute(INHERITED)}
 
     def partitioned(self, op: ops.MigrateOperation) -> bool:
         """Return whether its table has partitions."""

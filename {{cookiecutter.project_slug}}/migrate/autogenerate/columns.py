@@ -38,6 +38,9 @@ def compare_type(
 ) -> PriorityDispatchResult:
     """Compare two types, with their collations."""
     change.existing_type = present.type
+    scope = context.opts.get("scope")
+    if scope and scope.of_parent(schema, table, name):
+        return PriorityDispatchResult.STOP
     before, after = tables(context).states(schema, table, model.table)
     new = after.columns.get(name)
     if new is None or new.type_with_collation != before.columns[name].type_with_collation:

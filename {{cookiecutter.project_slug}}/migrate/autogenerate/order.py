@@ -40,19 +40,22 @@ def ordered(changes: Operations, review: Review) -> Operations:
     changes = [*cut(parents_first(changes, review), review), *cycles(review), *statistics(changes, review)]
     dropped = review.children_first()
 
-    def key(change: ops.MigrateOperation) -> tuple[int, int]:
-        place = 0
+    def key(change: ops.MigrateOperation) -> tuple[int, int, int]:
+        place = parents = 0
         if isinstance(change, ops.DropTableOp):
             place = dropped.index(table_of(change))
         elif isinstance(change, ops.DropColumnOp):
             # The last one first: then the downgrade restores their order.
             names = {"table": quoted(review.connection, *table_of(change)), "column": change.column_name}
             place = -review.connection.scalar(NUMBER, names)
+            parents = review.parents(change)  # which lose the column before their children
+        elif isinstance(change, ops.AddColumnOp):
+            parents = -review.parents(change)
         elif isinstance(change, ops.DropConstraintOp | ops.DropIndexOp):  # a foreign key before what it needs
             place = getattr(change, "constraint_type", None) != "foreignkey"
         elif isinstance(change, ops.CreateForeignKeyOp):
             place = 1
-        return rank(change, review), place
+        return rank(change, review), parents, place
 
     return sorted(changes, key=key)
 

@@ -46,6 +46,17 @@ INHERITED = text("""
     WHERE conparentid <> 0 AND NOT relispartition
 """)
 
+# The columns that a table has from a parent, each with whether it has it by itself too, and the parent.
+OF_PARENTS = text("""
+    SELECT nullif(n.nspname, current_schema()), c.relname, a.attname, a.attislocal,
+        nullif(pn.nspname, current_schema()), p.relname
+    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace JOIN pg_inherits ON inhrelid = c.oid
+    JOIN pg_class AS p ON p.oid = inhparent JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
+    JOIN pg_attribute AS pa ON pa.attrelid = p.oid AND pa.attname = a.attname AND NOT pa.attisdropped
+    WHERE a.attinhcount > 0 AND NOT c.relispartition
+""")
+
 # Another project of Alembic may have its own version table, by any name.
 VERSIONS = text("""
     SELECT nullif(nspname, current_schema()), relname
@@ -88,6 +99,7 @@ class Scope:
         self.models: set[Key] = set()
         self.others: set[Key] = set()
         self.inherited: set[tuple[str | None, str, str]] = set()
+        self.of_parents: set[tuple[str | None, str, str]] = set()
         self.versions: set[Key] = set()
         self.elsewhere: dict[str, str] = {}
         self.version_table = ""
@@ -119,9 +131,17 @@ class Scope:
                 f"the role may use no schema of its search_path, {path}: create one, or GRANT USAGE on it"
             )
         self.version_table = version_table
-        self.models = {self.key(table.schema, table.name) for table in models}
+        columns = {
+            self.key(table.schema, table.name): {column.name for column in table.columns} for table in models
+        }
+        self.models = set(columns)
         self.others, self.elsewhere = set(), {}
         self.inherited = {(row[0], row[1], row[2]) for row in connection.execute(INHERITED)}
+        self.of_parents = {
+            (schema, name, column)
+            for schema, name, column, local, *parent in connection.execute(OF_PARENTS)
+            if not local or column in columns.get(self.key(*parent), [column])
+        }
         self.versions = {(row[0], row[1]) for row in connection.execute(VERSIONS)}
         for schema, name, visible, never in connection.execute(OTHERS):
             if never:
@@ -155,6 +175,10 @@ class Scope:
         schema, name = key
         return fnmatchcase(f"{schema or self.default}.{name}" if "." in pattern else name, pattern)
 
+    def of_parent(self, schema: str | None, table: str, column: str) -> bool:
+        """Return whether a table has, and keeps, a column from its parent: it changes with that."""
+        return (*self.key(schema, table), column) in self.of_parents
+
     def include_name(self, name: str | None, kind: str, parents: Any) -> bool:
         """Return whether an object of the database is compared: Alembic's `include_name`."""
         schema = parents.get("schema_name")
@@ -170,12 +194,14 @@ class Scope:
         return True
 
     def include_object(
-        self, item: SchemaItem, _name: str | None, _kind: str, _reflected: bool, other: SchemaItem | None
+        self, item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None
     ) -> bool:
         """Return whether a difference counts: Alembic's `include_object`."""
         table = item if isinstance(item, Table) else getattr(item, "table", None)
         if table is not None and (table.is_view or self.left_alone(table.schema, table.name)):
             return False
+        if table is not None and kind == "column" and reflected and other is None:
+            return not self.of_parent(table.schema, table.name, str(name))
         if isinstance(item, ForeignKeyConstraint) and self.dialect and not made(item, self.dialect):
             return False
         if isinstance(item, ForeignKeyConstraint) and isinstance(other, ForeignKeyConstraint):
