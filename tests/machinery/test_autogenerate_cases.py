@@ -433,6 +433,43 @@ def test_a_view_of_the_models_with_the_name_of_a_table_is_refused_in_a_line(back
         backend.revise()
 
 
+def test_a_view_that_selects_something_else_is_replaced_or_named(backend: Backend) -> None:
+    def say(where: str, *names: str, materialized: bool = False) -> Say:
+        def of(models: MetaData) -> None:
+            t = Table(
+                "t", models, Column("id", Integer, primary_key=True), Column("word", String(9)),
+                *[Column("more", Text)] * ("more" in names),
+            )  # fmt: skip
+            chosen = select(*(t.c[name] for name in ("id", *names))).where(
+                text(where), t.c.word.in_(["a%", ":b"])
+            )
+            CreateView(chosen, "v", metadata=models, materialized=materialized)
+
+        return of
+
+    backend.say(say("id > 1", "word"))
+    backend.there_and_back()
+    backend.database.execute("ALTER VIEW v SET (security_barrier)")
+    command.check(backend.config)
+    backend.database.execute(
+        "CREATE OR REPLACE VIEW v WITH (security_barrier) AS "
+        + str(backend.database.value("SELECT pg_get_viewdef('v'\\:\\:regclass)")).replace(":", r"\:")
+    )
+    command.check(backend.config)
+    backend.say(say("id BETWEEN 2 AND 7", "word"))
+    assert "CREATE OR REPLACE VIEW v WITH (security_barrier=true) AS" in backend.there_and_back()
+    for models in (say("id > 1", "word", "more"), say("id > 2")):
+        backend.say(models)
+        written = " ".join(backend.revise(f"change{len(backend.files)}").split())
+        assert (
+            "REVIEW: the view v selects otherwise than in the models, and PostgreSQL cannot replace"
+            in written
+        )
+        command.upgrade(backend.config, "head")
+        with pytest.raises(CommandError, match="the view v selects otherwise"):
+            command.check(backend.config)
+
+
 def test_an_extension_that_no_model_names_is_found(backend: Backend) -> None:
     """An operator class, a function, what the CHECK of a domain has: the server is asked what has it."""
     backend.say(

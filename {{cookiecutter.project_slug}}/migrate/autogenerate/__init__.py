@@ -1,7 +1,7 @@
 """Autogenerate: which tables it compares, which differences it finds, and what it writes.
 
 `scope` says what is compared; `sound` and `names` check the models. `required`, `enums`, `domains`,
-`columns` (with the `sources` of their values), `definitions` and `comments` find the differences:
+`columns` (with the `sources` of their values), `definitions`, `comments` and `views` find the differences:
 they ask the server (`trial`) for each table twice (`states`, from its `catalogue`), and `refused` says what
 it does not accept. `split` makes revisions of these `changes`, in an `order` that runs, in `safe` forms
 (`retype`), with remarks for the `review` (`renames`, `keys`, `scenarios`), and with statements that `undo`
@@ -20,6 +20,7 @@ from migrate.autogenerate import (
     refused,
     required,
     scope,
+    views,
 )
 from migrate.autogenerate.rendering import render_item
 from migrate.autogenerate.scope import Scope
@@ -28,7 +29,7 @@ from migrate.autogenerate.split import write
 
 __all__ = ["PLUGINS", "Scope", "load", "render_item", "write"]
 
-for module in (scope, names, columns, definitions, comments, domains, enums, required, refused):
+for module in (scope, names, columns, definitions, comments, domains, enums, required, refused, views):
     Plugin.setup_plugin_from_module(module, module.__name__)
 
 # Our plugins run before Alembic's own, if both compare the same.

@@ -15,7 +15,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import CommandError, DispatchPriority, PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Column, Connection, Dialect, Sequence, Table, text
 from sqlalchemy.dialects.postgresql import DOMAIN, ENUM, CreateDomainType, ExcludeConstraint
-from sqlalchemy.schema import CreateSequence, DefaultClause
+from sqlalchemy.schema import CreateSequence, CreateView, DefaultClause
 from sqlalchemy.sql.functions import next_value
 
 from migrate.alembic_internals import sequences_of, views
@@ -161,9 +161,17 @@ def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Th
     for sequence in wanted:
         yield from schema(sequence.schema)
         yield ("SEQUENCE", sequence.schema, sequence.name), sql(connection, CreateSequence(sequence))
-    for view in views(context.sorted_tables):
+    for view in views_of(context):
         yield from schema(view.table.schema)
         yield (VIEWS[view.materialized], view.table.schema, view.table.name), sql(connection, view)
+
+
+def views_of(context: AutogenContext) -> Iterator[CreateView]:
+    """Yield the models' views, without the ignored ones."""
+    scope = context.opts.get("scope")
+    for view in views(context.sorted_tables):
+        if not (scope and scope.left_alone(view.table.schema, view.table.name)):
+            yield view
 
 
 # Queries for the extension of a type, an operator class or a function.

@@ -1,5 +1,6 @@
 """The safe forms of a change to a table that is in use, as the scenarios have them."""
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -45,12 +46,17 @@ class Part:
 
     @property
     def upgrade(self) -> Operations:
-        return [op for up, _ in self.steps for op in up]
+        return body(op for up, _ in self.steps for op in up)
 
     @property
     def downgrade(self) -> Operations:
-        back = [op for _, down in reversed(self.steps) for op in down]
-        return back if any(not isinstance(op, Remark) for op in back) else [*back, Nothing()]
+        return body(op for _, down in reversed(self.steps) for op in down)
+
+
+def body(operations: Iterable[ops.MigrateOperation]) -> Operations:
+    """Return operations that are the body of a function: more than remarks."""
+    found = list(operations)
+    return found if any(not isinstance(op, Remark) for op in found) else [*found, Nothing()]
 
 
 def drop(index: ops.CreateIndexOp | ops.DropIndexOp) -> ops.DropIndexOp:

@@ -155,7 +155,7 @@ def split(changes: Operations, review: Review) -> list[Part]:  # noqa: C901  (on
     if not rest.steps:
         drops, builds = replaced(drops, builds, review)
     every = labels, *drops, *uniques, rest, validate, require, *builds, link, validate_link
-    parts = [part for part in every if part.steps]
+    parts = [part for part in every if part.steps] or [rest]
     parts[0].steps.insert(0, (doubts, []))
     for part in parts:
         part.steps = [
