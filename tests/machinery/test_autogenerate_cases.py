@@ -604,6 +604,11 @@ def test_a_table_of_an_extension_and_a_partition_are_left_alone(backend: Backend
     assert backend.revise() == ""
 
 
+def test_a_table_that_goes_says_how_to_leave_it_alone(backend: Backend) -> None:
+    backend.database.execute("CREATE TABLE theirs (id int)")
+    assert "If another program has it, name it in exclude_tables in the ini file" in backend.revise()
+
+
 # Keys and where values come from
 
 
@@ -1168,6 +1173,17 @@ def test_an_index_of_a_partitioned_table_is_not_built_concurrently(backend: Back
     written = backend.there_and_back()
     assert "REVIEW: no session can write to events" in written
     assert "REVIEW: the build fails if rows have the same values" in written
+
+
+def test_an_index_of_a_partition_that_goes_with_that_of_its_parent_is_named(backend: Backend) -> None:
+    def events(*items: Any) -> Say:
+        return table("events", lambda: Column("a", Integer), *items, postgresql_partition_by="RANGE (id)")
+
+    backend.say(events())
+    backend.there_and_back()
+    backend.database.psql("CREATE TABLE e PARTITION OF events DEFAULT; CREATE INDEX own ON e (a)")
+    backend.say(events(lambda: Index("i", "a")))
+    assert "REVIEW: if it is equal to one of own, PostgreSQL makes that a part of it" in backend.revise()
 
 
 def test_the_index_of_another_table_that_is_not_compared_is_not_dropped(backend: Backend) -> None:

@@ -65,6 +65,13 @@ UNIQUE = text("""
     )
 """)
 
+# The indexes of partitions that an equal index of their parent would make a part of itself.
+UNATTACHED = text("""
+    SELECT i.oid::regclass::text FROM pg_partition_tree(CAST(:table AS regclass))
+    JOIN pg_index ON indrelid = relid AND level > 0 JOIN pg_class AS i ON i.oid = indexrelid
+    WHERE NOT relispartition AND NOT indisprimary ORDER BY 1
+""")
+
 # The foreign keys from or to a column: whether it is the one that refers, and the column at the other end.
 LINKED = text("""
     SELECT conname::text, conrelid::regclass::text, own.refers, format_type(atttypid, atttypmod),
@@ -125,6 +132,7 @@ class Review(Changes):
                         f"no session can write to {called(op)} while each partition gets its index. To build "
                         f"them concurrently, one by one, {scenario('index partitions')}."
                     )
+                    yield from self._attached(op)
             case ops.CreateForeignKeyOp() if self.partitioned(op):
                 yield Remark(
                     f"fails if rows break {op.constraint_name}: repair them in a revision before this one: "
@@ -132,6 +140,14 @@ class Review(Changes):
                     "partition is scanned. Add the key to each partition first, NOT VALID, and validate it: "
                     f"{scenario('add a foreign key to partitions')}."
                 )
+
+    def _attached(self, op: ops.MigrateOperation) -> Iterator[Remark]:
+        place = {"table": trial.quoted(self.connection, *table_of(op))}
+        if indexes := self.connection.scalars(UNATTACHED, place).all():
+            yield Remark(
+                f"if it is equal to one of {', '.join(indexes)}, PostgreSQL makes that a part of it, and the "
+                "downgrade drops both."
+            )
 
     def remarks_on_downgrade(self, op: ops.MigrateOperation) -> Iterator[Remark]:
         """Yield the remarks on the undo of an operation."""
@@ -186,7 +202,8 @@ class Review(Changes):
                 "before."
             )
         yield Remark(
-            f"drops the table {called(op)} and what it holds{self._rows(op)}. For when and how, "
+            f"drops the table {called(op)} and what it holds{self._rows(op)}. If another program has it, "
+            "name it in exclude_tables in the ini file, and write the revision anew. For when and how, "
             f"{scenario('drop a table')}."
         )
 
