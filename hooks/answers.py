@@ -59,13 +59,17 @@ class Answers(Extension):
         return source
 
 
+def _questions() -> dict[str, Any]:
+    questions: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    return questions
+
+
 @cache
 def _templates() -> frozenset[str]:
     """Return the texts that the template itself needs rendered, without the backend's files."""
-    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
     names = {path.name for path in TEMPLATE.iterdir()}
     hooks = {path.read_text(encoding="utf-8") for path in (TEMPLATE / "hooks").glob("*.py")}
-    return frozenset({text for text in questions.values() if isinstance(text, str)} | names | hooks)
+    return frozenset({text for text in _questions().values() if isinstance(text, str)} | names | hooks)
 
 
 def checked(answers: Mapping[str, object]) -> str:
@@ -123,9 +127,9 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
     """Return the changes of the backend's files for these answers, besides `choices/`.
 
     Returns:
-        `remove`: the paths to remove. They are files of the template, not folders: into a project that
-        exists (`--overwrite-if-exists`), its user has put others. `replace`: for each path, the words
-        to replace, each with its replacement.
+        `choices`: the questions that have choices. `remove`: the paths to remove. They are files of the
+        template, not folders: into a project that exists (`--overwrite-if-exists`), its user has put
+        others. `replace`: for each path, the words to replace, each with its replacement.
     """
     table = manifest()
     python, words = table.pop("oldest_python"), table.pop("words")
@@ -141,7 +145,8 @@ def consequences(answers: Mapping[str, str]) -> dict[str, Any]:
         for path, others in choices.get(answers[question], {}).items():
             replace.setdefault(path, {}).update(others)
     remove = [file for path in brought[False] - brought[True] for file in _files(path)]
-    return {"remove": sorted([*remove, *_left_over()]), "replace": replace}
+    choices = [name for name, default in _questions().items() if isinstance(default, list) and name[0] != "_"]
+    return {"choices": choices, "remove": sorted([*remove, *_left_over()]), "replace": replace}
 
 
 def _files(path: str) -> Iterator[str]:

@@ -45,12 +45,17 @@ for name, words in consequences["replace"].items():
 to_compare = "_output_dir" not in answers and Path.cwd().is_relative_to(Path(gettempdir()).resolve())
 
 if not to_compare:
+    # After a wrong choice, Cookiecutter drops the rest of a configuration file, and warns only of that one.
+    chosen = " ".join(f"{question}={answers[question]}" for question in consequences["choices"])
     # The project's name or folder may have characters that the output's encoding lacks.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     print(
         f"""
-{" ".join(answers["project_name"].split())} is in {Path.cwd()}. Next:
+{" ".join(answers["project_name"].split())} is in {Path.cwd()}.
+Chosen: {chosen}
+
+Next:
 
     cd {shlex.quote(str(Path.cwd()))}
     make db      make .venv, start an embedded PostgreSQL, run every migration

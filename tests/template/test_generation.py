@@ -79,9 +79,21 @@ def test_python_is_copied_byte_for_byte(default: Project) -> None:
 
 def test_it_says_what_to_do_next(tmp_path: Path) -> None:
     generation = generate(tmp_path, project_name="Paper Mill")
-    assert f"Paper Mill is in {tmp_path}/paper_mill." in generation.output
+    assert f"Paper Mill is in {tmp_path}/paper_mill.\n" in generation.output
     assert "make db" in generation.output
     assert generation.errors == ""
+
+
+def test_it_says_what_was_chosen(tmp_path: Path) -> None:
+    """In YAML, 3.12 without quotes is no text: Cookiecutter drops it, and each answer after it."""
+    user = tmp_path / "user.yaml"
+    user.write_text("default_context: {python_version: 3.12, history: empty}\n")
+    made = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "--config-file", str(user)]
+    done = subprocess.run([*made, "ci=none"], cwd=tmp_path, capture_output=True, text=True)
+    assert (
+        "Chosen: python_version=3.11 history=worked sessions=sync ci=none containers=yes license=MIT\n"
+        in done.stdout
+    )
 
 
 @pytest.mark.parametrize("answer", AWKWARD.values(), ids=list(AWKWARD))
