@@ -26,6 +26,7 @@ from database import ROOT, make_engine
 from migrate.__main__ import main as migrate
 from migrate.chain import project_config, revisions
 from migrate.run.settings import Settings
+from migrate.run.versions import of_scratch
 from migrate.target import scratch_server
 from postgres import client, embedded
 from postgres.schema import schema
@@ -70,7 +71,7 @@ class Database:
 
     def alembic(self, output: io.StringIO | None = None) -> Config:
         """Return a configuration for Alembic's commands that runs on this database."""
-        config = project_config()
+        config = of_scratch(project_config())
         config.attributes["connection"] = self.engine
         if output is not None:
             config.stdout = config.output_buffer = output

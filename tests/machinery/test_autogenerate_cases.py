@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
@@ -176,7 +177,7 @@ def test_what_is_written_means_the_same_in_a_database_of_other_styles(backend: B
     assert "'2020-02-03'" in backend.revise()
     command.upgrade(backend.config, "head")
     with connect(database.engine) as connection:
-        assert entries(connection)
+        assert entries(MigrationContext.configure(connection))
     database.execute(f'ALTER DATABASE "{database.url.database}" RESET ALL')
     command.downgrade(backend.config, "r0")
     assert database.schema() == before

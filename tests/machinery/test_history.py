@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from migrate.run import history
@@ -29,7 +30,7 @@ SLOW = "AUTOCOMMIT SELECT pg_sleep(0.4)"
 
 def rows(database: Database) -> list[Entry]:
     with database.engine.connect() as connection:
-        return history.entries(connection)
+        return history.entries(MigrationContext.configure(connection))
 
 
 def done(database: Database) -> list[tuple[str, str]]:

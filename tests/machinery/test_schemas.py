@@ -609,5 +609,5 @@ def test_a_backup_is_of_the_revision_in_this_schemas_version_table(empty: Databa
     path = tmp_path / "dump"
     client.output("pg_dump", empty.url, "--format=custom", f"--file={path}")
     backup = Backup(path, client.binary("pg_restore"))
-    assert backup.heads("public") == ("a", "b")
-    assert backup.heads('"An other"') == ("theirs",)
+    assert backup.heads("alembic_version", "public.alembic_version") == ("a", "b")
+    assert backup.heads("alembic_version", '"An other".alembic_version') == ("theirs",)

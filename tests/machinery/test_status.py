@@ -79,7 +79,7 @@ def test_ahead_is_where_the_database_has_all_that_is_here_and_more(recorded: boo
     output, found = status(newer)
     assert found["state"] == "ahead"
     assert found["unknown"] == ["r2"]
-    assert ("or it is of another branch, or lost" in output) == (not recorded)
+    assert ("or it is of another branch or project, or lost" in output) == (not recorded)
 
 
 def test_diverged_is_where_each_has_what_the_other_has_not(newer: Site) -> None:

@@ -660,7 +660,9 @@ def test_a_revision_that_no_file_has_is_explained_by_every_command(empty: Databa
             each()
         assert line(error) == (
             "the database is at r1, and no file here has that revision: newer code has migrated the "
-            "database, or the file was deleted or is on another branch. In development, get the file back "
+            "database, or the file was deleted or is on another branch, or another project uses "
+            "the same table (then name one of your own: version_table in the ini files). In development, get "
+            "the file back "
             "(git log --all -Sr1 finds it), or downgrade where it is; alembic stamp --purge REV changes no "
             "table, only which revision the database is said to be at. In production, deploy the code that "
             "has the file, and never stamp"

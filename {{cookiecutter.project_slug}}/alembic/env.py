@@ -9,8 +9,7 @@ from database import Base, environments
 from migrate.autogenerate import PLUGINS, Scope, load, render_item, write
 from migrate.errors import clear_errors
 from migrate.ini import checked, set_up_logging
-from migrate.run import guard
-from migrate.run.migrations import run_migrations
+from migrate.run.migrations import run_migrations, write_migrations
 from migrate.run.settings import Settings
 from migrate.scripts import read
 from migrate.target import target
@@ -42,15 +41,7 @@ def settings() -> Settings:
 
 def run_migrations_offline() -> None:
     """Write the SQL to standard output (`--sql`). It needs no database and no URL."""
-    context.configure(
-        dialect_name="postgresql",
-        settings=settings(),
-        literal_binds=True,
-        dialect_opts={"paramstyle": "named"},
-        transaction_per_migration=True,
-        **OPTIONS,
-    )
-    guard.write(context.get_context())
+    write_migrations(settings(), **OPTIONS)
 
 
 def run_migrations_online() -> None:

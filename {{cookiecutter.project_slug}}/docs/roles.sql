@@ -128,10 +128,13 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SCHEMAS TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO :"app";
 ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" GRANT USAGE ON SEQUENCES TO :"app";
 
--- Only migrations may write the version and the history.
-SELECT format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', pg_class.oid::regclass, :'app')
-FROM pg_class JOIN schemas ON schemas.oid = relnamespace
-WHERE relname IN ('alembic_version', 'migrate_history') AND relkind = 'r' \gexec
+-- Only migrations may write the version, in a table of whatever name, and the history.
+CREATE TEMPORARY VIEW books AS
+SELECT c.oid::regclass AS name FROM pg_class AS c JOIN schemas ON schemas.oid = relnamespace
+WHERE relkind = 'r' AND (relname IN ('alembic_version', 'migrate_history') OR ARRAY['version_num'] = ARRAY(
+    SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+));
+SELECT format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %I', name, :'app') FROM books \gexec
 
 -- The application may only read a log, with its partitions, and add rows. A foreign key may still set a
 -- column to NULL: it works with the owner's rights.
@@ -157,11 +160,9 @@ SELECT :{?plan_password} OR EXISTS (SELECT FROM pg_roles WHERE rolname = :'plan'
         (2, 'REVOKE ALL ON ALL TABLES IN SCHEMA %1$I FROM %2$I'),
         (3, 'GRANT USAGE ON SCHEMA %1$I TO %2$I')
     ) AS grants (number, statement) ORDER BY oid, number \gexec
-    SELECT format('GRANT SELECT ON %s TO %I', pg_class.oid::regclass, :'plan')
-    FROM pg_class JOIN schemas ON schemas.oid = relnamespace
-    WHERE relname IN ('alembic_version', 'migrate_history') AND relkind = 'r' \gexec
+    SELECT format('GRANT SELECT ON %s TO %I', name, :'plan') FROM books \gexec
 \endif
 
-DROP VIEW schemas;
+DROP VIEW books, schemas;
 REVOKE :"owner" FROM CURRENT_USER;
 COMMIT;

@@ -303,9 +303,10 @@ def review_revision(options: argparse.Namespace) -> int:
 
 def take_snapshot(options: argparse.Namespace) -> None:
     """Write how large the tables of the database are, and say which were never counted."""
-    engine = make_engine(allowed_url(read_config(options.config)), poolclass=NullPool)
+    config = read_config(options.config)
+    engine = make_engine(allowed_url(config), poolclass=NullPool)
     with quiet(), connect(engine) as connection:
-        taken = ledger.Snapshot.take(connection)
+        taken = ledger.Snapshot.take(connection, config)
     for table in taken.uncounted:
         print(f"warning: {table} was never analyzed, and counts as empty: ANALYZE it first", file=sys.stderr)
     if options.file:

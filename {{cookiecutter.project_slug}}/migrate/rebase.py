@@ -13,7 +13,6 @@ from difflib import unified_diff
 from pathlib import Path
 
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
@@ -21,6 +20,7 @@ from migrate.alembic_internals import revision_path
 from migrate.chain import Revision, revisions, with_ancestors
 from migrate.git import git
 from migrate.run.connection import connect
+from migrate.run.versions import versions
 from migrate.scripts import scripts_of
 from migrate.target import migration_engine
 
@@ -67,7 +67,7 @@ def rebase(config: Config, own: str = "", *, confirm: Callable[[str], bool]) -> 
     scripts = scripts_of(config)
     chain = {revision.id: revision for revision in revisions(scripts)}
     moved, onto = _choose(scripts, chain, own)
-    _refuse_what_was_run(moved, chain)
+    _refuse_what_was_run(moved, chain, config)
     moves = [_move(scripts, *each) for each in _places(moved, onto)]
     if not confirm("\n".join(map(str, moves))):
         raise CommandError("not confirmed: nothing has changed")
@@ -119,7 +119,7 @@ def _in_upstream(branch: Sequence[Revision]) -> list[Revision] | None:
     return None
 
 
-def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) -> None:
+def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision], config: Config) -> None:
     """Refuse to move a revision that is upstream, or that this project's database has run."""
     for revision in moved:
         if len(revision.parents) != 1:
@@ -129,7 +129,7 @@ def _refuse_what_was_run(moved: Sequence[Revision], chain: dict[str, Revision]) 
             f"{there[0].path.name} is upstream already, and others may have run it: alembic merge heads"
         )
     with connect(migration_engine()) as connection:
-        current = MigrationContext.configure(connection).get_current_heads()
+        current = versions(connection, config).get_current_heads()
         connection.rollback()
     run = {each for head in current if head in chain for each in with_ancestors(chain[head], chain)}
     if applied := [revision for revision in moved if revision.id in run]:

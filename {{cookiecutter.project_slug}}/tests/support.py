@@ -23,6 +23,7 @@ from database import make_engine
 from migrate.alembic_internals import StatementHooks, downgrade_steps, upgrade_steps
 from migrate.chain import Revision, project_config, revisions
 from migrate.run.settings import Settings
+from migrate.run.versions import of_scratch
 from migrate.sample import Filled, fill
 from postgres import client
 from postgres.schema import schema
@@ -88,7 +89,7 @@ class Database:
 
     def alembic(self, output: io.StringIO | None = None) -> Config:
         """Return a configuration for Alembic's commands that runs on this database."""
-        config = project_config()
+        config = of_scratch(project_config())
         config.attributes["connection"] = self.engine
         if output is not None:
             config.stdout = config.output_buffer = output
@@ -311,7 +312,7 @@ def offline_script(revision: Revision, direction: str) -> str:
     up = direction == "upgrade"
     start, end = (_needs(revision), revision.id) if up else ((revision.id,), _below(revision))
     output = io.StringIO()
-    config = project_config()
+    config = of_scratch(project_config())
     config.output_buffer = output
     scripts = ScriptDirectory.from_config(config)
     steps = upgrade_steps if up else downgrade_steps

@@ -51,6 +51,7 @@ from migrate.ledger.locks import MODES, WRITING, blocked_by, stronger
 from migrate.run.connection import connect
 from migrate.run.failures import first_cause, one_line
 from migrate.run.settings import Settings
+from migrate.run.versions import of_scratch
 from migrate.sample import fill
 from migrate.scripts import scripts_of
 from migrate.target import scratch_server
@@ -514,7 +515,7 @@ class Session:
     def _alembic(self, step: RevisionStep) -> None:
         # env.py decides how revisions run. It gets no destination, so the guard of a real run does
         # nothing: this session is alone on the database.
-        config = Config(self._config_file)
+        config = of_scratch(Config(self._config_file))
         config.attributes["connection"] = self._connection
         config.attributes["settings"] = Settings(lock_timeout=0)
         with EnvironmentContext(config, self._scripts, fn=partial(self._take, step)):

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from alembic.runtime.migration import MigrationContext
+from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from migrate.ledger.catalogue import Catalogue, Size
+from migrate.run.versions import versions
 
 VERSION = 1  # of the format
 
@@ -55,12 +56,17 @@ class Snapshot:
     tables: list[Table]
 
     @classmethod
-    def take(cls, connection: Connection) -> "Snapshot":
-        """Return that of a database. It reads the catalogue and the version, and changes nothing."""
+    def take(cls, connection: Connection, config: Config | None = None) -> "Snapshot":
+        """Return that of a database. It reads the catalogue and the version, and changes nothing.
+
+        Args:
+            connection: the database.
+            config: that of its chain; not needed for a scratch database.
+        """
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        revisions = sorted(MigrationContext.configure(connection).get_current_heads())
+        revisions = sorted(versions(connection, config or Config()).get_current_heads())
         tables = {table.key: table for table in _tables(Catalogue(driver).sizes()).values()}
         version = driver.info.server_version
         connection.rollback()

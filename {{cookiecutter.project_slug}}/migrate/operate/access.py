@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from database import Base
 from migrate.autogenerate import load
 from migrate.autogenerate.scope import Scope
+from migrate.run.versions import version_table
 
 load()  # the models; if they cannot be imported, one line says why
 
@@ -87,7 +88,8 @@ def _places(connection: Connection, config: Config) -> Iterator[tuple[str, str]]
     scope = Scope(config.get_main_option("exclude_tables", ""))
     tables = Base.metadata.sorted_tables
     scope.look(connection, tables)
-    yield scope.place(None, "alembic_version")
+    own = version_table(config)
+    yield scope.place(own["version_table_schema"], str(own["version_table"]))
     for table in tables:
         if not scope.left_alone(table.schema, table.name):
             yield scope.place(table.schema, table.name)

@@ -17,9 +17,7 @@ from postgres.errors import ClientError
 LOCK_WAIT = "5min"  # how long pg_dump waits for a table that is locked
 JOBS = 4  # tables restored at the same time
 
-VERSIONS = re.compile(
-    r"^COPY ([^\n]+)\.alembic_version \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S
-)
+VERSIONS = re.compile(r"^COPY ([^\n]+) \(version_num\) FROM stdin;\n(.*?)^\\\.$", re.M | re.S)
 
 # The numbers at the beginning of a line of the table of contents.
 ENTRY = re.compile(r"^\d+; \d+ \d+ ")
@@ -75,17 +73,18 @@ class Backup:
         """
         client.output(self.pg_restore, None, f"--file={os.devnull}", str(self.path))
 
-    def heads(self, schema: str = "") -> tuple[str, ...]:
+    def heads(self, name: str, place: str) -> tuple[str, ...]:
         """Return the revisions that its database was at.
 
         Args:
-            schema: the schema of Alembic's table, as SQL, if several schemas have one.
+            name: that of Alembic's table.
+            place: the same as SQL with its schema, if several schemas have one.
         """
         sql = client.output(
-            self.pg_restore, None, "--data-only", "--table=alembic_version", "--file=-", str(self.path)
+            self.pg_restore, None, "--data-only", f"--table={name}", "--file=-", str(self.path)
         )
         tables = {name: tuple(sorted(versions.split())) for name, versions in VERSIONS.findall(sql)}
-        return tables[schema] if schema in tables else next(iter(tables.values()), ())
+        return tables[place] if place in tables else next(iter(tables.values()), ())
 
 
 def write(url: URL, path: Path, pg_dump: Path, pg_restore: Path) -> Backup:

@@ -41,6 +41,7 @@ from migrate.run import history
 from migrate.run.connection import address, connect, major_version
 from migrate.run.failures import one_line
 from migrate.run.unknown import refuse_unknown
+from migrate.run.versions import versions
 from migrate.scripts import scripts_of
 from postgres import client
 
@@ -199,7 +200,7 @@ class Deploy(Operation):
 
     def _name_changed_files(self, start: tuple[str, ...]) -> None:
         with quiet(), connect(self.engine) as connection:
-            entries = history.entries(connection)
+            entries = history.entries(versions(connection, self.config))
             connection.rollback()
         for script in history.changed(entries, start, self.scripts):
             accepted = self.command("history", "--accept", script.revision)
@@ -269,7 +270,7 @@ class Deploy(Operation):
             return
         tables = self.backup.tables()
         self.backup.read()
-        if (held := self.backup.heads(self.version_schema())) != self.start:
+        if (held := self.backup.heads(*self.version_table())) != self.start:
             raise CommandError(
                 f"the backup is of revision {at(held)}, the database was at {at(self.start or ())}: "
                 "another run has changed it meanwhile; run again"
@@ -302,7 +303,7 @@ class Deploy(Operation):
     def _seal(self) -> Plan:
         assert self.start is not None
         with quiet(), connect(self.engine) as connection:
-            return made(connection, self.start, self.pending, self.sql)
+            return made(versions(connection, self.config), self.start, self.pending, self.sql)
 
     def _keep_to_the_plan(self) -> None:
         """Make sure that it is the sealed plan still: a backup takes long, and files can change."""

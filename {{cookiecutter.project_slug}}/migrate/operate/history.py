@@ -6,7 +6,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
+from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, NullPool
@@ -18,24 +18,26 @@ from migrate.run import history
 from migrate.run.connection import connect
 from migrate.run.failures import one_line
 from migrate.run.history import Entry
+from migrate.run.versions import versions
 from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 
 
-def show(config: Path, *, as_json: bool) -> None:
+def show(path: Path, *, as_json: bool) -> None:
     """Print every revision that ran, oldest first.
 
     Args:
-        config: the ini file, which says where the revisions are and which URLs are refused.
+        path: the ini file, which says where the revisions are and which URLs are refused.
         as_json: print JSON, for a program.
 
     Raises:
         CommandError: there is no such file, or the database is out of reach.
     """
-    engine, scripts = _open(config)
+    config, engine, scripts = _open(path)
     with quiet(), connect(engine) as connection:
-        entries = history.entries(connection)
-        heads = MigrationContext.configure(connection).get_current_heads()
+        migration = versions(connection, config)
+        entries = history.entries(migration)
+        heads = migration.get_current_heads()
     changed = {script.revision for script in history.changed(entries, heads, scripts)}
     last = {entry.revision: entry for entry in entries}
     if as_json:
@@ -52,25 +54,26 @@ def show(config: Path, *, as_json: bool) -> None:
         print("no history: nothing has run since it began, or the role may not read it")
 
 
-def accept(config: Path, revision: str) -> None:
+def accept(path: Path, revision: str) -> None:
     """Record that the file of an applied revision is right as it is now.
 
     Args:
-        config: the ini file.
+        path: the ini file.
         revision: the revision's id.
 
     Raises:
         CommandError: there is no such revision, it is not applied, or the role may not write the history.
     """
-    engine, scripts = _open(config)
+    config, engine, scripts = _open(path)
     script = scripts.get_revision(revision)
     with quiet(), connect(engine) as connection:
-        heads = MigrationContext.configure(connection).get_current_heads()
+        migration = versions(connection, config)
+        heads = migration.get_current_heads()
         if script.revision not in history.applied_revisions(scripts, heads):
             raise CommandError(f"{script.revision} is not applied: its file may change")
         row = {**history.of(script), "direction": "accept", "took": timedelta()}
         try:
-            history.add(connection, row)
+            history.add(migration, row)
             connection.commit()
         except DBAPIError as error:
             raise CommandError(f"the history cannot be written: {one_line(error)}") from error
@@ -82,6 +85,6 @@ def _row(entry: Entry) -> dict[str, Any]:
     return {**asdict(entry), "began": began, "took": took}
 
 
-def _open(path: Path) -> tuple[Engine, ScriptDirectory]:
+def _open(path: Path) -> tuple[Config, Engine, ScriptDirectory]:
     config = read_config(path)
-    return make_engine(allowed_url(config), poolclass=NullPool), scripts_of(config)
+    return config, make_engine(allowed_url(config), poolclass=NullPool), scripts_of(config)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +34,7 @@ from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.unknown import refuse_unknown
+from migrate.run.versions import version_table, versions
 from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 from postgres.errors import PostgresError
@@ -42,6 +43,11 @@ log = logging.getLogger("migrate")
 
 # Errors that are neither a bug of ours nor of a revision: the message is enough.
 EXPECTED = (CommandError, PostgresError, SQLAlchemyError)
+
+VERSION_TABLE = text("""
+    SELECT name, format('%I.%I', coalesce(schema, current_schema()), name) AS place
+    FROM (VALUES (CAST(:version_table_schema AS text), CAST(:version_table AS text))) AS t (schema, name)
+""")
 
 SETTINGS = {"backup_dir", "on_start", "on_finish", "smoke_test"}
 
@@ -257,16 +263,16 @@ class Operation(ABC):
     def heads(self, engine: Engine | None = None) -> tuple[str, ...]:
         """Return the revisions that the database is at, or that an engine's database is at."""
         with quiet(), connect(engine or self.engine) as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
+            heads = versions(connection, self.config).get_current_heads()
             connection.rollback()
         return tuple(sorted(heads))
 
-    def version_schema(self, engine: Engine | None = None) -> str:
-        """Return the schema of Alembic's own table, as SQL."""
+    def version_table(self, engine: Engine | None = None) -> tuple[str, str]:
+        """Return the name of Alembic's own table, and the same as SQL with its schema."""
         with quiet(), connect(engine or self.engine) as connection:
-            schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+            table = connection.execute(VERSION_TABLE, version_table(self.config)).one()
             connection.rollback()
-        return str(schema)
+        return table.name, table.place
 
     def above(self, heads: tuple[str, ...], target: str) -> list[Revision]:
         """Return the revisions from these heads up to the target, in the order they run.

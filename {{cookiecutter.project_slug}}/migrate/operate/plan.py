@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from migrate.chain import Revision
@@ -35,7 +36,7 @@ SCHEMA = text("""
     WITH relation AS (
         SELECT c.oid, nspname, relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
         WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition
-        AND relname NOT IN ('alembic_version', 'migrate_history')
+        AND relname NOT IN (:version_table, 'migrate_history')
         AND nspname !~ '^pg_' AND nspname <> 'information_schema'
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = c.oid AND deptype = 'e')
     )
@@ -86,22 +87,27 @@ class Plan:
         return "-".join(getattr(self, name) for name in PARTS)
 
 
-def made(connection: Connection, at: Sequence[str], pending: Sequence[Revision], sql: str | None) -> Plan:
+def made(
+    migration: MigrationContext, at: Sequence[str], pending: Sequence[Revision], sql: str | None
+) -> Plan:
     """Return the plan of a deploy.
 
     Args:
-        connection: the database; its transaction is rolled back.
+        migration: of a connection to the database; its transaction is rolled back.
         at: the revisions that it is at.
         pending: what is to run.
         sql: what that sends; None where it depends on what is in the database.
     """
+    connection = migration.connection
+    assert connection is not None
+    own = {"version_table": migration.version_table}
     try:
         with connection.begin_nested():
             server = connection.scalar(SERVER)
     except ProgrammingError:  # a service that keeps it to itself
         server = ""
     connection.execute(PLAIN)
-    target, schema = connection.scalar(TARGET), connection.scalar(SCHEMA)
+    target, schema = connection.scalar(TARGET), connection.scalar(SCHEMA, own)
     connection.rollback()
     return Plan(
         revisions=_digest(*(each.id for each in pending)),

@@ -173,11 +173,11 @@ class Downgrade(Operation):
     def _restore_instead(self) -> str:
         """Return how to restore the best backup: the newest of that revision, else the newest."""
         wanted = () if self.target == "base" else (self.scripts.get_revision(self.target).revision,)
-        schema = self.version_schema()
+        table = self.version_table()
         newest: tuple[Path, tuple[str, ...]] | None = None
         for path in sorted(self.folder.glob(self.file("dump").name.replace(self.stamp, "*")), reverse=True):
             with suppress(ClientError):
-                held = Backup(path, client.binary("pg_restore")).heads(schema)
+                held = Backup(path, client.binary("pg_restore")).heads(*table)
                 if held == wanted:
                     newest = path, held
                     break
@@ -261,7 +261,7 @@ class Restore(Operation):
         self.backup = Backup(path, client.fitting("pg_restore", server))
         self.tables = self.backup.tables()
         self.backup.read()
-        self.heads_then = self.backup.heads(self.version_schema(self.server))
+        self.heads_then = self.backup.heads(*self.version_table(self.server))
         log.info("    %s: rows of %d tables, at %s", shown(path), self.tables, at(self.heads_then))
 
     def create(self) -> None:

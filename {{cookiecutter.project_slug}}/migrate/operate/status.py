@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, text
 
@@ -17,6 +16,7 @@ from migrate.operate.operation import at, counted, development_config, python, q
 from migrate.run import history
 from migrate.run.connection import address, connect
 from migrate.run.history import Entry, applied_revisions
+from migrate.run.versions import versions
 from migrate.scripts import scripts_of
 from migrate.target import allowed_url
 
@@ -88,8 +88,9 @@ def find(path: Path) -> Status:
     scripts = scripts_of(config)
     engine = make_engine(allowed_url(config), poolclass=NullPool)
     with quiet(), connect(engine) as connection:
-        heads = tuple(sorted(MigrationContext.configure(connection).get_current_heads()))
-        entries = history.entries(connection)
+        migration = versions(connection, config)
+        heads = tuple(sorted(migration.get_current_heads()))
+        entries = history.entries(migration)
         scope = Scope(config.get_main_option("exclude_tables", ""))
         there = not heads and _has_tables_of_the_models(connection, scope)
     known = [script.revision for script in reversed(list(scripts.walk_revisions()))]
@@ -110,9 +111,12 @@ def find(path: Path) -> Status:
         state, said = "diverged", f"{missing}; {left}, which it does not have"
         to_do = f"get the missing file ({lookup}), and merge both with alembic merge heads; never stamp"
     elif unknown:
-        why = "newer code has migrated it" + ("" if traced else ", or it is of another branch, or lost")
+        why = "newer code has migrated it" + (
+            "" if traced else ", or it is of another branch or project, or lost"
+        )
         state, said = "ahead", f"{missing}: {why}"
         to_do = f"deploy the code that has the file ({lookup}), or leave the database as it is; never stamp"
+        to_do += "" if traced else "; if another project uses the same table, name your own (version_table)"
     elif there:
         state, said = "unversioned", "the database has tables of the models, and no revision"
         to_do = "find its revision, and stamp that: docs/RUNBOOK.md, A table already exists"

@@ -28,6 +28,7 @@ from migrate.run.settings import Settings
 from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.statements import limits
 from migrate.run.unknown import unknown_is_explained
+from migrate.run.versions import refuse_another
 
 log = logging.getLogger("migrate")
 
@@ -43,6 +44,7 @@ def run(migration: MigrationContext, settings: Settings) -> None:
             in time, or a revision failed or did not get its locks; the message says where the
             database is now.
     """
+    refuse_another(migration)
     with unknown_is_explained(migration):
         try:
             run_guarded(migration, settings)
@@ -173,6 +175,7 @@ def version_table(migration: MigrationContext) -> str:
 
 def write(migration: MigrationContext) -> None:
     """Write the steps of a command as SQL (`--sql`)."""
+    refuse_another(migration)
     replace_plan(migration)
     run_steps(migration)
 

@@ -107,9 +107,8 @@ class Recorder:
             create: create the table if it does not exist. Not in a caller's transaction: the caller
                 has not asked for a table.
         """
-        assert migration.connection is not None
         self._migration, self._create = migration, create
-        table, is_there = _place(migration.connection, version_table(migration))
+        _, table, is_there = _place(migration)
         self._table = table if is_there else None
         self._refused = False
         self._started = time.monotonic()
@@ -150,7 +149,7 @@ class Recorder:
                 return
             # A failure in here rolls back only this savepoint.
             with ctx.connection.begin_nested():
-                self._table = add(ctx.connection, row, version_table(ctx), create=self._create)
+                self._table = add(ctx, row, create=self._create)
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise
@@ -180,19 +179,12 @@ def of(script: Script) -> dict[str, str]:
     return {"revision": script.revision, "parents": parents, "sha256": digest_of(script.path)}
 
 
-def add(
-    connection: Connection,
-    row: dict[str, Any],
-    version_table: str = "alembic_version",
-    *,
-    create: bool = True,
-) -> str | None:
+def add(migration: MigrationContext, row: dict[str, Any], *, create: bool = True) -> str | None:
     """Add a row, and create the table if it does not exist.
 
     Args:
-        connection: in the transaction that the row belongs to.
+        migration: of a connection in the transaction that the row belongs to; Alembic's table must exist.
         row: its values, by the names of `Entry`'s attributes. The server and this function give the rest.
-        version_table: Alembic's table as SQL; it must exist.
         create: if false and the table does not exist, add no row.
 
     Returns:
@@ -201,7 +193,7 @@ def add(
     Raises:
         DBAPIError: the role may not do that, or the server failed.
     """
-    table, is_there = _place(connection, version_table)
+    connection, table, is_there = _place(migration)
     if not (is_there or create):
         return None
     if not is_there:
@@ -212,9 +204,9 @@ def add(
     return table
 
 
-def entries(connection: Connection, version_table: str = "alembic_version") -> list[Entry]:
+def entries(migration: MigrationContext) -> list[Entry]:
     """Return the rows, oldest first; none if there is no table, or the role may not read it."""
-    table, is_there = _place(connection, version_table)
+    connection, table, is_there = _place(migration)
     with suppress(ProgrammingError), connection.begin_nested():
         query = text(SELECT.format(table=table.replace(":", "\\:")))
         return [Entry(*row) for row in connection.execute(query)] if is_there else []
@@ -265,16 +257,15 @@ def digest_of(path: str | Path) -> str:
     return sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def version_table(migration: MigrationContext) -> str:
-    """Return the name of Alembic's table as SQL."""
-    assert migration.connection is not None
-    quote = migration.connection.dialect.identifier_preparer.quote_identifier
-    return ".".join(quote(part) for part in (migration.version_table_schema, migration.version_table) if part)
-
-
-def _place(connection: Connection, version_table: str) -> tuple[str, bool]:
-    found = connection.execute(PLACE, {"version_table": version_table, "table": TABLE}).first()
-    return (found[0], found[1]) if found else (TABLE, False)
+def _place(migration: MigrationContext) -> tuple[Connection, str, bool]:
+    """Return the connection, and the table's name as SQL and whether it is there."""
+    connection = migration.connection
+    assert connection is not None
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    names = filter(None, (migration.version_table_schema, migration.version_table))
+    beside = {"version_table": ".".join(map(quote, names)), "table": TABLE}
+    found = connection.execute(PLACE, beside).first()
+    return connection, *(found or (TABLE, False))
 
 
 def _insert(connection: Connection, table: str, row: dict[str, Any]) -> str:

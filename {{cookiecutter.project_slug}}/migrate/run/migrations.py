@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from migrate.run import guard
 from migrate.run.given import use
 from migrate.run.settings import Settings
+from migrate.run.versions import version_table
 
 
 def run_migrations(
@@ -34,7 +35,24 @@ def run_migrations(
     def work(connection: Connection) -> None:
         # No statement may run on it before this and stay uncommitted: Alembic would take the
         # transaction for the caller's, and leave it open at the end.
-        context.configure(connection=connection, settings=chosen, transaction_per_migration=True, **options)
+        _configure(chosen, connection=connection, **options)
         guard.run(context.get_context(), chosen)
 
     use(place, work, named_by)
+
+
+def write_migrations(settings: Settings, **options: Any) -> None:
+    """Write the steps of Alembic's command as SQL (`--sql`). It needs no database and no URL.
+
+    Args:
+        settings: those of the run that the script stands for.
+        options: those of `context.configure()`.
+    """
+    dialect = {"dialect_name": "postgresql", "dialect_opts": {"paramstyle": "named"}, "literal_binds": True}
+    _configure(settings, **dialect, **options)
+    guard.write(context.get_context())
+
+
+def _configure(settings: Settings, **options: Any) -> None:
+    common = {"settings": settings, "transaction_per_migration": True, **version_table(context.config)}
+    context.configure(**common | options)

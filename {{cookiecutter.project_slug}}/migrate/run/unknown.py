@@ -26,9 +26,10 @@ def refuse_unknown(scripts: ScriptDirectory, heads: Iterable[str]) -> None:
         except CommandError as error:
             raise CommandError(
                 f"the database is at {head}, and no file here has that revision: newer code has migrated "
-                "the database, or the file was deleted or is on another branch. In development, get the "
-                f"file back (git log --all -S{head} finds it), or downgrade where it is; alembic stamp "
-                "--purge REV changes no table, only which revision the database is said to be at. In "
+                "the database, or the file was deleted or is on another branch, or another project uses the "
+                "same table (then name one of your own: version_table in the ini files). In development, "
+                f"get the file back (git log --all -S{head} finds it), or downgrade where it is; alembic "
+                "stamp --purge REV changes no table, only which revision the database is said to be at. In "
                 "production, deploy the code that has the file, and never stamp"
             ) from error
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from database import make_engine
 from migrate.run.connection import connect
 from migrate.run.failures import one_line
+from migrate.run.versions import of_scratch
 from migrate.squash.dump import Dump, dump
 from migrate.squash.errors import SquashError
 from migrate.squash.plan import Plan
@@ -101,7 +102,7 @@ def _try(config: Config, server: URL, folder: str, plan: Plan, wanted: Dump) -> 
 
 def _upgrade(config: Config, url: URL, revision: str) -> None:
     config.attributes["connection"] = make_engine(url, poolclass=NullPool)
-    command.upgrade(config, revision)
+    command.upgrade(of_scratch(config), revision)
 
 
 @contextmanager
