@@ -666,6 +666,21 @@ def test_a_file_without_a_place_is_refused_before_anything_is_measured(tmp_path:
         ledger.update(folder=tmp_path, config=Config(chain("SELECT 1 / 0")))
 
 
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("there", ["a folder", "a link to nothing", "a link to itself"])
+def test_what_is_no_file_is_refused_before_anything_is_measured(
+    there: str, check: bool, chain: Chain
+) -> None:
+    ini = chain("SELECT 1 / 0")
+    path = ini.parent / "versions/ledger.json"
+    if there == "a folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.with_name("gone") / "ledger.json" if there == "a link to nothing" else path)
+    with pytest.raises(ledger.LedgerError, match=r"ledger.json cannot be read \([^)]*\): move it away"):
+        update(ini, check=check)
+
+
 @pytest.mark.slow
 def test_it_tells_how_long_a_lock_is_held(chain: Chain) -> None:
     ini = chain(

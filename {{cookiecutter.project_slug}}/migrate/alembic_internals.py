@@ -3,6 +3,7 @@
 `pyproject.toml` keeps Alembic below the next minor version, because that may change them.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -227,7 +228,7 @@ def revision_files(scripts: ScriptDirectory) -> list[Path]:
         if not folder.is_dir():
             raise CommandError(f"{folder} does not exist: make it, or correct version_locations")
     files = (path for folder in scripts._version_locations for path in Script._list_py_dir(scripts, folder))
-    return list(dict.fromkeys(path.resolve() for path in files))
+    return list(dict.fromkeys(Path(os.path.realpath(path)) for path in files))  # of a loop of links too
 
 
 def read_file(scripts: ScriptDirectory, path: Path) -> Script | None:

@@ -73,6 +73,7 @@ def update(
         CommandError: a revision failed, or there is no such revision, or no server.
     """
     policy, chain, path = Policy.load(PYPROJECT), _chain(config), folder / records.NAME
+    records.refuse_no_file(path)
     old = records.load(path) if check or start else {}
     stale = _stale_readme(folder / readme.FILE, chain, old)  # first: it may have no place
     entries, unfinished = measure(config, start=start, progress=show_progress) if chain else ([], [])

@@ -106,12 +106,29 @@ def load(path: Path) -> Record:
     Raises:
         LedgerError: it cannot be read.
     """
+    refuse_no_file(path)
     if not path.exists():
         return {}
     try:
         return _checked(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise LedgerError(f"{path} cannot be read ({error}): make ledger writes it anew") from error
+
+
+def refuse_no_file(path: Path) -> None:
+    """Refuse what is in the place of a record, and can be neither read nor written as a file.
+
+    Raises:
+        LedgerError: it is a folder, a link to nothing, or of another user.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        if path.is_symlink() or not isinstance(error, FileNotFoundError):
+            raise LedgerError(
+                f"{path} cannot be read ({error.strerror}): move it away, and make ledger writes it anew"
+            ) from error
 
 
 def dump(record: Record) -> str:
