@@ -1,10 +1,13 @@
 """A broken ini file is named in one line, with the setting, by `alembic` and by `python -m migrate`."""
 
+import os
 from pathlib import Path
 
 import pytest
 from alembic.util import CommandError
 
+from database import ROOT
+from migrate.alembic_internals import new_path
 from migrate.operate.operation import read_config
 from migrate.scripts import scripts_of
 from tests.machinery.support import Chain, Database, process, program
@@ -32,7 +35,7 @@ BEFORE_ENV = {
     ),
     "no section": ("[alembic]", "garbage\n[alembic]", "alembic.ini cannot be read: File contains no section"),
     "number": (
-        "truncate_slug_length = 60",
+        "truncate_slug_length = 59",
         "truncate_slug_length = many",
         r"alembic.ini: \[alembic\] .*'many'",
     ),
@@ -75,3 +78,9 @@ def test_the_commands_name_the_file(old: str, new: str, says: str, chain: Chain)
     with pytest.raises(CommandError, match=says) as caught:
         scripts_of(read_config(ini))
     assert "\n" not in str(caught.value)
+
+
+def test_the_longest_name_of_a_revision_fits_into_a_file_name(tmp_path: Path) -> None:
+    scripts = scripts_of(read_config(ROOT / "alembic.ini"))
+    for message in ("\U00010428" * 300, "\U00010428" * 58 + " x y"):
+        assert len(os.fsencode(new_path(scripts, tmp_path, "r0", message).name)) <= 255
