@@ -216,3 +216,20 @@ def test_models_that_cannot_be_imported_get_one_line(command: str, empty: Databa
     assert done.returncode == 1
     assert done.stderr.startswith("error: the models cannot be imported: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ledger", "--from"),
+        ("deploy", "--to"),
+        ("rollback", "--to"),
+        ("history", "--accept"),
+        ("squash", "--to"),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_revision_is_refused(arguments: tuple[str, str]) -> None:
+    done = program("migrate", *arguments, "", url="postgresql://localhost/nothing")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"argument {arguments[1]}: it is empty: give a revision, such as head\n")

@@ -106,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.set_defaults(run=copy_scenario)
 
     command = commands.add_parser("ledger", help="measure what each revision locks, rewrites and reads")
-    command.add_argument("--from", dest="start", metavar="REV", help="measure only from this revision on")
+    command.add_argument(
+        "--from", dest="start", type=_revision, metavar="REV", help="measure only from this revision on"
+    )
     output = command.add_mutually_exclusive_group()
     output.add_argument("--check", action="store_true", help="write nothing; fail if the ledger is not true")
     output.add_argument("--json", action="store_true", help="print all measurements, and write nothing")
@@ -134,7 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.set_defaults(run=take_snapshot)
 
     command = commands.add_parser("deploy", help="migrate production: backup, upgrade, checks, a way back")
-    command.add_argument("--to", metavar="REV", default="head", help="the revision to reach (%(default)s)")
+    command.add_argument(
+        "--to", type=_revision, metavar="REV", default="head", help="the revision to reach (%(default)s)"
+    )
     command.add_argument("--dry-run", action="store_true", help="end before the first change, print the plan")
     command.add_argument("--json", action="store_true", help="with --dry-run: print the plan for a program")
     command.add_argument(
@@ -151,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rollback", help="go back: by downgrades, or from a backup into a new database"
     )
     way = command.add_mutually_exclusive_group(required=True)
-    way.add_argument("--to", metavar="REV", help="undo the revisions after this one")
+    way.add_argument("--to", type=_revision, metavar="REV", help="undo the revisions after this one")
     way.add_argument("--backup", type=Path, metavar="FILE", help="restore this into a new database")
     command.add_argument(
         "--into", default="", metavar="DATABASE", help="with --backup: restore into this empty database"
@@ -173,11 +177,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     command = commands.add_parser("history", help="list what has run on the database, when, and by whom")
     _reading(command)
-    command.add_argument("--accept", metavar="REV", help="accept the file of this revision as it is now")
+    command.add_argument(
+        "--accept", type=_revision, metavar="REV", help="accept the file of this revision as it is now"
+    )
     command.set_defaults(run=history)
 
     command = commands.add_parser("squash", help="replace old revisions by one")
-    command.add_argument("--to", metavar="REV", default="head", help="the last one to replace (%(default)s)")
+    command.add_argument(
+        "--to", type=_revision, metavar="REV", default="head", help="the last one to replace (%(default)s)"
+    )
     command.add_argument("--dry-run", action="store_true", help="prove it and print it; change no file")
     command.set_defaults(run=squash_chain)
 
@@ -432,6 +440,12 @@ def _operation(command: argparse.ArgumentParser) -> None:
         "--backup-dir", type=Path, metavar="DIR", help="for backups, SQL and logs (as the ini file says)"
     )
     command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+
+
+def _revision(text: str) -> str:
+    if not text.strip():  # of a variable that a script has not set: Alembic ends with a traceback
+        raise argparse.ArgumentTypeError("it is empty: give a revision, such as head")
+    return text
 
 
 def _count(text: str) -> int:
