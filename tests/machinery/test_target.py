@@ -757,6 +757,8 @@ PRIVATE: dict[str, tuple[Any, int | None]] = {
     "_rev_path": (ScriptDirectory, 4),
     "_generate_create_date": (ScriptDirectory, 0),
     "_list_py_dir": (Script, 1),
+    "_install_proxy": (EnvironmentContext, 0),
+    "_remove_proxy": (EnvironmentContext, 0),
     "_from_path": (Script, 1),
     # No functions: the next test looks at them.
     "_in_external_transaction": (MigrationContext, None),

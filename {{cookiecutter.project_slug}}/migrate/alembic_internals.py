@@ -6,14 +6,18 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionMap
@@ -272,3 +276,49 @@ def new_path(scripts: ScriptDirectory, folder: Path, id_: str, message: str) -> 
 def render_type(type_: TypeEngine[Any], context: AutogenContext) -> str:
     """Return a type as code of a revision."""
     return _repr_type(type_, context)
+
+
+# `context` and `op` are variables of the whole program: of two runs at once, one would send its statements
+# to the other's database. So a run waits for those of other threads.
+_turn = Lock()
+_runs: dict[EnvironmentContext, int] = {}  # and the thread; a run may have others inside
+_inside = ContextVar("inside", default=False)
+_install, _remove = EnvironmentContext._install_proxy, EnvironmentContext._remove_proxy
+
+
+def _begin(environment: EnvironmentContext) -> None:
+    """Wait for the runs of other threads, and begin one.
+
+    Raises:
+        CommandError: another task of this thread's event loop has not ended its run.
+    """
+    if not _inside.get():
+        if get_ident() in _runs.values():
+            raise CommandError("another task of this event loop runs Alembic: await that first")
+        _turn.acquire()
+    _runs[environment] = get_ident()
+    _inside.set(True)
+    _install(environment)
+
+
+def _end(environment: EnvironmentContext) -> None:
+    """End a run.
+
+    Raises:
+        CommandError: it began before this module was there, beside one of another thread.
+    """
+    _inside.set(len(_runs) > 1)
+    if environment not in _runs:
+        raise CommandError("several threads run Alembic at once: import migrate.run.migrations before that")
+    del _runs[environment]
+    try:
+        _remove(environment)
+    finally:
+        if not _runs:
+            _turn.release()
+
+
+_environments: Any = EnvironmentContext
+_environments._install_proxy, _environments._remove_proxy = _begin, _end
+if running := getattr(context, "_proxy", None):  # its env.py imports this
+    _begin(running)
