@@ -11,6 +11,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint, Table
 from migrate.alembic_internals import final_name
 from migrate.autogenerate import trial
 from migrate.autogenerate.catalogue import Definition, Key, state
+from migrate.autogenerate.sources import usual_name
 from migrate.autogenerate.trial import quoted
 
 Pair = tuple[str, str]  # the old name and the new one
@@ -43,10 +44,9 @@ def of_table(connection: Connection, op: ops.DropTableOp, model: Table) -> list[
         found = matched(state(connection, copy).definitions, wanted.definitions | again)
     present = state(connection, quoted(connection, op.schema, op.table_name))
     for name, column in present.columns.items():
-        if column.sequence and column.sequence.endswith(
-            quoted(connection, None, f"{op.table_name}_{name}_seq")
-        ):
-            found.append(("sequence", (f"{op.table_name}_{name}_seq", f"{model.name}_{name}_seq")))
+        names = usual_name(op.table_name, name), usual_name(model.name, name)
+        if column.sequence and column.sequence.endswith(quoted(connection, None, names[0])):
+            found.append(("sequence", names))
     new = {columns(key): key for key in model.constraints if isinstance(key, ForeignKeyConstraint)}
     for key in op.to_table().constraints:
         if isinstance(key, ForeignKeyConstraint) and columns(key) in new:

@@ -48,6 +48,8 @@ PRESENT = text("""
 """)
 
 Thing = tuple[str, str | None, str]  # kind, schema, name
+AVAILABLE = text("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = :extension)")
+
 KINDS = ["SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE"]  # each kind may need the kinds before it
 VIEWS = ["VIEW", "MATERIALIZED VIEW"]  # either may need the other, and the tables
 
@@ -102,7 +104,7 @@ def _find_missing(context: AutogenContext) -> list[Statement]:
         Statement(
             sql,
             f"DROP {kind} {quoted(connection, schema, name)}",
-            remark=remark(kind, name),
+            remark=remark(connection, name) if kind == "EXTENSION" else "",
             rank=Rank.ADD_CONSTRAINT if kind in VIEWS else Rank.PREPARE,
         )
         for (kind, schema, name), sql in _in_order(created)
@@ -123,11 +125,15 @@ def has_more_than_columns(table: Table, dialect: Dialect) -> bool:
     return expressions or rules or bool(table.indexes)
 
 
-def remark(kind: str, name: str) -> str:
-    """Return the remark about an object that is created."""
-    if kind != "EXTENSION":
-        return ""
-    return f"creates the extension {name}, which the role may not be allowed to: an administrator is."
+def remark(connection: Connection, extension: str) -> str:
+    """Return the remark about an extension that is created."""
+    does = f"creates the extension {extension}"
+    if connection.scalar(AVAILABLE, {"extension": extension}):
+        return f"{does}, which the role may not be allowed to: an administrator is."
+    return (
+        f"fails as it stands: {does}, and this server does not have its files. "
+        "Install its package on each server first, as an administrator."
+    )
 
 
 def needed(context: AutogenContext, connection: Connection) -> Iterator[tuple[Thing, str]]:

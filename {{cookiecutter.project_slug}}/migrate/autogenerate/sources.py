@@ -17,6 +17,7 @@ from migrate.autogenerate.catalogue import Column
 from migrate.autogenerate.operations import Rank, Refused, Statement, several
 from migrate.autogenerate.scenarios import scenario
 from migrate.autogenerate.scope import Key
+from migrate.autogenerate.sound import LONGEST
 from migrate.autogenerate.trial import copied, literal, quoted, run, specification, sql
 
 OPTIONS = ("START WITH", "INCREMENT BY", "MINVALUE", "MAXVALUE", "CACHE", "CYCLE")
@@ -216,4 +217,17 @@ def _entered(connection: Connection, place: Place, column: Column, *, made: bool
 def sequence(connection: Connection, place: Place, column: Column, *, made: bool) -> str:
     """Return the name of a serial column's sequence, as SQL."""
     schema, table = place.key
-    return quoted(connection, schema, f"{table}_{place.name}_seq") if made else str(column.sequence)
+    return quoted(connection, schema, usual_name(table, place.name)) if made else str(column.sequence)
+
+
+def usual_name(table: str, column: str) -> str:
+    """Return the name that PostgreSQL gives a column's sequence: it cuts the longer part to 63 bytes in all.
+
+    Source: makeObjectName() in src/backend/commands/indexcmds.c.
+    """
+    parts = [table.encode(), column.encode()]
+    lengths = [len(part) for part in parts]
+    while sum(lengths) > LONGEST - len("__seq"):
+        lengths[lengths[0] <= lengths[1]] -= 1
+    cut = (part[:length].decode(errors="ignore") for part, length in zip(parts, lengths, strict=True))
+    return "_".join([*cut, "seq"])
