@@ -131,8 +131,7 @@ class Promise:
     def __init__(self, server: Server) -> None:
         load()  # before others take the models' place
         self.server = server
-        template = server.create()
-        server._scratch.pop()  # it stays until the end
+        template = server.create(kept=True)
         self.folder = Path(tempfile.mkdtemp())
         command.upgrade(self.config(template), "head")
         self.template = str(template.url.database)

@@ -161,10 +161,16 @@ class Server:
         self._numbers = itertools.count()
         self._scratch: list[str] = []
 
-    def create(self, template: str | None = None) -> Database:
-        """Create a database: an empty one, or a copy of the one named `template`."""
+    def create(self, template: str | None = None, *, kept: bool = False) -> Database:
+        """Create a database.
+
+        Args:
+            template: the one to copy; by default it is empty.
+            kept: until the end of the run, and not only of the test.
+        """
         name = f"{self.prefix}{self._worker}_{next(self._numbers)}"
-        self._scratch.append(name)
+        if not kept:
+            self._scratch.append(name)
         with self._engine.connect() as connection:
             # Copying the files is quicker than logging them, where the disk is not waited for.
             connection.execute(
@@ -178,11 +184,10 @@ class Server:
         with self.alone("head") as connection:
             known = text("SELECT 1 FROM pg_database WHERE datname = :name")
             if not connection.execute(known, {"name": template}).first():
-                database = self.create()
+                database = self.create(kept=True)
                 database.upgrade()
                 database.fill()
                 connection.execute(text(f'ALTER DATABASE "{database.url.database}" RENAME TO "{template}"'))
-                self._scratch.pop()
         return self.create(template)
 
     @contextmanager

@@ -591,10 +591,10 @@ def test_a_revision_without_a_name_is_refused(backend: Backend) -> None:
 
 def test_a_name_that_would_be_cut_off_is_refused(backend: Backend) -> None:
     backend.database.execute("DROP INDEX idx_repairs_tags, idx_repairs_details")
-    with pytest.raises(CommandError, match="the name is too long, 56 characters"):
-        backend.revise("a" * 57)
+    with pytest.raises(CommandError, match="the name is too long, 55 characters"):
+        backend.revise("a" * 56)
     assert backend.files == []
-    assert len(backend.revise("a" * 56)) == 2
+    assert len(backend.revise("a" * 55)) == 2
 
 
 def test_a_column_that_rows_cannot_have_is_not_added(backend: Backend) -> None:

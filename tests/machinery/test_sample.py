@@ -60,7 +60,7 @@ def indexes_are_built_afterwards() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def database(session_server: Server) -> Database:
     """A database with extensions, and types of its own."""
-    database = session_server.create()
+    database = session_server.create(kept=True)
     database.psql(PREPARE)
     return database
 
