@@ -181,7 +181,9 @@ def _alembic(_place: Place, found: re.Match[str]) -> bool:
 
 
 def _transactions(place: Place, _found: re.Match[str]) -> bool:
-    return bool(re.search(r"transaction_per_migration\W+True", place.environment))
+    # What migrate.run.migrations runs is so.
+    said = r"transaction_per_migration\W+True|migrate\.run\.migrations import"
+    return bool(re.search(said, place.environment))
 
 
 Rule = Callable[[Place, re.Match[str]], bool]
