@@ -77,10 +77,12 @@ def handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -
 def held() -> Iterator[None]:
     """Have the first of a block's signals come at its end."""
     came: list[int] = []
-    with handled(lambda number, _frame: came.append(number)):
-        yield
-    for number in came[:1]:
-        signal.raise_signal(number)
+    try:
+        with handled(lambda number, _frame: came.append(number)):
+            yield
+    finally:  # a Ctrl-C may have ended a program that was not yet in its own session
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
