@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from tests.conftest import BACKEND
@@ -137,6 +138,7 @@ for words in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_among_the_first_three() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

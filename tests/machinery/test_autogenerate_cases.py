@@ -73,6 +73,8 @@ from migrate.run.connection import connect
 from migrate.run.history import entries
 from tests.machinery.support import Chain, Database, Server
 
+pytestmark = pytest.mark.slow  # 140 kinds; test_autogenerate.py has what is written every day
+
 Say = Callable[[MetaData], Any]
 
 

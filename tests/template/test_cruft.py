@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import BACKEND, TEMPLATE, Project, commands, config, shell
 
+pytestmark = pytest.mark.slow
+
 CRUFT = Path(sys.executable).with_name("cruft")
 
 

@@ -97,20 +97,17 @@ def test_it_says_what_was_chosen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", AWKWARD.values(), ids=list(AWKWARD))
-@pytest.mark.parametrize("question", ["project_name", "description", "author_name"])
-def test_awkward_answers_give_a_sound_project(question: str, answer: str, tmp_path: Path) -> None:
+def test_awkward_answers_give_a_sound_project(answer: str, tmp_path: Path) -> None:
+    questions = ["project_name", "description", "author_name"]
     generation = generate(
-        tmp_path, **{"project_slug": "awkward", "database_name": "awkward_db", question: answer}
+        tmp_path, project_slug="awkward", database_name="awkward_db", **dict.fromkeys(questions, answer)
     )
     assert_sound(generation)
     project = tomllib.loads(generation.project.read("pyproject.toml"))["project"]
     one_line = " ".join(answer.split())
-    if question == "description":
-        assert project["description"] == one_line
-    if question == "author_name":
-        assert project["authors"] == [{"name": one_line}]
-    if question == "project_name":
-        assert generation.project.read("README.md").startswith(f"# {one_line}\n")
+    assert project["description"] == one_line
+    assert project["authors"] == [{"name": one_line}]
+    assert generation.project.read("README.md").startswith(f"# {one_line}\n")
 
 
 def test_no_answer_runs_as_code(tmp_path: Path) -> None:
