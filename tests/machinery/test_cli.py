@@ -233,3 +233,11 @@ def test_an_empty_revision_is_refused(arguments: tuple[str, str]) -> None:
     done = program("migrate", *arguments, "", url="postgresql://localhost/nothing")
     assert done.returncode == 2
     assert done.stderr.endswith(f"argument {arguments[1]}: it is empty: give a revision, such as head\n")
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade", "stamp", "upgrade --sql"])
+def test_alembic_refuses_an_empty_revision_too(command: str, empty: Database) -> None:
+    done = program("alembic", *command.split(), "", url=empty.url)
+    assert done.returncode
+    assert "Traceback" not in done.stderr
+    assert done.stdout.endswith("FAILED: the revision is empty: give one, such as head\n")

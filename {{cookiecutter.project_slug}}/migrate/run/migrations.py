@@ -4,9 +4,11 @@ It works in any project: copy this folder, `migrate/__init__.py` and `migrate/al
 """
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from migrate.run import guard
@@ -54,5 +56,8 @@ def write_migrations(settings: Settings, **options: Any) -> None:
 
 
 def _configure(settings: Settings, **options: Any) -> None:
+    with suppress(KeyError):  # a command that goes to no revision
+        if context.get_revision_argument() == "":  # of a variable that a script has not set
+            raise CommandError("the revision is empty: give one, such as head")
     common = {"settings": settings, "transaction_per_migration": True, **version_table(context.config)}
     context.configure(**common | options)
