@@ -151,6 +151,7 @@ def test_a_snapshot_has_sizes_and_no_data_and_is_predicted_from(head: Database, 
 @pytest.mark.parametrize(
     ("written", "says"),
     [
+        (None, "is no snapshot (No such file or directory): python -m migrate snapshot writes one"),
         ("{", "is no snapshot ("),
         ('{"version": 2}', "is no snapshot (its version is not 1)"),
         (Snapshot("18.6", ["gone"], []).dump(), "error: the snapshot is at gone, and no file here has"),
@@ -159,14 +160,21 @@ def test_a_snapshot_has_sizes_and_no_data_and_is_predicted_from(head: Database, 
     ],
 )
 def test_a_snapshot_that_does_not_fit_gets_one_clear_line(
-    written: str, says: str, empty: Database, tmp_path: Path
+    written: str | None, says: str, empty: Database, tmp_path: Path
 ) -> None:
     path = tmp_path / "snapshot.json"
-    path.write_text(written)
+    if written is not None:
+        path.write_text(written)
     done = program("migrate", "ledger", "--time", "--snapshot", str(path), url=empty.url)
     [line] = done.stderr.splitlines()
     assert done.returncode == 1
     assert says in line
+
+
+def test_a_place_where_no_snapshot_can_be_written_is_named(empty: Database, tmp_path: Path) -> None:
+    done = program("migrate", "snapshot", str(tmp_path / "no/file"), url=empty.url)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/no/file: No such file or directory\n"
 
 
 @pytest.mark.parametrize(

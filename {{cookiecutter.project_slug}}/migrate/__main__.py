@@ -218,9 +218,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with clear_errors():
             return int(options.run(options) or 0)
-    except (CommandError, OSError) as error:
+    except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"error: {said}", file=sys.stderr)
+    return 1
 
 
 def sample(options: argparse.Namespace) -> int:

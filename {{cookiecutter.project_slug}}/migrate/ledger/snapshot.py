@@ -87,9 +87,10 @@ class Snapshot:
             if not all(type(table.rows) is type(table.bytes) is int and table.rows >= 0 for table in tables):
                 raise ValueError("a number of rows or bytes is none")
             return cls(tables=tables, **read)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise SnapshotError(
-                f"{path} is no snapshot ({error}): python -m migrate snapshot writes one"
+                f"{path} is no snapshot ({why}): python -m migrate snapshot writes one"
             ) from error
 
     def dump(self) -> str:
