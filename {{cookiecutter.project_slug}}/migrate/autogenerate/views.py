@@ -28,10 +28,12 @@ def compare(context: AutogenContext, changes: ops.UpgradeOps) -> PriorityDispatc
     connection = context.connection
     assert connection is not None
     literal = {"literal_binds": True}
+    if not (views := list(views_of(context))):
+        return PriorityDispatchResult.CONTINUE
     with trial.undone(connection):
         for statement in tables(context).needed:
             trial.run(connection, statement)
-        for view in views_of(context):
+        for view in views:
             name = trial.quoted(connection, view.table.schema, view.table.name)
             wanted = str(
                 view.selectable.compile(dialect=undoubled(connection.dialect), compile_kwargs=literal)
