@@ -64,3 +64,5 @@ Next:
 Its README.md says what comes next.
 """
     )
+    if "%" in str(Path.cwd()):
+        print("Move it first: Alembic cannot read its ini file in a folder with a % in its path.")

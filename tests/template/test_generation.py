@@ -84,6 +84,13 @@ def test_it_says_what_to_do_next(tmp_path: Path) -> None:
     assert generation.errors == ""
 
 
+def test_it_says_where_alembic_cannot_run(tmp_path: Path) -> None:
+    (folder := tmp_path / "100% paper").mkdir()
+    assert generate(folder, history="empty").output.endswith(
+        "\nMove it first: Alembic cannot read its ini file in a folder with a % in its path.\n"
+    )
+
+
 def test_it_says_what_was_chosen(tmp_path: Path) -> None:
     """In YAML, 3.12 without quotes is no text: Cookiecutter drops it, and each answer after it."""
     user = tmp_path / "user.yaml"
