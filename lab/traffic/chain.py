@@ -1,6 +1,7 @@
 """Each revision of the chain from N-1, with rows in its tables and the application at work: up and down.
 
-    python -m lab.backend lab.traffic.chain [SLUG …] [--rows N] [--rate N] [--seconds S] [--json FILE]
+    python -m lab.backend lab.traffic.chain [SLUG …] [--rows N] [--rate N] [--seconds S] [--autovacuum]
+        [--json FILE]
 
 Exit code 1: an error in the application that the docstring does not announce under `Deploy:`, a
 write that is lost or undone, or a revision that failed.
@@ -13,6 +14,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +37,18 @@ from postgres import embedded
 from postgres.client import parameters
 from postgres.errors import PostgresError
 from postgres.scratch import scratch_database
+
+# An autovacuum that is always somewhere: it looks every second, takes any change for reason enough, and
+# with this cost limit is at ten thousands of pages for a minute.
+BUSY = {
+    "autovacuum_naptime": "1s",
+    "autovacuum_vacuum_threshold": "0",
+    "autovacuum_vacuum_scale_factor": "0",
+    "autovacuum_analyze_threshold": "0",
+    "autovacuum_analyze_scale_factor": "0",
+    "autovacuum_vacuum_cost_delay": "20ms",
+    "autovacuum_vacuum_cost_limit": "50",
+}
 
 
 @dataclass
@@ -184,6 +198,25 @@ def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: floa
             along.fill()
 
 
+@contextmanager
+def autovacuum_at_work(server: URL) -> Iterator[None]:
+    """Have autovacuum work on every table that has changed, slowly and again and again, for a block.
+
+    Args:
+        server: where; a superuser must be its user. The settings are the server's, until the block ends.
+    """
+    with psycopg.connect(**parameters(server), autocommit=True) as connection:
+        try:
+            for name, value in BUSY.items():
+                connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+            connection.execute("SELECT pg_reload_conf()")
+            yield
+        finally:
+            for name in BUSY:
+                connection.execute(f"ALTER SYSTEM RESET {name}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+
+
 def main() -> int:
     """Run the command.
 
@@ -197,6 +230,9 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=Load.clients, help="sessions of the application")
     parser.add_argument("--seconds", type=float, default=1.0, help="of traffic beside each step")
     parser.add_argument("--seed", type=int, default=Load.seed, help="decides who does what")
+    parser.add_argument(
+        "--autovacuum", action="store_true", help="have it at work on every table (for a superuser)"
+    )
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
     if unknown := set(options.slugs) - {revision.slug for revision in revisions()}:
@@ -206,11 +242,12 @@ def main() -> int:
     steps = []
     try:
         server = configured_url(for_migrations=True) or embedded.url()
-        for step in walk(server, options.slugs, options.rows, load, options.seconds):
-            print(step.line(), flush=True)
-            for line in step.wrong[:5] or filter(None, [step.stopped]):
-                print(f"    {line}", flush=True)
-            steps.append(step)
+        with autovacuum_at_work(server) if options.autovacuum else nullcontext():
+            for step in walk(server, options.slugs, options.rows, load, options.seconds):
+                print(step.line(), flush=True)
+                for line in step.wrong[:5] or filter(None, [step.stopped]):
+                    print(f"    {line}", flush=True)
+                steps.append(step)
     except (CommandError, PostgresError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
