@@ -58,6 +58,11 @@ NEEDED = """
     ORDER BY attnum
 """
 
+# A statement that builds an index beside traffic, with the index's name as SQL; and what a build that was
+# broken off leaves.
+BUILD = re.compile(r'CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?(\w+|"[^"]+")')
+INVALIDATE = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(:index)"
+
 Rows = dict[str, list[str]]
 
 # Of every schema, less partitions and what belongs to an extension: how a table is called here, and
@@ -132,7 +137,9 @@ class Database:
             yield
             revision.result()
 
-    def crash(self, slug: str, statements: int, direction: str = "upgrade") -> bool:
+    def crash(
+        self, slug: str, statements: int, direction: str = "upgrade", *, in_build: bool = False
+    ) -> bool:
         """Run the revision, and lose the connection on the way.
 
         Args:
@@ -140,12 +147,14 @@ class Database:
             statements: after how many of its autocommit block, not counting what the guard puts
                 around each; where it has not so many, or none, just before the version is written.
             direction: "upgrade" or "downgrade".
+            in_build: where the last of them builds an index concurrently, leave it as a build does that
+                did not come to its end. That needs a superuser; for another role nothing is changed.
 
         Returns:
             Whether it came as far as the version.
         """
         executed = 0
-        killed_at = ""
+        last = killed_at = ""
         guarding = False
         plain = StatementHooks.plain
 
@@ -158,7 +167,7 @@ class Database:
                 guarding = False
 
         def kill(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-            nonlocal executed, killed_at
+            nonlocal executed, last, killed_at
             if killed_at or guarding or statement.startswith("SET "):  # which is gone with the session
                 return
             in_block = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
@@ -169,7 +178,10 @@ class Database:
                 self.value("SELECT pg_terminate_backend(:pid)", pid=pid)
                 # Its own way of waiting looks ten times a second.
                 wait_for(lambda: not self.query("SELECT FROM pg_stat_activity WHERE pid = :pid", pid=pid))
+                if in_build and (built := BUILD.match(last)) and self.value("SHOW is_superuser") == "on":
+                    self.execute(INVALIDATE, index=built[1])
             executed += in_block
+            last = statement
 
         config, revision = self.alembic(), BY_SLUG[slug]
         with self.engine.connect() as connection, patch.object(StatementHooks, "plain", guard):

@@ -129,12 +129,13 @@ def run_despite_crashes(database: Database, revision: Revision, direction: str) 
 
     Outside of a transaction the connection is lost after the first statement, then after the
     second, and so on: twice after each, and once before the version is written. Each run begins on
-    what the one before it has left. In the end each statement has run an even number of times,
-    so one that must not be repeated gives other rows, even where twice is as good as never.
+    what the one before it has left: of an index, once what a build leaves that was broken off. In the
+    end each statement has run an even number of times, so one that must not be repeated gives other
+    rows, even where twice is as good as never.
     """
     if revision.autocommit(direction):
         for statements in itertools.count(1):
-            if database.crash(revision.slug, statements, direction):
+            if database.crash(revision.slug, statements, direction, in_build=True):
                 break
             database.crash(revision.slug, statements, direction)
     getattr(database, direction)(revision.slug)
