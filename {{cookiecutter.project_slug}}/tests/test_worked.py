@@ -123,6 +123,19 @@ def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_r
     assert database.query(valid) == server.after(revision.slug).query(valid)
 
 
+def test_outside_of_a_transaction_an_index_is_built_and_dropped_concurrently() -> None:
+    found = [
+        f"{revision.path.name}: {ast.unparse(call)}"
+        for revision in REVISIONS
+        for block in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8")))
+        if isinstance(block, ast.With) and "autocommit_block" in ast.unparse(block.items[0])
+        for call in ast.walk(block)
+        if isinstance(call, ast.Call) and re.match(r"op\.(create|drop)_index\b", ast.unparse(call))
+        if "postgresql_concurrently=True" not in ast.unparse(call)
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     "revision",
     [each for each in REVISIONS if re.search(r"\bUPDATE\s\S+( AS \w+)? SET\b", upgrade_of(each))],
