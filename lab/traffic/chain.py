@@ -1,7 +1,7 @@
 """Each revision of the chain from N-1, with rows in its tables and the application at work: up and down.
 
-    python -m lab.backend lab.traffic.chain [SLUG …] [--rows N] [--rate N] [--seconds S] [--autovacuum]
-        [--json FILE]
+    python -m lab.backend lab.traffic.chain [SLUG …] [--rows N] [--rate N] [--seconds S] [--runs N]
+        [--autovacuum] [--json FILE]
 
 Exit code 1: an error in the application that the docstring does not announce under `Deploy:`, a
 write that is lost or undone, or a revision that failed.
@@ -18,6 +18,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -38,6 +39,7 @@ from postgres.client import parameters
 from postgres.errors import PostgresError
 from postgres.scratch import scratch_database
 
+STALL = 100  # milliseconds that a step may stall the application without saying so
 # An autovacuum that is always somewhere: it looks every second, takes any change for reason enough, and
 # with this cost limit is at ten thousands of pages for a minute.
 BUSY = {
@@ -65,6 +67,7 @@ class Step:
     asked: int = 0  # values that were committed, and asked for afterwards
     failed: dict[str, int] = field(default_factory=dict)
     announced: list[str] = field(default_factory=list)
+    says_so: bool = False  # whether the docstring says that traffic waits for it
     stopped: str = ""  # why it came to no end; a way back may refuse, where its docstring says so
     wrong: list[str] = field(default_factory=list)
 
@@ -119,8 +122,14 @@ class Walk:
     ) -> Step:
         """Go one way while the application works, and ask for what it has committed."""
         code, ledger = Code(before, after), Ledger()
+        fields = revision.fields
         taken = Step(
-            revision.slug, direction, announced=re.findall(r"\((\w{5})\)", revision.fields["Deploy"])
+            revision.slug,
+            direction,
+            announced=re.findall(r"\((\w{5})\)", fields["Deploy"]),
+            says_so="AccessExclusiveLock" in fields["Rollback"]
+            if direction == "downgrade"
+            else "Allow" in fields,
         )
         application = Application(code, ledger, self.shared(code), self.load.seed)
         with traffic(self.connect, application, self.load) as report:
@@ -161,7 +170,9 @@ class Walk:
         return shared
 
 
-def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: float) -> Iterator[Step]:
+def walk(
+    server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: float, runs: int = 1
+) -> Iterator[Step]:
     """Go along the chain, and yield each revision's two steps.
 
     Args:
@@ -170,6 +181,7 @@ def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: floa
         rows: the sample rows.
         load: how much the application does.
         seconds: how long it works beside each step, in addition to the step itself.
+        runs: how often both steps are taken.
     """
     chain, chosen = revisions(), set(slugs)
     while chosen and chain[-1].slug not in chosen:
@@ -188,14 +200,31 @@ def walk(server: URL, slugs: Iterable[str], rows: int, load: Load, seconds: floa
             if chosen and revision.slug not in chosen:
                 along.quietly(revision, "upgrade")
             else:
-                yield (up := along.under_traffic(apart, revision, "upgrade", before, after))
-                if up.stopped:
-                    return
-                along.fill()
-                yield (down := along.under_traffic(apart, revision, "downgrade", after, before))
-                if not down.stopped:
+                for _ in range(runs):
+                    yield (up := along.under_traffic(apart, revision, "upgrade", before, after))
+                    if up.stopped:
+                        return
+                    along.fill()
+                    yield (down := along.under_traffic(apart, revision, "downgrade", after, before))
+                    if down.stopped:
+                        break
+                    along.fill()
+                else:
                     along.quietly(revision, "upgrade")
             along.fill()
+
+
+def longest_stalls(steps: Iterable[Step], count: int = 10) -> list[str]:
+    """Return as lines which steps stall the application longest: the median of their runs, and the range."""
+    stalls: dict[tuple[str, str, bool], list[float]] = {}
+    for taken in steps:
+        stalls.setdefault((taken.slug, taken.direction, taken.says_so), []).append(taken.stall)
+    longest = sorted(stalls.items(), key=lambda item: median(item[1]), reverse=True)[:count]
+    return [
+        f"{slug:<40} {direction:<9} {median(found):7,.0f} ms  ({min(found):,.0f} to {max(found):,.0f})"
+        + ("" if median(found) <= STALL else "  its docstring says so" if says_so else "  UNANNOUNCED")
+        for (slug, direction, says_so), found in longest
+    ]
 
 
 @contextmanager
@@ -229,6 +258,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=Load.rate, help="transactions a second")
     parser.add_argument("--clients", type=int, default=Load.clients, help="sessions of the application")
     parser.add_argument("--seconds", type=float, default=1.0, help="of traffic beside each step")
+    parser.add_argument("--runs", type=int, default=1, help="how often each step is taken")
     parser.add_argument("--seed", type=int, default=Load.seed, help="decides who does what")
     parser.add_argument(
         "--autovacuum", action="store_true", help="have it at work on every table (for a superuser)"
@@ -243,7 +273,7 @@ def main() -> int:
     try:
         server = configured_url(for_migrations=True) or embedded.url()
         with autovacuum_at_work(server) if options.autovacuum else nullcontext():
-            for step in walk(server, options.slugs, options.rows, load, options.seconds):
+            for step in walk(server, options.slugs, options.rows, load, options.seconds, options.runs):
                 print(step.line(), flush=True)
                 for line in step.wrong[:5] or filter(None, [step.stopped]):
                     print(f"    {line}", flush=True)
@@ -253,6 +283,7 @@ def main() -> int:
         return 1
     if options.json:
         options.json.write_text(json.dumps([asdict(step) for step in steps], indent=1), encoding="utf-8")
+    print("The longest stalls:", *longest_stalls(steps), sep="\n")
     bad = [step for step in steps if not step.is_good]
     print(f"{len(steps)} steps, {len(bad)} with an error that no docstring announces or a write that is lost")
     return 1 if bad else 0

@@ -16,7 +16,7 @@ Locks: webhooks AccessExclusiveLock, webhook_deliveries AccessExclusiveLock; sca
     webhook_deliveries_default and, for the foreign key of the rows that were moved, webhooks
 Allow: scan webhook_deliveries_default, it is all but empty before the month begins
 Allow: scan webhooks, it has few rows beside its deliveries
-Rollback: lossless
+Rollback: lossless; moves its rows to DEFAULT under AccessExclusiveLock
 Deploy: before the month begins, or soon after
 Needs: webhook_deliveries is partitioned; webhook_deliveries_default exists
 Adapt: table webhook_deliveries, key uuid, column delivered_at, table webhooks
