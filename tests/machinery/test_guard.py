@@ -711,6 +711,8 @@ def test_the_runbook_names_every_setting_with_its_default() -> None:
     [
         ("lock_timeout", "soon"),
         ("lock_timeout", "-1s"),
+        ("lock_timeout", "0.4ms"),  # the server would round it to 0, which is no limit
+        ("statement_timeout", "597h"),
         ("attempts", "0"),
         ("attempts", "1.5"),
         ("show_queries", "2"),
@@ -730,6 +732,13 @@ def test_an_unknown_setting_is_refused(head: Database) -> None:
     code, errors = run(head, "-x", "lock_timout=1s", "upgrade", "head")
     assert code != 0
     assert "-x lock_timout: no such setting; there are lock_timeout," in errors
+
+
+@pytest.mark.parametrize("argument", ["show_queries", "lock_timeout=", "lock_timeout= "])
+def test_an_argument_without_a_value_is_not_passed_over(argument: str, head: Database) -> None:
+    code, errors = run(head, "-x", argument, "upgrade", "head")
+    assert code != 0
+    assert f"-x {argument.split('=')[0]} has no value: write -x NAME=VALUE" in errors
 
 
 def test_a_program_may_bring_its_own_settings(empty: Database) -> None:

@@ -9,6 +9,8 @@ from alembic.config import Config
 from alembic.util import CommandError
 
 UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+# The longest limit that PostgreSQL takes, in whole hours. It rounds to milliseconds, and 0 is no limit.
+LONGEST, SHORTEST = 596 * 3600.0, 0.001
 
 Source = tuple[Mapping[str, str | None], Callable[[str], str]]
 
@@ -49,11 +51,14 @@ class Settings:
             environments: mappings with `MIGRATE_LOCK_TIMEOUT` and so on, such as `os.environ`.
 
         Raises:
-            CommandError: a value does not fit its setting, or `-x` or the ini file names an unknown setting.
+            CommandError: a value does not fit its setting, `-x` gives none, or `-x` or the ini file names
+                an unknown setting.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
         if unknown := set(arguments) - set(kinds):
             raise CommandError(f"-x {min(unknown)}: no such setting; there are {', '.join(kinds)}")
+        if empty := [name for name, value in arguments.items() if not value.strip()]:
+            raise CommandError(f"-x {empty[0]} has no value: write -x NAME=VALUE")
         section = config.get_section("migrate", {})
         if unknown := set(section) - set(kinds) - set(config.file_config.defaults()):
             raise CommandError(f"[migrate] {min(unknown)}: no such setting; there are {', '.join(kinds)}")
@@ -87,6 +92,12 @@ def _read(text: str, kind: type, name: str) -> float | int | bool:
     if kind is int and value.isdecimal() and 0 < int(value) < 1000:
         return int(value)
     if kind is float and (match := re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s|min|h)?", value)):
-        return float(match[1]) * UNITS[match[2] or "s"]
-    expected = {bool: "yes or no", int: "a number from 1 to 999", float: "a duration like 500ms, 2s or 5min"}
+        seconds = float(match[1]) * UNITS[match[2] or "s"]
+        if seconds == 0 or SHORTEST <= seconds <= LONGEST:
+            return seconds
+    expected = {
+        bool: "yes or no",
+        int: "a number from 1 to 999",
+        float: "a duration like 500ms, 2s or 5min (0, or from 1ms to 596h)",
+    }
     raise CommandError(f"{name}: {text!r} is not {expected[kind]}")
