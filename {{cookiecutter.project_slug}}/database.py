@@ -60,6 +60,10 @@ LOADING: Final = "select"
 # The text that str(url) has instead of the password.
 HIDDEN = "***"
 
+# What libpq takes from a URL's query before its usual place, and that place: there every display of a URL
+# hides the password, and names the database that is connected to.
+QUERY = {"user": "username", "password": "password", "dbname": "database"}
+
 
 def new_id() -> UUID:
     """Return an id for a new row: one that grows with time from Python 3.14 on, else a random one.
@@ -135,14 +139,16 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
         url = make_url(text.strip())
     except (ArgumentError, ValueError):
         raise DatabaseURLError(f"{source} is not a database URL: {expected}") from None
+    if "%00" in text:
+        raise DatabaseURLError(f"{source} has a zero byte (%00), which no name and no password can hold")
     if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
         # Show only a well-formed name: any other text may be part of a secret.
         name = url.drivername if re.fullmatch(r"[a-z0-9+_]+", url.drivername) else "something else"
         raise DatabaseURLError(f"{source} is for {name}, this application needs PostgreSQL: {expected}")
-    if password := url.query.get("password"):
-        # Move it to the place that every display of a URL hides.
-        url = url.difference_update_query(["password"])
-        url = url.set(password=password if isinstance(password, str) else password[-1])
+    for name, place in QUERY.items():
+        if value := url.query.get(name):
+            named: dict[str, Any] = {place: value if isinstance(value, str) else value[-1]}
+            url = url.difference_update_query([name]).set(**named)
     if "@" in (url.host or ""):
         raise DatabaseURLError(
             f"{source} has a special character in the user or password: "

@@ -180,6 +180,16 @@ def test_psql_connects_as_the_application_does(empty: Database) -> None:
     assert done.stdout == '"a b+c"\n', done.stderr
 
 
+@pytest.mark.parametrize("command", ["psql", "status"])
+def test_a_parameter_that_libpq_does_not_know_gets_one_line(command: str, empty: Database) -> None:
+    url = empty.url.update_query_dict({"nonsense": "secret"})
+    done = program("migrate", command, url=url)
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert 'invalid connection option "nonsense"' in line
+    assert "secret" not in line
+
+
 @pytest.mark.parametrize("command", ["alembic upgrade head --sql", "migrate url"])
 def test_a_reader_that_has_seen_enough_is_no_error(command: str, empty: Database) -> None:
     read, write = os.pipe()

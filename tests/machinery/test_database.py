@@ -12,6 +12,8 @@ from sqlalchemy import NullPool, text
 
 import database
 from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
+from migrate.run.connection import address
+from migrate.target import place
 from postgres import pyproject
 from postgres.errors import EmbeddedServerError, SettingsError
 from postgres.scratch import scratch_database
@@ -53,6 +55,14 @@ def test_such_a_password_opens_a_real_server(password: str, empty: Database) -> 
             assert connection.scalar(text("SELECT current_user")) == role
     finally:
         empty.execute(f'DROP ROLE "{role}"')
+
+
+def test_what_the_query_of_a_url_names_is_connected_to_and_shown() -> None:
+    url = parse_url("postgresql://eve:x@/other?user=ada&password=secret&dbname=ocr&host=/run/pg&options=x")
+    assert (url.username, url.password, url.database) == ("ada", "secret", "ocr")
+    assert address(make_engine(url)) == "postgresql+psycopg://ada:***@/ocr?host=%2Frun%2Fpg"
+    assert place(url) == "ocr on this machine"
+    assert place(parse_url("postgresql:///ocr?host=a.example.com:1&host=b")) == "ocr on a.example.com,b"
 
 
 def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -162,6 +172,7 @@ def test_migrations_have_a_url_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp
         ("postgresql+asyncpg://ada:secret@localhost/ocr", "is for postgresql+asyncpg"),
         ("postgresql://ada:sec@ret@localhost/ocr", "percent-encode"),
         ("postgresql://ada:secret@localhost", "names no database"),
+        ("postgresql://ada:secret%00@localhost/ocr", "has a zero byte (%00)"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_by_name(text: str, complaint: str) -> None:

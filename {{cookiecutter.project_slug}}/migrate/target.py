@@ -1,7 +1,7 @@
 """The database that a run of the migrations works on."""
 
 from configparser import InterpolationError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alembic.config import Config
 from alembic.util import CommandError
@@ -12,6 +12,7 @@ from database import configured_url, database_url, make_engine, parse_url
 from migrate.run.connection import URL_SETTINGS
 from migrate.run.settings import yes_or_no
 from postgres import embedded
+from postgres.client import parameters
 
 # The values of sslmode that insist on encryption, and the hosts that need none.
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -104,13 +105,26 @@ def programs_url(config: Config) -> URL | None:
 
 def is_private(url: URL) -> bool:
     """Whether the network cannot read the connection: it must use TLS, or it stays on this machine."""
-    # libpq takes what the URL does not say from the environment (PGHOST, PGSSLMODE).
-    defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
-    _, given = url.get_dialect()().create_connect_args(url)
-    options = {**defaults, **given}
+    options, given = libpq_options(url), parameters(url)
     # A service names the host, and wins over the environment; only the URL wins over the service.
     if options.get("service"):
         return given.get("sslmode") in ENCRYPTED
     hosts = str(options.get("hostaddr") or options.get("host") or "").split(",")
     local = all(host in LOOPBACK or host.startswith(("/", "@")) for host in hosts)
     return local or options.get("sslmode") in ENCRYPTED
+
+
+def place(url: URL) -> str:
+    """Return in words which database it is, and on which host."""
+    options, given = libpq_options(url), parameters(url)
+    host = given.get("host") or given.get("hostaddr")
+    if not host and options.get("service"):
+        return f"{url.database} on the service {options['service']}"
+    host = str(host or options.get("host") or options.get("hostaddr") or "")
+    return f"{url.database} on {'this machine' if host.startswith(('/', '@')) else host or 'this machine'}"
+
+
+def libpq_options(url: URL) -> dict[str, Any]:
+    """Return the parameters of a connection. What the URL does not say, the environment says (PGHOST)."""
+    defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
+    return {**defaults, **parameters(url)}

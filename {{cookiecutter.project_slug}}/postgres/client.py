@@ -147,9 +147,17 @@ def connect(url: URL) -> psycopg.Connection:
 
 
 def parameters(url: URL) -> dict[str, Any]:
-    """Return the parameters for libpq, the same as those of the application's engine."""
+    """Return the parameters for libpq, the same as those of the application's engine.
+
+    Raises:
+        ClientError: libpq does not know one.
+    """
     dialect = url.set(drivername="postgresql+psycopg").get_dialect()()
     _, found = dialect.create_connect_args(url)
+    try:
+        make_conninfo(**found)
+    except psycopg.ProgrammingError as error:
+        raise ClientError(f"the database's URL: {str(error).strip()}") from None
     return dict(found)
 
 

@@ -36,7 +36,7 @@ from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.unknown import refuse_unknown
 from migrate.run.versions import version_table, versions
 from migrate.scripts import scripts_of
-from migrate.target import allowed_url
+from migrate.target import allowed_url, place
 from postgres.errors import PostgresError
 
 log = logging.getLogger("migrate")
@@ -119,7 +119,7 @@ class Operation(ABC):
         self.config.attributes["connection"] = self.engine
         self.scripts = scripts_of(self.config)
         self.database = str(self.url.database)
-        self.where = f"{self.database} on {self.url.host or 'this machine'}"
+        self.where = place(self.url)
         self.folder = options.folder or Path(self.section.get("backup_dir") or ROOT / "backups")
         now = datetime.now(UTC)  # with milliseconds: two runs may begin within a second
         self.stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z"

@@ -59,6 +59,9 @@ URL_SETTINGS = "DATABASE_URL or MIGRATION_DATABASE_URL"
 # SET and no DDL.
 BUFFERED: dict[str, Any] = {"stream_results": False, "yield_per": None}
 
+# The options of a URL that say where the server is.
+SERVER = {"host", "hostaddr", "port", "service"}
+
 BACKEND_PID = text("SELECT pg_backend_pid()")
 
 
@@ -160,8 +163,9 @@ def major_version(connection: Connection) -> int:
 
 
 def address(engine: Engine) -> str:
-    """Return the URL without its secrets: no password, no options."""
-    return engine.url.set(query={}).render_as_string(hide_password=True)
+    """Return the URL without its secrets: no password, and of the options only those that name the server."""
+    query = {name: value for name, value in engine.url.query.items() if name in SERVER}
+    return engine.url.set(query=query).render_as_string(hide_password=True)
 
 
 def cannot_connect(error: DBAPIError, engine: Engine, named_by: str = URL_SETTINGS) -> str:
