@@ -311,3 +311,33 @@ def test_a_role_without_rights_gets_one_line(arguments: list[str], head: Databas
     [line] = done.stderr.splitlines()
     assert done.returncode == 1
     assert "permission denied for table alembic_version; grant it to the role" in line
+
+
+def test_where_the_revision_may_not_be_read_the_server_is_not_said_to_be_gone(
+    head: Database, chain: Chain
+) -> None:
+    role = f"{head.url.database}_none"
+    made = site(Database(head.url.set(username=role, password="x")), chain("SELECT 1"))
+    head.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD 'x'")
+    try:
+        code, output = made.migrate("rollback", "--to", "base", "--yes", "--config", str(made.ini))
+    finally:
+        head.execute(f'DROP ROLE "{role}"')
+    assert code == 1
+    assert "current tells the revision of the database" in output
+    assert "cannot be reached" not in output
+
+
+@pytest.mark.slow
+def test_a_database_that_closes_meanwhile_is_told_by_the_settings_of_the_user(
+    empty: Database, chain: Chain
+) -> None:
+    made = site(empty, chain("SELECT 1"))
+    other = client.libpq_url(empty.url.set(database="postgres"))
+    close = f'ALTER DATABASE \\"{empty.url.database}\\" ALLOW_CONNECTIONS false'
+    made.configure(on_start=f'{client.binary("psql", empty.url)} {other} -c "{close}"')
+    code, output = made.deploy()
+    assert code == 1
+    assert "stopped in step 7/10 (upgrade): cannot connect to" in output
+    assert "DATABASE_URL or MIGRATION_DATABASE_URL)" in output
+    assert "config.attributes" not in output

@@ -47,7 +47,7 @@ from migrate import alembic_internals
 from migrate.run.runner import single_runner
 from migrate.run.settings import Settings
 from migrate.target import PLACEHOLDER, allowed_url, programs_url, target
-from tests.machinery.support import Database, Server, wait_for
+from tests.machinery.support import Database, Server, run, wait_for
 
 Chain = Callable[..., Path]
 
@@ -228,6 +228,29 @@ def test_a_server_that_refuses_is_blamed_on_what_named_it(empty: Database, chain
     assert refusal(calling(ini, make_engine(wrong, poolclass=NullPool))).endswith(
         '(check the user and the password: config.attributes["connection"])'
     )
+
+
+@pytest.mark.parametrize(
+    ("statement", "advice"),
+    [
+        ('ALTER ROLE "{}" NOLOGIN', "ALTER ROLE … LOGIN"),
+        ('REVOKE CONNECT ON DATABASE "{}" FROM PUBLIC', "GRANT CONNECT ON DATABASE … TO the role"),
+        ('ALTER DATABASE "{}" ALLOW_CONNECTIONS false', "ALTER DATABASE … ALLOW_CONNECTIONS true"),
+    ],
+)
+def test_a_door_that_is_closed_is_said_to_open_by(
+    statement: str, advice: str, empty: Database, server: Server
+) -> None:
+    name = str(empty.url.database)
+    with server.alone(name) as admin:
+        admin.execute(text(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'x'"))
+        admin.execute(text(statement.format(name)))
+        try:
+            code, errors = run(Database(empty.url.set(username=name, password="x")), "current")
+        finally:
+            admin.execute(text(f'DROP ROLE "{name}"'))
+    assert code != 0
+    assert f"({advice}: DATABASE_URL or MIGRATION_DATABASE_URL)" in errors
 
 
 # What a program may give, and what it gets back

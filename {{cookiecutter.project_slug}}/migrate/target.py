@@ -40,8 +40,13 @@ def target(config: Config) -> Target:
         PostgresError: the URL cannot be used, or there is none and no embedded server.
     """
     if (given := config.attributes.get("connection")) is not None:
-        return Target(given, 'config.attributes["connection"]')
-    return Target(migration_engine(config), "sqlalchemy.url" if programs_url(config) else URL_SETTINGS)
+        return Target(given, config.attributes.get("named_by") or 'config.attributes["connection"]')
+    return Target(migration_engine(config), named_by(config))
+
+
+def named_by(config: Config) -> str:
+    """Return the setting that names the database of `allowed_url`, for an error message."""
+    return "sqlalchemy.url" if programs_url(config) else URL_SETTINGS
 
 
 def migration_engine(config: Config | None = None) -> Engine:

@@ -22,7 +22,7 @@ from migrate.autogenerate.enums import flat
 from migrate.autogenerate.operations import Refused
 from migrate.operate.operation import quiet, read_config
 from migrate.run.connection import address
-from migrate.target import allowed_url
+from migrate.target import allowed_url, named_by
 
 # The exit code of each state. As everywhere, 1 is an error, and 2 a wrong command line.
 CODES = {"same": 0, "different": 3}
@@ -90,7 +90,7 @@ def compare(path: Path) -> Check:
     """Compare the models with a database. It raises the errors of `show`."""
     config = read_config(path)
     engine = make_engine(allowed_url(config), poolclass=NullPool)
-    config.attributes["connection"] = engine
+    config.attributes |= {"connection": engine, "named_by": named_by(config)}
     config.stdout = io.StringIO()  # Alembic's own verdict
     differences: list[Difference] = []
     try:

@@ -36,7 +36,7 @@ from migrate.run.signals import clean_up, interruptible, stop_if_told
 from migrate.run.unknown import refuse_unknown
 from migrate.run.versions import version_table, versions
 from migrate.scripts import scripts_of
-from migrate.target import allowed_url, place
+from migrate.target import allowed_url, named_by, place
 from postgres.errors import PostgresError
 
 log = logging.getLogger("migrate")
@@ -116,7 +116,7 @@ class Operation(ABC):
         Settings.load(self.config, {}, *environments())  # a wrong one is refused before the first step
         self.url = allowed_url(self.config)
         self.engine = make_engine(self.url, poolclass=NullPool)
-        self.config.attributes["connection"] = self.engine
+        self.config.attributes |= {"connection": self.engine, "named_by": named_by(self.config)}
         self.scripts = scripts_of(self.config)
         self.database = str(self.url.database)
         self.where = place(self.url)
@@ -295,12 +295,18 @@ class Operation(ABC):
 
         The revisions are None if they are not known, or have no files.
         """
+        current = self.alembic("current")
         try:
             heads = self.heads()
-        except (CommandError, SQLAlchemyError):
+        except CommandError:
             return None, (
                 f"The database {self.database} cannot be reached, so its revision is not known: "
-                f"{self.alembic('current')} tells it when the server is back."
+                f"{current} tells it when the server is back."
+            )
+        except SQLAlchemyError:
+            return (
+                None,
+                f"{current} tells the revision of the database, to a role that may read it.",
             )
         where = f"The database {self.database} is at {at(heads)}"
         try:

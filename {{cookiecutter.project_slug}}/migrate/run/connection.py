@@ -24,6 +24,9 @@ ADVICE = (
     ("resolve host", "check the host"),
     ("translate host", "check the host"),
     ("connection refused", "check the host and the port, and that the server is running"),
+    ("not permitted to log in", "ALTER ROLE … LOGIN"),
+    ("permission denied for database", "GRANT CONNECT ON DATABASE … TO the role"),
+    ("not currently accepting connections", "ALTER DATABASE … ALLOW_CONNECTIONS true"),
     ("pooling mode", "connect past the pooler"),
     ("too many c", "a run needs two connections, a deploy three: end other sessions, or raise the limit"),
     (
