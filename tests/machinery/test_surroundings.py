@@ -53,6 +53,26 @@ def test_streams_that_are_closed_change_nothing(closed: str, empty: Database, ch
     assert (code, empty.heads()) == (0, ["r1"]), output
 
 
+@pytest.mark.parametrize("command", ["upgrade head --sql", "current"])
+def test_alembic_takes_a_closed_output_too(command: str, head: Database, chain: Chain) -> None:
+    made = site(head, chain("SELECT 1"))
+    assert shell(made, f"python -m alembic {command} >&-")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["alembic upgrade head --sql", "alembic current", "migrate status", "unbuffered"]
+)
+def test_a_full_disk_behind_the_output_gets_one_line(command: str, head: Database, chain: Chain) -> None:
+    made = site(head, chain("SELECT 1"))
+    unbuffered, command = command == "unbuffered", command.replace("unbuffered", "alembic upgrade head --sql")
+    made.environment["PYTHONUNBUFFERED"] = "1" if unbuffered else ""
+    code, output = shell(made, f"python -m {command} 2>&1 >/dev/full | grep -v INFO; exit ${{PIPESTATUS[0]}}")
+    assert code not in (0, 120), output
+    assert "the output cannot be written: No space left on device" in output
+    assert "Traceback" not in output
+    assert "ignored" not in output
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["alembic -c {}/alembic.ini upgrade head", "migrate deploy --config {} --yes"]

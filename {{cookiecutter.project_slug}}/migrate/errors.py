@@ -4,6 +4,7 @@ For such an error `migrate` raises Alembic's `CommandError`, or a subclass of it
 `python -m migrate` print it as one line.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from postgres.errors import PostgresError
 # The exit code that a shell gives for a program that SIGPIPE ended.
 READER_IS_GONE = 141
 
+# Errors of writing, to standard output or a file. One without a name is of no file that was to be opened.
+NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", None)}
+
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
@@ -32,9 +36,13 @@ def clear_errors() -> Iterator[None]:
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:
-        # Python would flush once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         sys.exit(READER_IS_GONE)
+    except OSError as error:
+        if error.filename or error.errno not in NO_ROOM:
+            raise
+        forget_output()
+        raise CommandError(f"the output cannot be written: {error.strerror}") from error
     except PostgresError as error:
         raise CommandError(str(error)) from error
     except DBAPIError as error:
@@ -48,3 +56,11 @@ def clear_errors() -> Iterator[None]:
         if isinstance(error.__cause__, RevisionError):
             raise CommandError(f"{error} (alembic history lists the known revisions)") from error
         raise
+
+
+def forget_output() -> None:
+    """Drop what standard output does not take: Python would flush once more when it exits, and fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

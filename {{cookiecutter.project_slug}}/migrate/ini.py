@@ -1,5 +1,6 @@
 """The ini file of Alembic: a broken one is named in one line, before anything runs."""
 
+import io
 from configparser import Error as ConfigParserError
 from configparser import InterpolationError
 from logging.config import fileConfig
@@ -13,7 +14,7 @@ URL = "sqlalchemy.url"  # target.py reads it, and has words of its own
 
 
 def checked(config: Config) -> Config:
-    """Return a configuration whose file can be read.
+    """Return a configuration whose file can be read, and that can print even where standard output is closed.
 
     Raises:
         CommandError: the file cannot be read, or a % of a value is not written %%.
@@ -32,6 +33,9 @@ def checked(config: Config) -> Config:
     except (ConfigParserError, UnicodeDecodeError) as error:
         said = str(error).splitlines()[0]
         raise CommandError(f"{config.config_file_name} cannot be read: {said}") from error
+    if not config.stdout:  # closed (>&-)
+        config.stdout = io.StringIO()
+        config.output_buffer = config.output_buffer or config.stdout
     return config
 
 
