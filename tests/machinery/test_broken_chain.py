@@ -1,5 +1,7 @@
 """A broken file of a chain is named in one line, by every command, before anything runs."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,19 @@ def test_a_folder_that_is_not_there_is_named(chain: Chain) -> None:
     ini = chain()
     Path(ini.parent, "versions").rmdir()
     with pytest.raises(CommandError, match="versions does not exist: make it, or correct version_locations"):
+        scripts_of(Config(ini))
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ini = chain("SELECT 1")
+
+    def denied(path: Path) -> None:  # root may list any folder
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(CommandError, match="versions cannot be read: Permission denied"):
         scripts_of(Config(ini))
 
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from threading import Lock, get_ident
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from alembic import context
@@ -226,11 +226,18 @@ def revision_files(scripts: ScriptDirectory) -> list[Path]:
     """Return the files in the folders of a chain, in the order in which Alembic reads them.
 
     Raises:
-        CommandError: a folder does not exist.
+        CommandError: a folder does not exist, or may not be listed. Alembic would take it for an empty one.
     """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from error
+
     for folder in scripts._version_locations:
         if not folder.is_dir():
             raise CommandError(f"{folder} does not exist: make it, or correct version_locations")
+        for _ in os.walk(folder, onerror=refuse):
+            if not scripts.recursive_version_locations:
+                break
     files = (path for folder in scripts._version_locations for path in Script._list_py_dir(scripts, folder))
     return list(dict.fromkeys(Path(os.path.realpath(path)) for path in files))  # of a loop of links too
 
