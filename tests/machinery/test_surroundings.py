@@ -1,5 +1,6 @@
 """What surrounds a run: streams and terminals that are not there, a full server, a table that is locked."""
 
+import errno
 import json
 import os
 import pty
@@ -10,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from alembic.util import CommandError
 from sqlalchemy import text
 
 from database import ROOT
 from migrate.operate import hooks
+from migrate.operate.operation import read_config
 from migrate.run import connection
 from migrate.run.signals import interruptible
 from postgres import client
@@ -232,6 +235,19 @@ def test_an_ini_file_that_is_not_there_is_not_taken_for_one_without_rules(head: 
     done = program("migrate", "smoke", "--config", "production.in", url=head.url)
     assert done.returncode == 1
     assert "production.in is not there" in done.stderr
+
+
+def test_nor_is_one_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "production.ini"
+    path.write_text("[database]\nrequire_tls = yes\n")
+
+    def denied(*_: object, **__: object) -> None:  # root may read any file
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(CommandError, match=r"production\.ini cannot be read: Permission denied"):
+        read_config(path)
 
 
 def test_a_failure_before_the_first_statement_of_a_revision_commits_nothing(

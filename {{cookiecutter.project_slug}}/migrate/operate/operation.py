@@ -340,10 +340,14 @@ def read_config(path: Path) -> Config:
     """Return the configuration of an ini file.
 
     Raises:
-        CommandError: there is no such file, or it is no ini file.
+        CommandError: there is no such file, it may not be read, or it is no ini file.
     """
     if not path.is_file():
         raise CommandError(f"{path} is not there: --config names an ini file such as production.ini")
+    try:
+        path.read_bytes()
+    except OSError as error:  # Python's parser would take it for an empty one, without rules
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from error
     return checked(Config(path, stdout=io.StringIO()))
 
 
