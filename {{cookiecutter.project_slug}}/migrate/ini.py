@@ -43,11 +43,13 @@ def set_up_logging(config: Config) -> None:
     """Log as the ini file says.
 
     Raises:
-        CommandError: its sections for logging cannot be used.
+        CommandError: its sections for logging cannot be used, or a log cannot be written.
     """
     assert config.config_file_name is not None
     try:
         fileConfig(config.config_file_name, disable_existing_loggers=False)
+    except CommandError:  # of our own handler, which says what to do
+        raise
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
         raise CommandError(
