@@ -10,10 +10,12 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
 from database import ROOT
+from migrate.autogenerate import sound
 from migrate.run import connection
 from tests.machinery.support import HEAD, Database, closed_port, environment, process, program
 
@@ -226,6 +228,26 @@ def test_models_that_cannot_be_imported_get_one_line(command: str, empty: Databa
     assert done.returncode == 1
     assert done.stderr.startswith("error: the models cannot be imported: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_models_without_a_package_are_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unmade").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sound, "MODELS", "unmade")
+    with pytest.raises(CommandError, match=r"unmade/__init__\.py is not there, or may not be read"):
+        sound.load()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the folder cannot be removed")
+def test_a_working_directory_that_is_gone_gets_one_line(empty: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    command = f"cd {folder} && rmdir {folder} && {sys.executable} -m migrate psql"
+    folder.mkdir()
+    done = subprocess.run(command, shell=True, env=environment(empty), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: the working directory is gone: cd to one that is there\n"
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with clear_errors():
+            _refuse_removed_directory()
             return int(options.run(options) or 0)
     except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -224,6 +225,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         print(f"error: {said}", file=sys.stderr)
     return 1
+
+
+def _refuse_removed_directory() -> None:
+    """Refuse a working directory that was removed: no program of PostgreSQL starts there.
+
+    Raises:
+        CommandError: it was.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise CommandError("the working directory is gone: cd to one that is there") from None
 
 
 def sample(options: argparse.Namespace) -> int:

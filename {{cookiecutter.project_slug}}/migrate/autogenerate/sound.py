@@ -43,7 +43,7 @@ def load() -> None:
         CommandError: they cannot be imported.
     """
     try:
-        importlib.import_module(MODELS)
+        package = importlib.import_module(MODELS)
     except (Exception, SystemExit) as error:
         frames = [
             frame
@@ -60,6 +60,10 @@ def load() -> None:
         raise CommandError(
             f"the models cannot be imported: {place}, line {line}: {type(error).__name__}: {said}"
         ) from error
+    if not package.__file__:  # Python takes such a folder for a package too, with nothing in it
+        raise CommandError(
+            f"{MODELS}/__init__.py is not there, or may not be read: without it there is no model"
+        )
 
 
 def unreadable() -> str | None:
