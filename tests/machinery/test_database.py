@@ -173,6 +173,9 @@ def test_migrations_have_a_url_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp
         ("postgresql://ada:sec@ret@localhost/ocr", "percent-encode"),
         ("postgresql://ada:secret@localhost", "names no database"),
         ("postgresql://ada:secret%00@localhost/ocr", "has a zero byte (%00)"),
+        ("postgresql://ada:secret@/ocr?host=a&host=b&port=1", "Can't mix"),
+        ("postgresql://ada:secret@/ocr?host=a:x&host=b", "non-integer port"),
+        ("postgresql://ada:secret@%2Frun%2Fpg:5432/ocr", "write ?host=/run/pg&port=5432"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_by_name(text: str, complaint: str) -> None:

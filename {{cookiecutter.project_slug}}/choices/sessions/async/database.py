@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 from sqlalchemy import (
@@ -163,7 +164,15 @@ def parse_url(text: str, source: str = "DATABASE_URL") -> URL:
         )
     if not url.database:
         raise DatabaseURLError(f"{source} names no database: {expected}")
-    return url.set(drivername="postgresql+psycopg")
+    if (folder := unquote(url.host or "")).startswith("/"):
+        port = f"&port={url.port}" if url.port else ""
+        raise DatabaseURLError(f"{source} has the folder of a socket as its host: write ?host={folder}{port}")
+    url = url.set(drivername="postgresql+psycopg")
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except ArgumentError as error:  # of several hosts and their ports
+        raise DatabaseURLError(f"{source}: {error}") from None
+    return url
 
 
 def make_engine(url: URL, **options: Any) -> Engine:
