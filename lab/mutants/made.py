@@ -93,6 +93,7 @@ def _changes(function: ast.FunctionDef) -> Iterator[tuple[str, ast.expr | ast.st
     parts = {
         id(part) for node in ast.walk(function) if isinstance(node, ast.JoinedStr) for part in node.values
     }
+    parts |= {id(node.value) for node in ast.walk(function) if isinstance(node, ast.Expr)}  # a docstring
     for node in ast.walk(function):
         if isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
             yield f"leaves out {_line(_sql_of(node) or ast.unparse(node))}", node, "pass"

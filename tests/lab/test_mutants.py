@@ -35,6 +35,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Docstring: WHERE a = b is left alone here too."""
     op.execute("DROP INDEX CONCURRENTLY IF EXISTS idx")
 '''
 CHANGES = [
