@@ -45,15 +45,17 @@ PATIENCE, GRACE = 5, 60
 # Two mutants of one size within a second would be one and the same to a cache of bytecode.
 ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 PYTEST = ["pytest", "-x", "-q", "-p", "no:cacheprovider"]
-CONCURRENT = "tests/test_worked.py::test_outside_of_a_transaction_an_index_is_built_and_dropped_concurrently"
-# In turn, until one notices. What is read of their texts comes last.
+# Tests that read the files, for what no measurement sees.
+TEXTS = ["tests/scenarios/test_backfill.py", "tests/test_worked.py"]
+ABOUT = "backfills or transaction or locked_in"
+# In turn, until one notices.
 JUDGES = {
     "tests": [
         *PYTEST,
         *("-p", "lab.mutants.chosen", "tests/test_history.py", "tests/test_worked.py", "{scenarios}"),
     ],
     "ledger or schema": ["lab.mutants.judge", "{slug}", "{schemas}"],
-    "text": [*PYTEST, "tests/scenarios/test_backfill.py", CONCURRENT],
+    "text": [*PYTEST, *TEXTS, "-k", ABOUT],
 }
 
 

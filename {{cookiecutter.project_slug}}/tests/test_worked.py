@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import pytest
@@ -21,9 +21,11 @@ from migrate.autogenerate.scenarios import HOW
 from migrate.chain import Revision
 from migrate.copying import adapt, needs, source, sql
 from migrate.copying.renaming import Renaming
-from migrate.ledger import FOLDER
+from migrate.ledger import FOLDER, record
 from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, wait_for
+
+MEASURED = record.load(FOLDER / record.NAME)
 
 # What a build makes: not of a partitioned table, which is not valid before those of its partitions.
 INDEXES = """
@@ -123,17 +125,61 @@ def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_r
     assert database.query(valid) == server.after(revision.slug).query(valid)
 
 
+# What hardly ever happens, and no measurement sees: so it is read in the files.
+
+
+def outside_of_a_transaction() -> Iterator[tuple[str, ast.With]]:
+    """Yield the name of each file that has an autocommit block, and the block."""
+    for revision in REVISIONS:
+        for node in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.With) and "autocommit_block" in ast.unparse(node.items[0]):
+                yield revision.path.name, node
+
+
 def test_outside_of_a_transaction_an_index_is_built_and_dropped_concurrently() -> None:
-    found = [
-        f"{revision.path.name}: {ast.unparse(call)}"
-        for revision in REVISIONS
-        for block in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8")))
-        if isinstance(block, ast.With) and "autocommit_block" in ast.unparse(block.items[0])
+    calls = [
+        (name, ast.unparse(call))
+        for name, block in outside_of_a_transaction()
         for call in ast.walk(block)
-        if isinstance(call, ast.Call) and re.match(r"op\.(create|drop)_index\b", ast.unparse(call))
-        if "postgresql_concurrently=True" not in ast.unparse(call)
+        if isinstance(call, ast.Call)
     ]
-    assert found == []
+    assert [
+        (name, call)
+        for name, call in calls
+        if re.match(r"op\.(create|drop)_index\b", call) and "postgresql_concurrently=True" not in call
+    ] == []
+
+
+def test_outside_of_a_transaction_code_locks_a_table_before_it_alters_it() -> None:
+    """Where ALTER asks for the lock itself, traffic queues behind it until autovacuum gives way."""
+    assert [
+        (name, altered[0])
+        for name, block in outside_of_a_transaction()
+        for node in ast.walk(block)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for altered in re.finditer(r"ALTER (INDEX \S+ RENAME|TABLE \S+ (?!VALIDATE)).*", node.value)
+        if "LOCK TABLE" not in node.value[: altered.start()]
+    ] == []
+
+
+def test_tables_for_which_traffic_waits_are_locked_in_one_statement() -> None:
+    """Else a session that has the parent and asks for the child deadlocks with one that goes up."""
+    without = set()
+    for revision in REVISIONS:
+        measured = MEASURED[revision.id]
+        for did, other in ((measured["upgrade"], "downgrade"), (measured["downgrade"], "upgrade")):
+            code = "".join(ast.unparse(node) for name, node in revision.functions.items() if name != other)
+            if (
+                did
+                and len(did["blocks"]) > 1
+                and not did["autocommit"]
+                and not all(re.search(rf"LOCK TABLE [^;\"]*\b{table}\b", code) for table in did["blocks"])
+            ):
+                without.add(revision.slug)
+    # No table of these refers to another of them.
+    assert without == {
+        "drop_planned_review_shifts", "throttle_document_page_characters", "track_review_shift_changes",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
