@@ -125,6 +125,11 @@ def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_r
     assert database.query(valid) == server.after(revision.slug).query(valid)
 
 
+def test_a_docstring_is_no_wider_than_code() -> None:
+    lines = [(revision.slug, line) for revision in REVISIONS for line in revision.script.longdoc.splitlines()]
+    assert [(slug, line) for slug, line in lines if len(line) > 110] == []
+
+
 # What hardly ever happens, and no measurement sees: so it is read in the files.
 
 

@@ -16,13 +16,14 @@ builds the old key's index while everybody writes, and makes the same swap. Open
 the triggers' functions for the old types: any change to a function has them compile it anew.
 
 Scenario: change an integer primary key to bigint, with what refers to it: switch
-Instead of: ADD FOREIGN KEY, which reads both tables under the exclusive lock, and an identity that begins at 1
+Instead of: ADD FOREIGN KEY, which reads both tables under the exclusive lock, and an identity that
+    begins at 1
 Locks: categories AccessExclusiveLock, documents AccessExclusiveLock; no rewrite, no scan
 Rollback: lossless
 Deploy: after the code that cannot read a bigint (some drivers give it as text) is gone
-Needs: after index_category_id; pk_categories on categories; categories.id by an identity by default, which
-    counts by ones; no code that calls its sequence; transaction_per_migration; connections that prepare no
-    statements
+Needs: after index_category_id; pk_categories on categories; categories.id by an identity by
+    default, which counts by ones; no code that calls its sequence; transaction_per_migration;
+    connections that prepare no statements
 Adapt: table categories, columns new_id parent_id name, table documents, column category_id, name swapped
 
 Revision ID: a63d77108185

@@ -16,7 +16,8 @@ PostgreSQL gives, and id is a serial, which is what sa.Integer() in a primary ke
 
 Scenario: refer to a row by two columns
 Instead of: a key of document_id alone, or without MATCH FULL: each accepts a note on a page that is not there
-Locks: document_pages ShareRowExclusiveLock (for the foreign key; writes to document_pages wait until the commit)
+Locks: document_pages ShareRowExclusiveLock (for the foreign key; writes to document_pages wait
+    until the commit)
 Rollback: loses page_notes
 Deploy: before the code that knows page_notes
 Needs: uq_document_pages_document_id_page_number on document_pages

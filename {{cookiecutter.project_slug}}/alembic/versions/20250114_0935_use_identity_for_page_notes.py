@@ -4,7 +4,8 @@ A serial is a default and a sequence: an INSERT needs a right on both (`permissi
 its best known error), and DROP DEFAULT breaks it. An identity is part of its column: a role that may
 insert needs no right on a sequence.
 
-The new sequence has the name, the position and the rights of the old one, so code that names it goes on. It is locked before it is read: else a session that calls nextval() by itself, without the
+The new sequence has the name, the position and the rights of the old one, so code that names it
+goes on. It is locked before it is read: else a session that calls nextval() by itself, without the
 table, would count on unseen. No row is looked at.
 
 BY DEFAULT lets code give an id itself, as a serial does; ALWAYS would refuse it.

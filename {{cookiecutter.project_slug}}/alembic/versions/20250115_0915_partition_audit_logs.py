@@ -5,9 +5,10 @@ Nothing is read: the CHECK says that they belong there, each index of the parent
 so does the foreign key. (Where the parent had an index that the partition lacks, ATTACH would
 build it, and no session could use the table meanwhile.) The CHECK stays: the downgrade needs it.
 
-Privileges are copied to the parent, because only the parent's are checked. Triggers, policies, a replica identity and publications would
-have to be made anew, and views go on reading the partition. Code that asks for a row by its id
-alone looks into each partition, and an error names the constraint of the partition.
+Privileges are copied to the parent, because only the parent's are checked. Triggers, policies, a
+replica identity and publications would have to be made anew, and views go on reading the partition.
+Code that asks for a row by its id alone looks into each partition, and an error names the
+constraint of the partition.
 
 DEFAULT takes what comes after the bound, so that no INSERT fails. Have a scheduler make the months
 before they begin, as make_webhook_deliveries_partitions does.

@@ -1,10 +1,10 @@
 """Tell the planner how user_id and category_id of documents go together.
 
-It knows the values of each column and multiplies: of a user who has 1 % of the documents, a category
-with 5 % has 5 % too. But most users file all they have under one category, so 1,000
-rows come where 50 are estimated, and a join is planned for 50. Extended statistics hold how far one column decides
-the other (dependencies), how many pairs there are (ndistinct, for GROUP BY) and the most frequent
-pairs (mcv). They are empty until ANALYZE, which reads a sample of the rows.
+It knows the values of each column and multiplies: of a user who has 1 % of the documents, a
+category with 5 % has 5 % too. But most users file all they have under one category, so 1,000 rows
+come where 50 are estimated, and a join is planned for 50. Extended statistics hold how far one
+column decides the other (dependencies), how many pairs there are (ndistinct, for GROUP BY) and the
+most frequent pairs (mcv). They are empty until ANALYZE, which reads a sample of the rows.
 
 Scenario: correct an estimate of rows where two columns depend on each other (extended statistics)
 Instead of: a larger statistics target, which tells more of each column and nothing of both

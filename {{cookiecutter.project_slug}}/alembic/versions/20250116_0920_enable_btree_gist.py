@@ -1,8 +1,9 @@
 """Enable btree_gist, with which a GiST index holds plain types beside ranges.
 
-An exclusion constraint says "the same desk and overlapping times": one GiST index over both columns.
-GiST has operator classes for ranges; this extension brings those for texts and numbers. It is
-trusted: a role that may create in the database may enable it. (PostgreSQL 18 has PRIMARY KEY (desk, during WITHOUT OVERLAPS), which needs it too.)
+An exclusion constraint says "the same desk and overlapping times": one GiST index over both
+columns. GiST has operator classes for ranges; this extension brings those for texts and numbers. It
+is trusted: a role that may create in the database may enable it. (PostgreSQL 18 has PRIMARY KEY
+(desk, during WITHOUT OVERLAPS), which needs it too.)
 
     deploy   the code expects that a desk may be taken
     enable   the extension

@@ -7,7 +7,8 @@ until the first ends (then it gets 23P01, or its row).
 An EXCLUDE can be neither NOT VALID nor made of an index that is built concurrently. Under
 AccessExclusiveLock it reads the table, builds its index and looks each row up in it: measured, 40
 seconds for a million rows. For a table that cannot stand that, fill a new one that has the
-constraint from the start, by a trigger and batches, and swap the names. Overlaps that are there make it fail, and name two rows:
+constraint from the start, by a trigger and batches, and swap the names. Overlaps that are there
+make it fail, and name two rows:
 
     SELECT a.id, b.id FROM review_shifts a JOIN review_shifts b ON a.desk = b.desk AND a.id < b.id
     AND tstzrange(a.starts_at, a.ends_at) && tstzrange(b.starts_at, b.ends_at)

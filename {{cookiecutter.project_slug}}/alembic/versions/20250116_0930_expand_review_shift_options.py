@@ -1,8 +1,9 @@
 """Add review_shifts.settings, the jsonb that the text options holds: the expand step.
 
 The trigger copies in both directions, so that each version of the code knows one column only. Old
-code may write a text that is no JSON: it becomes a JSON string, and old code gets no error. jsonb keeps no blanks, and of two equal keys the last; it
-refuses the character NUL, so a text with that is a string too.
+code may write a text that is no JSON: it becomes a JSON string, and old code gets no error. jsonb
+keeps no blanks, and of two equal keys the last; it refuses the character NUL, so a text with that
+is a string too.
 
     expand    settings beside options, and the trigger; old code runs
     backfill  settings has a value in every row; old code runs

@@ -4,8 +4,9 @@ A GRANT is for tables that exist. ALTER DEFAULT PRIVILEGES is for those to come:
 the same role creates them that runs this. A new table then has its privileges in the transaction that
 makes it.
 
-A role belongs to the server, not to the database: on some servers it is missing, and the
-migration must not fail for that. If it is missing, a WARNING says what to do. Creating it here would need CREATEROLE, and a password in a file that is committed.
+A role belongs to the server, not to the database: on some servers it is missing, and the migration
+must not fail for that. If it is missing, a WARNING says what to do. Creating it here would need
+CREATEROLE, and a password in a file that is committed.
 
 Scenario: grant privileges to a role in a revision, and default privileges
 Instead of: GRANT alone, which fails where the role is missing and knows no table of tomorrow

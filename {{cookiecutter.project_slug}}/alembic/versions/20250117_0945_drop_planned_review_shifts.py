@@ -6,13 +6,14 @@ again.
 
 Scenario: drop the views, functions and triggers of a table before the table
 Instead of: DROP TABLE … CASCADE, which takes along whatever it finds
-Locks: archive.review_shifts AccessExclusiveLock, review_shift_changes AccessExclusiveLock; no rewrite, no scan
+Locks: archive.review_shifts AccessExclusiveLock, review_shift_changes AccessExclusiveLock; no
+    rewrite, no scan
 Rollback: loses review_shift_changes
 Deploy: after the reports and the code that read them are gone
 Needs: after move_review_shifts_to_archive; planned_review_shifts exists; review_shift_changes exists
-Adapt: table review_shift_changes, key bigint, columns review_shift_id changed_at changed_by operation
-    before after, table review_shifts, key uuid, columns user_id desk starts_at ends_at note, table
-    users, column username, name archive
+Adapt: table review_shift_changes, key bigint, columns review_shift_id changed_at changed_by
+    operation before after, table review_shifts, key uuid, columns user_id desk starts_at ends_at
+    note, table users, column username, name archive
 
 Revision ID: d02b9e65253d
 Revises: ce4297aea902

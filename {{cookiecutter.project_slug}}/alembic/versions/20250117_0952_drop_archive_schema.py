@@ -1,8 +1,8 @@
 """Drop the schema archive, the domain desk_name and the extension btree_gist, which nothing uses any more.
 
-None of them is dropped with CASCADE: if the schema still has an object, or another table
-uses the domain or the extension, it fails. An extension is hundreds of objects, and takes a fifth of a second;
-so it goes in a transaction that locks no table.
+None of them is dropped with CASCADE: if the schema still has an object, or another table uses the
+domain or the extension, it fails. An extension is hundreds of objects, and takes a fifth of a
+second; so it goes in a transaction that locks no table.
 
 Scenario: drop a schema, a domain and an extension
 Instead of: DROP SCHEMA archive CASCADE, which takes along what others have put there
