@@ -35,6 +35,12 @@ INDEX = """
     SELECT indexrelid::regclass::text, indrelid::regclass::text, pg_get_indexdef(indexrelid)
     FROM pg_index WHERE indexrelid = ANY (:indexes)
 """
+# What others than the owner may do with tables, views and sequences.
+PRIVILEGES = """
+    SELECT pg_class.oid::regclass::text, grantee::regrole::text, privilege_type
+    FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace, aclexplode(relacl)
+    WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND grantee <> relowner ORDER BY 1, 2, 3
+"""
 WAITS = """
     SELECT FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE :query
@@ -207,6 +213,19 @@ def places(database: Database) -> dict[tuple[str, str], str]:
         for table in database.tables()
         for row, place in database.query(f"SELECT t::text, tableoid || ctid::text FROM {table} AS t")
     }
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [each for each in REVISIONS if "aclexplode" in each.path.read_text(encoding="utf-8")],
+    ids=str,
+)
+def test_privileges_that_are_copied_go_to_nobody_else(revision: Revision, server: Server) -> None:
+    database = server.before(revision.slug)
+    before = database.query(PRIVILEGES)
+    for move in (database.upgrade, database.downgrade):
+        move(revision.slug)
+        assert database.query(PRIVILEGES) == before
 
 
 def test_a_scenario_of_more_steps_begins_with_its_timeline() -> None:
