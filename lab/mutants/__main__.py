@@ -162,11 +162,11 @@ class Trial:
 
 
 def about(revision: Revision) -> list[Path]:
-    """Return the files of tests/scenarios that name a revision."""
+    """Return the files of tests/scenarios that name a revision, and those that look at all of them."""
     return [
         path
         for path in sorted((ROOT / "tests" / "scenarios").glob("test_*.py"))
-        if revision.slug in path.read_text(encoding="utf-8")
+        if re.search(rf"\b(REVISIONS|{revision.slug})\b", path.read_text(encoding="utf-8"))
     ]
 
 

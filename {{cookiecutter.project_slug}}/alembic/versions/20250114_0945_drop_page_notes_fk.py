@@ -7,8 +7,9 @@ A key has triggers on both tables, so dropping it locks both. They are locked fi
 the child, as code does that reads a page and then its notes: in the other order the two would wait for
 each other.
 
-The way back adds the key NOT VALID, and reads the notes in a second step, without stopping code. It
-refuses a note on a page that is not there.
+The way back first looks for a note on a page that is not there, and refuses before it changes
+anything: a key that stays NOT VALID would still be in the way of code, and of later revisions. Then
+it adds the key NOT VALID, and reads the notes once more, without stopping code.
 
 Scenario: drop a foreign key
 Instead of: DISABLE TRIGGER ALL, which leaves a key that every tool shows and nothing checks
@@ -38,6 +39,21 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     with op.get_context().autocommit_block():
+        op.execute("""
+            DO $$
+            BEGIN
+                IF EXISTS (
+                    SELECT FROM page_notes AS n
+                    WHERE num_nonnulls(document_id, page_number) > 0 AND NOT EXISTS (
+                        SELECT FROM document_pages AS p
+                        WHERE p.document_id = n.document_id AND p.page_number = n.page_number
+                    )
+                ) THEN
+                    RAISE EXCEPTION 'page_notes has notes on pages that are not there: delete or move them first';
+                END IF;
+            END
+            $$
+        """)
         op.execute("""
             DO $$
             BEGIN
