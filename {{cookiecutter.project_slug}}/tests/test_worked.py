@@ -25,6 +25,7 @@ from migrate.ledger import FOLDER, record
 from migrate.sample.described import read
 from tests.support import REVISIONS, Database, Server, wait_for
 
+WAYS = {"upgrade", "downgrade"}
 MEASURED = record.load(FOLDER / record.NAME)
 
 # What a build makes: not of a partitioned table, which is not valid before those of its partitions.
@@ -143,9 +144,9 @@ def test_outside_of_a_transaction_an_index_is_built_and_dropped_concurrently() -
     found = [
         f"{revision.path.name}: {ast.unparse(call)}"
         for revision in REVISIONS
-        for block in ast.walk(ast.parse(revision.path.read_text(encoding="utf-8")))
-        if isinstance(block, ast.With) and "autocommit_block" in ast.unparse(block.items[0])
-        for call in ast.walk(block)
+        for name, function in revision.functions.items()  # what both call counts as well
+        if any(revision.autocommit(way) for way in ({name} & WAYS or WAYS))
+        for call in ast.walk(function)
         if isinstance(call, ast.Call) and re.match(r"op\.(create|drop)_index\b", ast.unparse(call))
         if "postgresql_concurrently=True" not in ast.unparse(call)
     ]
