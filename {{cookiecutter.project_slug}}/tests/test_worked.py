@@ -87,13 +87,24 @@ def upgrade_of(revision: Revision) -> str:
 
 
 @pytest.mark.parametrize(
-    "revision", [revision for revision in REVISIONS if "if_not_exists=True" in upgrade_of(revision)], ids=str
+    ("revision", "direction"),
+    [
+        (revision, direction)
+        for revision in REVISIONS
+        if "if_not_exists=True" in revision.path.read_text(encoding="utf-8")
+        for direction in sorted(WAYS)
+        if revision.autocommit(direction)
+    ],
+    ids=str,
 )
-def test_a_valid_index_that_an_earlier_run_has_built_is_kept(revision: Revision, server: Server) -> None:
-    database, valid = server.before(revision.slug), "SELECT indexrelid FROM pg_index WHERE indisvalid"
-    assert database.crash(revision.slug, 1000)
+def test_a_valid_index_that_an_earlier_run_has_built_is_kept(
+    revision: Revision, direction: str, server: Server
+) -> None:
+    database = server.before(revision.slug) if direction == "upgrade" else server.after(revision.slug)
+    valid = "SELECT indexrelid FROM pg_index WHERE indisvalid"
+    assert database.crash(revision.slug, 1000, direction)
     built = database.column(valid)
-    database.upgrade(revision.slug)
+    getattr(database, direction)(revision.slug)
     assert database.column(valid) == built
 
 
