@@ -35,7 +35,7 @@ from migrate.chain import Revision, revisions
 from migrate.sample import fill
 from models.sample import TABLES
 from postgres import embedded
-from postgres.client import parameters
+from postgres.client import connect, parameters
 from postgres.errors import PostgresError
 from postgres.scratch import scratch_database
 
@@ -232,9 +232,14 @@ def autovacuum_at_work(server: URL) -> Iterator[None]:
     """Have autovacuum work on every table that has changed, slowly and again and again, for a block.
 
     Args:
-        server: where; a superuser must be its user. The settings are the server's, until the block ends.
+        server: where. The settings are the server's, until the block ends.
+
+    Raises:
+        CommandError: its user is no superuser.
     """
-    with psycopg.connect(**parameters(server), autocommit=True) as connection:
+    with connect(server) as connection:
+        if connection.info.parameter_status("is_superuser") != "on":
+            raise CommandError("--autovacuum changes settings of the server: give a superuser's URL")
         try:
             for name, value in BUSY.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())

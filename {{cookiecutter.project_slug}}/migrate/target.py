@@ -1,7 +1,7 @@
 """The database that a run of the migrations works on."""
 
 from configparser import InterpolationError
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alembic.config import Config
 from alembic.util import CommandError
@@ -110,7 +110,8 @@ def programs_url(config: Config) -> URL | None:
 
 def is_private(url: URL) -> bool:
     """Whether the network cannot read the connection: it must use TLS, or it stays on this machine."""
-    options, given = libpq_options(url), parameters(url)
+    given = parameters(url)
+    options = {**libpq_defaults(), **given}
     # A service names the host, and wins over the environment; only the URL wins over the service.
     if options.get("service"):
         return given.get("sslmode") in ENCRYPTED
@@ -121,15 +122,16 @@ def is_private(url: URL) -> bool:
 
 def place(url: URL) -> str:
     """Return in words which database it is, and on which host."""
-    options, given = libpq_options(url), parameters(url)
+    given = parameters(url)
+    options = {**libpq_defaults(), **given}
     host = given.get("host") or given.get("hostaddr")
     if not host and options.get("service"):
         return f"{url.database} on the service {options['service']}"
     host = str(host or options.get("host") or options.get("hostaddr") or "")
-    return f"{url.database} on {'this machine' if host.startswith(('/', '@')) else host or 'this machine'}"
+    is_socket = not host or host.startswith(("/", "@"))
+    return f"{url.database} on {'this machine' if is_socket else host}"
 
 
-def libpq_options(url: URL) -> dict[str, Any]:
-    """Return the parameters of a connection. What the URL does not say, the environment says (PGHOST)."""
-    defaults = {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
-    return {**defaults, **parameters(url)}
+def libpq_defaults() -> dict[str, str]:
+    """Return the parameters that a connection has where the URL does not say another (PGHOST)."""
+    return {each.keyword.decode(): each.val.decode() for each in Conninfo.get_defaults() if each.val}
