@@ -7,14 +7,13 @@ them, and prints the figures. It needs no server and no backend.
 """
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.figures import STYLE, figure
+from lab.figures import STYLE, figure, results
 
 # Of each kind of change that a table's size might matter to, one.
 KINDS = {
@@ -29,10 +28,10 @@ LEFT, TOP, WIDTH, HEIGHT = 70, 50, 480, 300
 Curve = dict[int, float]  # seconds, by the number of documents
 
 
-def curves(results: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
+def curves(measured: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     """Return the seconds of the right way, by scenario."""
     found: dict[str, Curve] = {slug: {} for slug in KINDS}
-    for result in sorted(results, key=lambda result: int(result["rows"])):
+    for result in measured:
         for scenario in result["scenarios"]:
             if scenario["slug"] in found:
                 found[scenario["slug"]][result["rows"]] = figure(scenario, "right", "seconds").middle
@@ -101,9 +100,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="with the results")
     folder: Path = parser.parse_args().folder
     try:
-        results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9]*.json")]
-        found = curves(results)
-        drawn, written = picture(found, results[0]["server"]), table(found)
+        measured = results(folder)
+        found = curves(measured)
+        drawn, written = picture(found, measured[0]["server"]), table(found)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         print(f"error: {folder} has no results of make lab: {error!r}", file=sys.stderr)
         return 2

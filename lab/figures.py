@@ -55,6 +55,17 @@ class Figure:
         return f"{self.middle:,.0f}{spread}"
 
 
+def results(folder: Path) -> list[Any]:
+    """Return what `make lab` has written to a folder: a file for each number of rows, the fewest first.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: it is no JSON.
+    """
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("[0-9]*.json")]
+    return sorted(found, key=lambda result: int(result["rows"]))
+
+
 def figure(scenario: Mapping[str, Any], way: str, name: str) -> Figure:
     """Return one figure of a scenario.
 

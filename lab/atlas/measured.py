@@ -1,12 +1,11 @@
 """What the lab has measured of a naive way and of the right one, as a page tells it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.figures import conditions, failed, figure, ratio
+from lab.figures import conditions, failed, figure, ratio, results
 
 # As many clients that waited are drawn, the longest.
 DRAWN = 20
@@ -61,9 +60,8 @@ class Measured:
 
 def measured(folder: Path) -> list[Measured]:
     """Return what the lab has measured, of each twin with the most rows; what stalls longest first."""
-    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     found: dict[str, tuple[float, Measured]] = {}
-    for result in sorted(results, key=lambda result: result["rows"]):
+    for result in results(folder):
         for scenario in result["scenarios"]:
             stall = figure(scenario, "naive", "stall").middle
             found[scenario["twin"]] = stall, told(scenario, conditions(result))

@@ -11,7 +11,7 @@ import pytest
 
 from lab.curve import KINDS, curves, picture
 from lab.curve import table as table_of_curves
-from lab.figures import Figure, chart, conditions, figure, goals, in_readme, table
+from lab.figures import Figure, chart, conditions, figure, goals, in_readme, results, table
 from lab.readme import README
 from tests.conftest import TEMPLATE
 
@@ -77,17 +77,20 @@ def test_the_goals_name_what_the_right_way_misses() -> None:
     assert missed == {"slow": "stall, read p99", "good": "", "fails": "failed statements"}
 
 
-def test_a_curve_has_a_point_for_each_number_of_rows() -> None:
+def test_a_curve_has_a_point_for_each_number_of_rows(tmp_path: Path) -> None:
     index, column = "index_document_tags", "add_document_priority"
-    results: list[dict[str, Any]] = [
+    written: list[dict[str, Any]] = [
         {"rows": rows, "scenarios": [{"slug": index, "right": [run(seconds=rows / 1000)]}]}
         for rows in (100_000, 10_000)
     ]
-    results[0]["scenarios"] += [
+    written[0]["scenarios"] += [
         {"slug": column, "right": [run(seconds=0.02)]},
         {"slug": "another", "right": [run()]},
     ]
-    found = curves(results)
+    for result in written:
+        (tmp_path / f"{result['rows']}.json").write_text(json.dumps(result), encoding="utf-8")
+    (tmp_path / "mutants.json").write_text("{}", encoding="utf-8")  # another tool's
+    found = curves(results(tmp_path))
     assert found == {index: {10_000: 10.0, 100_000: 100.0}, column: {100_000: 0.02}}
     lines = ElementTree.fromstring(picture(found, "18.6")).findall(".//{*}polyline")
     assert [str(line.get("points")).count(",") for line in lines] == [2, 1]
