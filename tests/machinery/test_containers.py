@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 
-from database import ROOT, parse_url
+from database import ROOT
 from migrate.run.settings import Settings
 from migrate.target import is_private
+from postgres.url import parse_url
 from tests.machinery.support import REVISIONS, Database
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -11,12 +11,13 @@ from alembic import command
 from sqlalchemy import NullPool, text
 
 import database
-from database import DatabaseURLError, configured_url, database_url, make_engine, parse_url
+from database import configured_url, database_url, make_engine
 from migrate.run.connection import address
 from migrate.target import place
 from postgres import pyproject
-from postgres.errors import EmbeddedServerError, SettingsError
+from postgres.errors import DatabaseURLError, EmbeddedServerError, SettingsError
 from postgres.scratch import scratch_database
+from postgres.url import parse_url
 from tests.machinery.support import Database
 
 

@@ -14,11 +14,12 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import URL
 
-from database import ROOT, parse_url
+from database import ROOT
 from migrate.operate.beside import address
 from migrate.target import allowed_url, is_private
 from postgres import client
 from postgres.errors import ClientError
+from postgres.url import parse_url
 from tests.machinery.support import HEAD, Database, environment, program
 
 PRODUCTION = ROOT / "production.ini"

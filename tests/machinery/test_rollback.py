@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import Connection, text
 
-from database import parse_url
 from migrate.operate import beside
 from migrate.operate.rollback import Downgrade
 from migrate.run.connection import major_version
 from postgres import client
+from postgres.url import parse_url
 from tests.machinery.production import Site, command, commands, dump, site, steps
 from tests.machinery.support import Chain, Database, Server
 from tests.machinery.test_roles import PASSWORD, Roles, make_roles

@@ -8,11 +8,12 @@ from alembic.util import CommandError
 from psycopg.pq import Conninfo
 from sqlalchemy import URL, Engine, NullPool
 
-from database import configured_url, database_url, make_engine, parse_url
+from database import configured_url, database_url, make_engine
 from migrate.run.connection import URL_SETTINGS
 from migrate.run.settings import yes_or_no
 from postgres import embedded
 from postgres.client import parameters
+from postgres.url import parse_url
 
 # The values of sslmode that insist on encryption, and the hosts that need none.
 ENCRYPTED = {"require", "verify-ca", "verify-full"}

@@ -9,6 +9,10 @@ class ClientError(PostgresError):
     """A client program is missing, too old, or failed. The message is one line, or the program's output."""
 
 
+class DatabaseURLError(PostgresError):
+    """There is no usable database URL. The message is one line, without the password."""
+
+
 class EmbeddedServerError(PostgresError):
     """The embedded server is not installed, or cannot run. The message says what to do."""
 

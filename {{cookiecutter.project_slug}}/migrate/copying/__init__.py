@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 from sqlalchemy import Connection, NullPool
 
-from database import DatabaseURLError, make_engine, parse_url
+from database import make_engine
 from migrate.chain import Revision, project_config, revisions
 from migrate.copying import adapt, needs, source
 from migrate.copying.answers import Ask, renaming
@@ -21,6 +21,8 @@ from migrate.copying.renaming import ID, Renaming
 from migrate.run.connection import connect
 from migrate.scripts import scripts_of
 from migrate.target import migration_engine
+from postgres.errors import DatabaseURLError
+from postgres.url import parse_url
 
 
 @dataclass(frozen=True)
