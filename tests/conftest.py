@@ -28,7 +28,10 @@ CHOICES: dict[str, list[str]] = {
 }
 
 # What a shell of the tests brings along and a user's would not.
-FOREIGN = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "VIRTUAL_ENV")
+FOREIGN = (
+    *("DATABASE_URL", "MIGRATION_DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"),
+    *("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"),
+)
 
 
 @dataclass(frozen=True)

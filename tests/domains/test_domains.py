@@ -14,11 +14,9 @@ from tests.domains.story import Change, Domain
 
 pytestmark = pytest.mark.slow
 
-each_domain = pytest.mark.parametrize("domain", [SHOP, RAILWAY], ids=str)
 
-
-@each_domain
-def test_the_first_hour(domain: Domain, tmp_path: Path) -> None:
+@pytest.mark.parametrize("domain", [SHOP, RAILWAY], ids=str)
+def test_from_the_first_model_through_changes_with_rows_to_a_squash(domain: Domain, tmp_path: Path) -> None:
     with empty_backend(tmp_path, domain) as backend:
         backend.bring_models()
         it_comes_to_its_tables(backend)
@@ -26,17 +24,6 @@ def test_the_first_hour(domain: Domain, tmp_path: Path) -> None:
         every_table_gets_rows(backend)
         what_sql_alone_makes_works(backend)
         it_goes_down_to_nothing_and_up_again(backend)
-        backend.measure()
-        backend.run("make index")
-        its_own_tests_pass(backend)
-        backend.run("make lint")
-
-
-@each_domain
-def test_changes_with_rows_and_a_squash(domain: Domain, tmp_path: Path) -> None:
-    with empty_backend(tmp_path, domain) as backend:
-        backend.bring_models()
-        it_comes_to_its_tables(backend)
         every_table_gets_rows(backend)
         for change in domain.changes:
             it_changes_and_keeps_its_rows(backend, change)
@@ -49,8 +36,7 @@ def test_changes_with_rows_and_a_squash(domain: Domain, tmp_path: Path) -> None:
         backend.run("make lint")
 
 
-@each_domain
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(("domain", "tls"), [(SHOP, False), (RAILWAY, True)], ids=["shop", "railway, TLS"])
 def test_deploys_and_the_ways_back(domain: Domain, tls: bool, tmp_path: Path) -> None:
     with empty_backend(tmp_path, domain) as backend:
         backend.bring_models()
