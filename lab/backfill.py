@@ -92,7 +92,8 @@ def lines(server: URL, rows: Sequence[int], keys: Sequence[str]) -> Iterator[str
             "Speed: the time of the UPDATE, divided by that of the batches. Without its row locks a batch "
             "may deadlock with other sessions; without reuse it frees no space, and the table grows as by "
             "one UPDATE. With an index on the column, each new row version needs an entry in every index: "
-            "build such an index after the backfill.\n"
+            f"build such an index after the backfill. Of more than {LEFT_OUT_UP_TO:,} rows only the batches "
+            "as they stand are measured.\n"
         )
         yield (
             "| rows | key | one UPDATE | batches | speed | without pauses | and row locks | and reuse "
