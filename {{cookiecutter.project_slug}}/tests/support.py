@@ -137,6 +137,14 @@ class Database:
             yield
             revision.result()
 
+    def invalidate(self, index: str) -> None:
+        """Leave an index as a concurrent build does that did not come to its end.
+
+        That needs a superuser; for another role nothing is changed.
+        """
+        if self.value("SHOW is_superuser") == "on":
+            self.execute(INVALIDATE, index=index)
+
     def crash(
         self, slug: str, statements: int, direction: str = "upgrade", *, in_build: bool = False
     ) -> bool:
@@ -147,8 +155,7 @@ class Database:
             statements: after how many of its autocommit block, not counting what the guard puts
                 around each; where it has not so many, or none, just before the version is written.
             direction: "upgrade" or "downgrade".
-            in_build: where the last of them builds an index concurrently, leave it as a build does that
-                did not come to its end. That needs a superuser; for another role nothing is changed.
+            in_build: where the last of them builds an index concurrently, leave it INVALID.
 
         Returns:
             Whether it came as far as the version.
@@ -178,8 +185,8 @@ class Database:
                 self.value("SELECT pg_terminate_backend(:pid)", pid=pid)
                 # Its own way of waiting looks ten times a second.
                 wait_for(lambda: not self.query("SELECT FROM pg_stat_activity WHERE pid = :pid", pid=pid))
-                if in_build and (built := BUILD.match(last)) and self.value("SHOW is_superuser") == "on":
-                    self.execute(INVALIDATE, index=built[1])
+                if in_build and (built := BUILD.match(last)):
+                    self.invalidate(built[1])
             executed += in_block
             last = statement
 

@@ -118,6 +118,8 @@ def test_a_valid_index_that_an_earlier_run_has_built_is_kept(
     valid = "SELECT indexrelid FROM pg_index WHERE indisvalid"
     assert database.crash(revision.slug, 1000, direction)
     built = database.column(valid)
+    database.execute("CREATE TABLE others (id integer); CREATE INDEX others_id ON others (id)")
+    database.invalidate("others_id")  # what another build has left is not looked at
     getattr(database, direction)(revision.slug)
     assert database.column(valid) == built
 
@@ -193,8 +195,8 @@ def test_tables_for_which_traffic_waits_are_locked_in_one_statement() -> None:
     without = set()
     for revision in REVISIONS:
         measured = MEASURED[revision.id]
-        for direction in WAYS:
-            did, code = measured[direction], code_of(revision, direction)
+        for direction, did in (("upgrade", measured["upgrade"]), ("downgrade", measured["downgrade"])):
+            code = code_of(revision, direction)
             if (
                 did
                 and len(did["blocks"]) > 1
