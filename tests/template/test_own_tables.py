@@ -139,7 +139,11 @@ def test_out_of_the_sample_domain(history: str, tmp_path: Path) -> None:
         project.remove_server()
     for folder in ("models", "alembic", "tests", "migrate", "postgres"):
         ours, theirs = (
-            {str(path.relative_to(each)): path for path in (each / folder).rglob("*") if path.is_file()}
+            {
+                str(path.relative_to(each)): path
+                for path in (each / folder).rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts
+            }
             for each in (project, empty)
         )
         kept = ours.keys() - theirs.keys()
