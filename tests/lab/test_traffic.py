@@ -16,7 +16,7 @@ RULE = (
     "ALTER TABLE documents DROP CONSTRAINT IF EXISTS spoiled, "
     "ADD CONSTRAINT spoiled CHECK (file_size < 0) NOT VALID"
 )
-SHORT = ["--rows=500", "--rate=200", "--seconds=0.4"]
+SHORT = ["--rows=500", "--rate=200", "--seconds=0.3"]
 
 
 def slugs() -> list[str]:
