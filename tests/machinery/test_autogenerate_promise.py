@@ -27,7 +27,7 @@ def promise(session_server: Server) -> Iterator[Promise]:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(change())
 def test_any_change_runs_up_down_and_offline_and_leaves_nothing_to_do(
     promise: Promise, each: tuple[Models, ...]
