@@ -127,9 +127,8 @@ class Database:
         """
         waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         settings = Settings(lock_timeout=20, patient_lock_timeout=20, attempts=1)
-        run = self.upgrade if direction == "upgrade" else self.downgrade
         with ThreadPoolExecutor(1) as thread:
-            revision = thread.submit(run, slug, settings)
+            revision = thread.submit(getattr(self, direction), slug, settings)
             wait_for(lambda: revision.done() or self.query(waits))
             if revision.done():
                 revision.result()
@@ -408,6 +407,10 @@ class Server:
     def after(self, slug: str, *, rows: bool = True) -> Database:
         """Create a database at this revision."""
         return self.at([BY_SLUG[slug].id], rows=rows)
+
+    def ready_for(self, slug: str, direction: str) -> Database:
+        """Create a database at which the next step is this revision, "upgrade" or "downgrade"."""
+        return self.before(slug) if direction == "upgrade" else self.after(slug)
 
     def drop_scratch(self) -> None:
         """Drop the databases that tests have done with, by the dozen: each time is a checkpoint."""

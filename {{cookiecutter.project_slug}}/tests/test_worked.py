@@ -95,11 +95,6 @@ def code_of(revision: Revision, direction: str) -> str:
     return "\n".join(found.values())
 
 
-def start(server: Server, revision: Revision, direction: str) -> Database:
-    """Return a database from which the revision goes this way next."""
-    return server.before(revision.slug) if direction == "upgrade" else server.after(revision.slug)
-
-
 @pytest.mark.parametrize(
     ("revision", "direction"),
     [
@@ -114,7 +109,7 @@ def start(server: Server, revision: Revision, direction: str) -> Database:
 def test_a_valid_index_that_an_earlier_run_has_built_is_kept(
     revision: Revision, direction: str, server: Server
 ) -> None:
-    database = start(server, revision, direction)
+    database = server.ready_for(revision.slug, direction)
     valid = "SELECT indexrelid FROM pg_index WHERE indisvalid"
     assert database.crash(revision.slug, 1000, direction)
     built = database.column(valid)
@@ -141,7 +136,7 @@ def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_r
 ) -> None:
     # It waits by itself: where it is copied to, there may be no guard that asks for the table first.
     monkeypatch.setattr(GuardedImpl, "_ask", lambda *_: None)
-    database = start(server, revision, direction)
+    database = server.ready_for(revision.slug, direction)
     there, statements = set(database.column(INDEXES)), 1
     while not (built := sorted(set(database.column(INDEXES)) - there)):
         database.crash(revision.slug, statements, direction)
@@ -166,7 +161,7 @@ def test_an_invalid_index_that_an_earlier_run_has_left_is_waited_for_and_makes_r
             reader.rollback()
     valid = "SELECT indexrelid::regclass::text, indisvalid FROM pg_index ORDER BY 1"
     [back] = WAYS - {direction}
-    assert database.query(valid) == start(server, revision, back).query(valid)
+    assert database.query(valid) == server.ready_for(revision.slug, back).query(valid)
 
 
 def test_a_docstring_is_no_wider_than_code() -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.support import Database, Make
+from tests.support import Database, Make, Server
 
 SLUG = "defer_document_page_number"
 NAME = "uq_document_pages_document_id_page_number"
@@ -85,8 +85,8 @@ def test_no_foreign_key_can_refer_to_it(after: Make) -> None:
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
-def test_a_number_is_refused_while_the_index_is_built(before: Make, after: Make, direction: str) -> None:
-    database = before(SLUG) if direction == "upgrade" else after(SLUG)
+def test_a_number_is_refused_while_the_index_is_built(server: Server, direction: str) -> None:
+    database = server.ready_for(SLUG, direction)
     document, *_ = two_pages(database)
     with database.engine.connect() as code:
         code.execute(text("UPDATE document_pages SET text = 'open'"))

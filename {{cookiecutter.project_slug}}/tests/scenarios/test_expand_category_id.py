@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from postgres.errors import PostgresError
-from tests.support import BY_SLUG, Database, Make
+from tests.support import BY_SLUG, Database, Make, Server
 
 STEPS = [
     "expand_category_id", "backfill_category_id", "index_category_id", "switch_category_id",
@@ -125,9 +125,9 @@ def test_the_database_counts_on_with_every_step(before: Make) -> None:
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
 def test_a_counter_that_was_set_and_never_asked_begins_where_it_was_set(
-    before: Make, after: Make, direction: str
+    server: Server, direction: str
 ) -> None:
-    database = before("switch_category_id") if direction == "upgrade" else after("switch_category_id")
+    database = server.ready_for("switch_category_id", direction)
     database.execute("ALTER TABLE categories ALTER COLUMN id RESTART WITH 7000")
     getattr(database, direction)("switch_category_id")
     assert [database.insert("categories", name=name) for name in ("one", "two")] == [7000, 7001]
@@ -200,8 +200,8 @@ def test_nothing_is_left_but_bigints(before: Make) -> None:
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
-def test_the_switch_writes_no_row_anew(before: Make, after: Make, direction: str) -> None:
-    database = before("switch_category_id") if direction == "upgrade" else after("switch_category_id")
+def test_the_switch_writes_no_row_anew(server: Server, direction: str) -> None:
+    database = server.ready_for("switch_category_id", direction)
     files = database.query(FILES)
     getattr(database, direction)("switch_category_id")
     assert database.query(FILES) == files

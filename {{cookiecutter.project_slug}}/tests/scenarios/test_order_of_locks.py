@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import OperationalError
 
 from migrate.chain import Revision
-from tests.support import REVISIONS, Make, wait_for
+from tests.support import REVISIONS, Make, Server, wait_for
 
 WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -66,9 +66,9 @@ DOWNGRADES = [
     ids=str,
 )
 def test_the_parent_is_locked_first(
-    before: Make, after: Make, direction: str, slug: str, parent: str, child: str
+    server: Server, direction: str, slug: str, parent: str, child: str
 ) -> None:
-    database = (before if direction == "upgrade" else after)(slug)
+    database = server.ready_for(slug, direction)
     with database.engine.connect() as code:
         # Any write waits for any of the locks; where no row is written, nothing else is waited for.
         code.execute(text(f"DELETE FROM {parent} WHERE false"))
@@ -88,9 +88,9 @@ def test_the_parent_is_locked_first(
     ],
 )
 def test_the_strongest_lock_on_a_table_is_the_first(
-    before: Make, after: Make, direction: str, slug: str, table: str
+    server: Server, direction: str, slug: str, table: str
 ) -> None:
-    database = (before if direction == "upgrade" else after)(slug)
+    database = server.ready_for(slug, direction)
     with database.engine.connect() as code:
         code.execute(text(f"SELECT FROM {table} LIMIT 1"))
         with database.while_it_waits(slug, direction):
@@ -146,9 +146,9 @@ def test_code_that_changes_rows_in_the_order_of_their_ids_is_not_deadlocked(
     ],
 )
 def test_the_scan_is_not_repeated_when_the_lock_after_it_is_lost(
-    before: Make, after: Make, direction: str, slug: str, proof: str
+    server: Server, direction: str, slug: str, proof: str
 ) -> None:
-    database = (before if direction == "upgrade" else after)(slug)
+    database = server.ready_for(slug, direction)
     valid = "SELECT oid FROM pg_constraint WHERE conname = :name AND convalidated"
     for statements in itertools.count():
         done = database.crash(slug, statements, direction)
@@ -183,9 +183,9 @@ def sources(revision: Revision, direction: str) -> Iterator[str]:
     ],
 )
 def test_nobody_queues_behind_a_revision_that_waits_for_autovacuum(
-    before: Make, after: Make, slug: str, direction: str
+    server: Server, slug: str, direction: str
 ) -> None:
-    database = (before if direction == "upgrade" else after)(slug)
+    database = server.ready_for(slug, direction)
     readers: list[Future[None]] = []
     ended = Event()
     locked: list[str] = []  # by an earlier statement of its transaction: no vacuum can begin
@@ -209,7 +209,7 @@ def test_nobody_queues_behind_a_revision_that_waits_for_autovacuum(
     event.listen(database.engine, "before_cursor_execute", begin_vacuum)
     with ThreadPoolExecutor(1) as thread:
         try:
-            (database.upgrade if direction == "upgrade" else database.downgrade)(slug)
+            getattr(database, direction)(slug)
         finally:
             ended.set()
         for reader in readers:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.support import Database, Make
+from tests.support import Database, Make, Server
 
 STEPS = SET, SLUG = "set_replica_identity_of_auth_providers", "replace_auth_provider_key"
 IDENTITY = """
@@ -46,8 +46,8 @@ def test_both_rules_hold_before_and_after(after: Make, slug: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
-def test_both_rules_hold_while_the_indexes_are_built(before: Make, after: Make, direction: str) -> None:
-    database = before(SLUG) if direction == "upgrade" else after(SLUG)
+def test_both_rules_hold_while_the_indexes_are_built(server: Server, direction: str) -> None:
+    database = server.ready_for(SLUG, direction)
     id_, user, provider = database.query("SELECT id, user_id, provider FROM auth_providers LIMIT 1")[0]
     for statements in itertools.count():
         done = database.crash(SLUG, statements, direction)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-from tests.support import Database, Make
+from tests.support import Database, Make, Server
 
 SLUG = "use_identity_for_page_notes"
 IDENTITY = "SELECT attidentity FROM pg_attribute WHERE attrelid = 'page_notes'::regclass AND attname = 'id'"
@@ -34,8 +34,8 @@ def as_role(database: Database, role: str, statement: str) -> Any:
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
 @pytest.mark.parametrize("is_taken", [True, False])
-def test_it_counts_on(before: Make, after: Make, direction: str, *, is_taken: bool) -> None:
-    database = before(SLUG) if direction == "upgrade" else after(SLUG)
+def test_it_counts_on(server: Server, direction: str, *, is_taken: bool) -> None:
+    database = server.ready_for(SLUG, direction)
     database.execute("SELECT setval('page_notes_id_seq', 7000, :is_taken)", is_taken=is_taken)
     getattr(database, direction)(SLUG)
     assert database.value(IDENTITY) == ("d" if direction == "upgrade" else "")
@@ -87,10 +87,8 @@ def test_a_session_that_asks_the_sequence_alone_is_waited_for(before: Make) -> N
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
-def test_code_that_edits_a_note_and_then_adds_one_is_not_deadlocked(
-    before: Make, after: Make, direction: str
-) -> None:
-    database = before(SLUG) if direction == "upgrade" else after(SLUG)
+def test_code_that_edits_a_note_and_then_adds_one_is_not_deadlocked(server: Server, direction: str) -> None:
+    database = server.ready_for(SLUG, direction)
     with database.engine.connect() as code:
         code.execute(text("UPDATE page_notes SET note = 'edited' WHERE note = ''"))
         with database.while_it_waits(SLUG, direction):
